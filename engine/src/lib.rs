@@ -1,0 +1,1 @@
+//! Does what the rules decide: prefetch, decide, commit, act.

@@ -1,0 +1,200 @@
+//! The whole contract between Everfold and user code in any language: what is asked, what comes back.
+//!
+//! Plain data, by value. These types cross two borders, into the jailed process and into the Wasm guest, in the
+//! same encoding (postcard), so that there is one description of each.
+
+use alloc::{string::String, sync::Arc, vec::Vec};
+use serde::{Deserialize, Serialize};
+
+use crate::limits::Limits;
+
+/// JSON text that is known to parse: a state, a query's answer.
+pub type Json = Arc<str>;
+
+/// A piece of user code. The same source always has the same id, so caches need no other key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Program {
+    pub id: ProgramId,
+    /// TypeScript, of which JavaScript is a part.
+    pub source: Arc<str>,
+}
+
+/// BLAKE3 of the source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct ProgramId(pub [u8; 32]);
+
+impl Program {
+    pub fn new(source: impl Into<Arc<str>>) -> Self {
+        let source = source.into();
+        Program { id: ProgramId(*blake3::hash(source.as_bytes()).as_bytes()), source }
+    }
+}
+
+/// A request as it arrived: nothing parsed, nothing lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// UUIDv7; seeds `Math.random` and `uuid()`.
+    pub id: u128,
+    /// 1..n within its hook; 0 while a responder looks at it, before it is kept.
+    pub seq: u64,
+    pub method: String,
+    pub path: String,
+    /// What stood behind the `?`, undecoded.
+    pub query: String,
+    /// Names in lower case, in the order they came. A name may repeat.
+    pub headers: Vec<(String, Bytes)>,
+    pub body: Bytes,
+    /// Milliseconds since 1970; `Date` stands still here.
+    pub created_at_ms: u64,
+}
+
+/// Bytes that serialise as bytes, not as a list of numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Bytes(pub Vec<u8>);
+
+impl Serialize for Bytes {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_bytes(&self.0)
+    }
+}
+
+impl<'de> Deserialize<'de> for Bytes {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Visitor;
+        impl<'de> serde::de::Visitor<'de> for Visitor {
+            type Value = Bytes;
+            fn expecting(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
+                f.write_str("bytes")
+            }
+            fn visit_bytes<E: serde::de::Error>(self, v: &[u8]) -> Result<Bytes, E> {
+                Ok(Bytes(v.to_vec()))
+            }
+            fn visit_byte_buf<E: serde::de::Error>(self, v: Vec<u8>) -> Result<Bytes, E> {
+                Ok(Bytes(v))
+            }
+        }
+        deserializer.deserialize_byte_buf(Visitor)
+    }
+}
+
+/// What a worker is asked to do with a program.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Call {
+    /// What does it export? Also the test whether it can be run at all.
+    Describe,
+    /// Run the `responder`.
+    Answer { request: Arc<Request>, secrets: Json },
+    /// Run the `reducer` over a batch, in order. A worker may stop early: it answers for a prefix, at least one.
+    Fold { state: Option<Json>, requests: Vec<Foldable>, secrets: Json },
+    /// Run `query`. `params` is a query string.
+    Query { state: Option<Json>, params: String, secrets: Json, at_ms: u64 },
+}
+
+/// One request to fold; `forced` carries what a backstop decided the first time, so that a replay repeats it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Foldable {
+    pub request: Arc<Request>,
+    pub forced: Option<Stop>,
+}
+
+/// What came of a call. User code that fails is an outcome, never an error of the worker.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    Described(Exports),
+    Answered(Ran<Response>),
+    /// One for each request of a prefix of the batch, at least one.
+    Folded(Vec<Ran<Json>>),
+    Queried(Ran<Response>),
+    /// The program itself cannot be run: it does not parse, or throws while it loads.
+    Unrunnable(Error),
+    /// No worker could take the call; it was not run, and may be asked again. Says why.
+    Unavailable(String),
+}
+
+/// One run of one function.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ran<T> {
+    pub result: Result<T, Failure>,
+    pub console: Vec<Line>,
+}
+
+/// Why a run gave no result. The state stays as it was.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failure {
+    pub error: Error,
+    /// Set when it was stopped and did not throw.
+    pub stop: Option<Stop>,
+}
+
+/// What stopped a run. Only `Budget` is the same at every replay by itself; the others are recorded and forced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stop {
+    /// It used up its operations.
+    Budget,
+    /// The wall clock.
+    Clock,
+    /// The heap.
+    Memory,
+    /// The native stack.
+    Stack,
+    /// The process that ran it died, more than once.
+    Crash,
+}
+
+impl Stop {
+    /// Whether a replay would decide it again by itself.
+    pub fn is_replayable(self) -> bool {
+        matches!(self, Stop::Budget)
+    }
+}
+
+/// An error as its author should see it: their own file, their own line numbers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Error {
+    pub name: String,
+    pub message: String,
+    pub stack: String,
+    /// Line and column in the source, from 1, where they are known.
+    pub place: Option<(u32, u32)>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Level {
+    Trace,
+    Debug,
+    Info,
+    Log,
+    Warn,
+    Error,
+}
+
+/// One call of `console.*`, its arguments as text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Line {
+    pub level: Level,
+    pub messages: Vec<String>,
+}
+
+/// Which of the functions of hooks.md a program has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Exports {
+    pub responder: bool,
+    pub idempotency_key: bool,
+    pub reducer: bool,
+    pub query: bool,
+}
+
+/// What a responder or a query returned: `{statusCode, body, headers}`, or any other value as the body.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Response {
+    pub status: u16,
+    pub headers: Vec<(String, String)>,
+    pub body: Bytes,
+}
+
+/// A call on its way to a guest, with what bounds it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Bounded {
+    pub call: Call,
+    pub limits: Limits,
+}

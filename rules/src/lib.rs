@@ -1,0 +1,12 @@
+//! Decides what happens next, and nothing else: no clock, no file, no print, no random map.
+//!
+//! Every rule is a plain value that is handed its inputs and answers with data. The compiler keeps it
+//! so: the crate is `no_std`, and what it is not given it cannot reach.
+#![no_std]
+#![forbid(unsafe_code)]
+
+extern crate alloc;
+
+pub mod call;
+pub mod limits;
+pub mod record;

@@ -1,0 +1,52 @@
+//! Every bound that Everfold keeps, by name.
+
+/// The largest body of one request; more is refused with 413.
+pub const BODY_BYTES_MAX: usize = 1 << 20;
+/// All header names and values of one request together; more is refused with 431.
+pub const HEADER_BYTES_MAX: usize = 64 << 10;
+/// How deep a JSON body may nest; deeper is refused with 400.
+pub const JSON_DEPTH_MAX: usize = 128;
+/// The largest state, as JSON text; a reducer that returns more fails and the state stays.
+pub const STATE_BYTES_MAX: usize = 10 << 20;
+/// What a responder or a query may return, as bytes.
+pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
+/// The source of one program.
+pub const SOURCE_BYTES_MAX: usize = 1 << 20;
+/// What one request may write to the console; the rest is cut and marked.
+pub const CONSOLE_BYTES_MAX: usize = 64 << 10;
+/// An `Idempotency-Key`.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+/// How long an `Idempotency-Key` is remembered.
+pub const IDEMPOTENCY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
+
+/// JavaScript operations of one call, in ticks of 10,000: about 250 ms of plain code. Counted, not timed, so
+/// that a replay stops at the same point.
+pub const BUDGET_TICKS: u32 = 1_000;
+/// The wall clock of one call: a backstop for native loops that the budget does not count.
+pub const CALL_MS_MAX: u64 = 1_000;
+/// The JavaScript heap of one call.
+pub const HEAP_BYTES_MAX: usize = 64 << 20;
+
+/// What one call of user code may use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Limits {
+    pub budget_ticks: u32,
+    pub call_ms: u64,
+    pub heap_bytes: usize,
+    pub console_bytes: usize,
+    pub state_bytes: usize,
+    pub response_bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            budget_ticks: BUDGET_TICKS,
+            call_ms: CALL_MS_MAX,
+            heap_bytes: HEAP_BYTES_MAX,
+            console_bytes: CONSOLE_BYTES_MAX,
+            state_bytes: STATE_BYTES_MAX,
+            response_bytes: RESPONSE_BYTES_MAX,
+        }
+    }
+}

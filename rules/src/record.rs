@@ -1,0 +1,92 @@
+//! What a log is made of: lanes, positions, chained hashes.
+
+use alloc::vec::Vec;
+use serde::{Deserialize, Serialize};
+
+/// One serial line of work over one log: a hook, a run, a queue. 128 random bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct LaneId(pub u128);
+
+/// The number of a request within its hook: 1..n, no gap, no number used twice.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Seq(pub u64);
+
+/// Milliseconds since 1970, handed in by the world.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct At(pub u64);
+
+/// Where a record stands in its lane.
+///
+/// A request with seq `s` stands at `s.0`; notes that follow it (a publish, a new key) stand at `s.1`, `s.2`, … So
+/// the place of a request is known from its seq, without an index. Positions grow; they are not dense.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct Position(u64);
+
+impl Position {
+    const NOTE_BITS: u32 = 24;
+    /// Before every record.
+    pub const START: Position = Position(0);
+
+    pub fn of_request(seq: Seq) -> Position {
+        assert!(seq.0 < 1 << (63 - Self::NOTE_BITS), "a lane holds at most 2^39 requests");
+        Position(seq.0 << Self::NOTE_BITS)
+    }
+
+    /// The place of a note written after what stands here; `None` when 16 million notes stand between two requests.
+    pub fn next_note(self) -> Option<Position> {
+        let next = self.0 + 1;
+        (next & ((1 << Self::NOTE_BITS) - 1) != 0).then_some(Position(next))
+    }
+
+    pub fn seq(self) -> Seq {
+        Seq(self.0 >> Self::NOTE_BITS)
+    }
+
+    pub fn is_request(self) -> bool {
+        self.0 != 0 && self.0.trailing_zeros() >= Self::NOTE_BITS
+    }
+
+    /// As a store keeps it: fits a signed 64-bit integer.
+    pub fn to_u64(self) -> u64 {
+        self.0
+    }
+
+    pub fn from_u64(value: u64) -> Position {
+        Position(value)
+    }
+}
+
+/// BLAKE3 over the record before, the position and the body: a receipt covers everything that came earlier.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Hash(pub [u8; 32]);
+
+impl Hash {
+    /// What the first record of a lane is chained to.
+    pub const NONE: Hash = Hash([0; 32]);
+
+    pub fn chain(self, position: Position, body: &[u8]) -> Hash {
+        let mut hasher = blake3::Hasher::new();
+        hasher.update(&self.0).update(&position.0.to_be_bytes()).update(body);
+        Hash(*hasher.finalize().as_bytes())
+    }
+}
+
+impl core::fmt::Display for Hash {
+    fn fmt(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
+        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+impl core::fmt::Debug for Hash {
+    fn fmt(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
+        core::fmt::Display::fmt(self, f)
+    }
+}
+
+/// One entry of a log, as a store keeps it. What the body means is the lane's affair.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    pub position: Position,
+    pub hash: Hash,
+    pub body: Vec<u8>,
+}

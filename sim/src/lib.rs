@@ -1,0 +1,1 @@
+//! The true engine in a seeded world.

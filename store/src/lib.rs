@@ -1,0 +1,82 @@
+//! Keeps logs and rows: what is committed stays, whatever happens next.
+#![deny(unsafe_code)]
+
+use std::{future::Future, pin::Pin};
+
+use rules::record::{LaneId, Position, Record};
+
+pub mod contract;
+pub mod memory;
+pub mod sqlite;
+
+/// The answer of a store, some time later.
+pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// A durable place for lanes (append-only logs) and rows (a sorted map of small values derived from them).
+///
+/// - **Atomic, per lane.** A batch is kept whole or not at all.
+/// - **Durable.** `Done` means synced: it survives a killed process and a power cut.
+/// - **Ordered.** A lane grows only at its end: a batch names the position it saw last (`expect`), and is refused with
+///   `Conflict` when the lane has moved since.
+/// - **Cancelling** the future does not cancel the commit.
+/// - Batches of many lanes that wait at the same time share one sync.
+pub trait Store: Send + Sync + 'static {
+    fn commit(&self, batch: Batch) -> Pending<Commit>;
+
+    /// Records of a lane with `position > after`, in order, at most `records_max` and about `bytes_max` (at least one
+    /// record, if there is one).
+    fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>>;
+
+    /// The last record of a lane at or before `at_most`.
+    fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>>;
+
+    /// Rows whose key lies in `from..to`, in key order or against it.
+    fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>>;
+
+    /// One row.
+    fn row(&self, key: Vec<u8>) -> Pending<Result<Option<Vec<u8>>, Fault>>;
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Order {
+    Ascending,
+    Descending,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    pub records_max: usize,
+    pub bytes_max: usize,
+}
+
+/// Everything one step wants kept, together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Batch {
+    pub lane: LaneId,
+    /// The position of the lane's last record as the writer knows it; `Position::START` for a new lane.
+    pub expect: Position,
+    /// In order, every position greater than the one before. May be empty.
+    pub records: Vec<Record>,
+    /// `None` deletes. Later entries win.
+    pub rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+pub type Row = (Vec<u8>, Vec<u8>);
+
+/// What became of a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Commit {
+    /// Kept and synced.
+    Done,
+    /// The lane does not end where the batch expected; nothing was kept.
+    Conflict,
+    /// No space; nothing was kept. Reads go on, and commits succeed again once there is space.
+    Full,
+    /// It may be kept or not: read the lane again before anything else.
+    Unknown(String),
+}
+
+/// The store could not read. Its own words, for the log.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the store could not read: {0}")]
+pub struct Fault(pub String);
