@@ -71,7 +71,7 @@ fn deny() -> Result<(), Failed> {
         let cargo_deny = install::cargo_deny()?;
         println!("   advisories are not checked: their database is on GitHub (`cargo deny check advisories` reads it)");
         ["Cargo.toml", "guest/Cargo.toml"].iter().try_for_each(|manifest| {
-            cargo(["deny", "--manifest-path", manifest, "--all-features", "check", "--config", "deny.toml"])
+            cargo(["deny", "--manifest-path", manifest, "--all-features", "--config", "deny.toml", "check"])
                 .args(["--hide-inclusion-graph", "licenses", "bans", "sources"])
                 .path(&cargo_deny)
                 .run()

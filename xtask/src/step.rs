@@ -57,7 +57,8 @@ impl Step {
     }
 
     pub fn run(mut self) -> Result<(), Failed> {
-        let shown = format!("{:?}", self.0).replace('"', "");
+        let words = [self.0.get_program()].into_iter().chain(self.0.get_args());
+        let shown = words.map(OsStr::to_string_lossy).collect::<Vec<_>>().join(" ");
         match self.0.status() {
             Ok(status) if status.success() => Ok(()),
             Ok(status) => Err(Failed(format!("`{shown}` ended with {status}"))),
