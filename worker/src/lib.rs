@@ -7,8 +7,12 @@ use rules::{
     limits::Limits,
 };
 
+pub mod bounds;
 pub mod contract;
+pub mod frame;
+pub mod jail;
 pub mod scripted;
+pub mod typescript;
 
 /// What came of a call, some time later.
 pub type Calling = Pin<Box<dyn Future<Output = Outcome> + Send>>;

@@ -1,0 +1,51 @@
+//! Every bound that the running of user code keeps, beside those of the product in `rules::limits`.
+
+use std::time::Duration;
+
+/// One frame between parent and child. The largest is a fold's: a state, its secrets and a batch of requests.
+pub const FRAME_BYTES_MAX: usize = 96 << 20;
+
+/// What the requests of one fold may weigh on their way to a child; the rest of the batch waits for the next call.
+pub const FOLD_REQUEST_BYTES_MAX: usize = 16 << 20;
+/// How many requests of one fold go to a child at once.
+pub const FOLD_REQUESTS_MAX: usize = 1_024;
+/// What the answers of one fold may weigh: a child that has gathered more answers for the prefix it did.
+pub const FOLD_ANSWER_BYTES_MAX: usize = 32 << 20;
+/// A child that has folded for this long answers for the prefix it did, so that others get their turn.
+pub const FOLD_SLICE: Duration = Duration::from_millis(200);
+
+/// How often the epoch moves while a call runs: a call outlives its clock by at most this much.
+pub const EPOCH_TICK: Duration = Duration::from_millis(5);
+
+/// The stack of the thread that runs programs. Wasm may use 16 MiB of it; the rest is for the TypeScript parser,
+/// which recurses as deep as the source nests.
+pub const STACK_BYTES: usize = 256 << 20;
+
+/// How many programs a child keeps ready.
+pub const PROGRAMS_MAX: usize = 24;
+
+/// What a child may map as writable memory: its stack, two guests' memories and the largest frames, with room.
+pub const DATA_BYTES_MAX: u64 = 1 << 30;
+/// The largest file a child may write: the image of a program, a guest's whole memory (1,536 pages of 64 KiB).
+pub const IMAGE_BYTES_MAX: usize = 1_536 << 16;
+/// The descriptors a child may hold: the socket, the streams, the base image and one image for each program.
+pub const OPEN_FILES_MAX: u64 = 8 + PROGRAMS_MAX as u64;
+/// A child whose resident memory once passed this is replaced after its call.
+pub const RESIDENT_BYTES_MAX: u64 = 320 << 20;
+
+/// How many calls may wait for a child, over all programs.
+pub const CALLS_WAITING_MAX: usize = 4_096;
+/// A call that no child has taken by then was not run: it is `Unavailable`.
+pub const CALL_WAIT: Duration = Duration::from_secs(20);
+
+/// How long a new child may take to say that it is ready.
+pub const HELLO_WAIT: Duration = Duration::from_secs(10);
+/// Reading, translating and loading a program that the child does not know yet.
+pub const LOAD_WAIT: Duration = Duration::from_millis(2_500);
+/// What is allowed beyond the clock of a call before its child counts as stuck.
+pub const CALL_GRACE: Duration = Duration::from_millis(1_000);
+
+/// A child that died without having answered anything is replaced after a pause, which doubles up to this.
+pub const RESPAWN_PAUSE_MAX: Duration = Duration::from_secs(2);
+/// The first of those pauses.
+pub const RESPAWN_PAUSE_MIN: Duration = Duration::from_millis(10);
