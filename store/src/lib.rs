@@ -21,6 +21,8 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 /// - **Cancelling** the future does not cancel the commit.
 /// - Batches of many lanes that wait at the same time share one sync.
 pub trait Store: Send + Sync + 'static {
+    /// # Panics
+    /// When the batch is not well formed: see [`Batch::assert_well_formed`].
     fn commit(&self, batch: Batch) -> Pending<Commit>;
 
     /// Records of a lane with `position > after`, in order, at most `records_max` and about `bytes_max` (at least one
@@ -55,10 +57,39 @@ pub struct Batch {
     pub lane: LaneId,
     /// The position of the lane's last record as the writer knows it; `Position::START` for a new lane.
     pub expect: Position,
-    /// In order, every position greater than the one before. May be empty.
+    /// In order, every position greater than the one before, the first greater than `expect`. May be empty.
     pub records: Vec<Record>,
     /// `None` deletes. Later entries win.
     pub rows: Vec<(Vec<u8>, Option<Vec<u8>>)>,
+}
+
+/// No body, key or value is longer; what reaches a store was bounded far below this at the rim.
+pub const VALUE_BYTES_MAX: usize = 256 << 20;
+
+impl Batch {
+    /// What every store asserts before it takes a batch: a broken one stops its caller and nobody else.
+    ///
+    /// # Panics
+    /// When positions do not grow from `expect` on, do not fit a signed 64-bit integer, or a value is longer than
+    /// [`VALUE_BYTES_MAX`].
+    pub fn assert_well_formed(&self) {
+        let mut tail = self.expect;
+        for record in &self.records {
+            assert!(record.position > tail, "positions grow: {:?} after {tail:?}", record.position);
+            assert!(record.body.len() <= VALUE_BYTES_MAX, "a body is at most {VALUE_BYTES_MAX} bytes");
+            tail = record.position;
+        }
+        assert!(i64::try_from(tail.to_u64()).is_ok(), "a position fits a signed 64-bit integer");
+        for (key, value) in &self.rows {
+            let longest = key.len().max(value.as_ref().map_or(0, Vec::len));
+            assert!(longest <= VALUE_BYTES_MAX, "a key or value is at most {VALUE_BYTES_MAX} bytes");
+        }
+    }
+
+    /// Where the lane ends once this batch is kept.
+    pub fn tail(&self) -> Position {
+        self.records.last().map_or(self.expect, |record| record.position)
+    }
 }
 
 pub type Row = (Vec<u8>, Vec<u8>);

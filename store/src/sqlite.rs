@@ -1,1 +1,128 @@
-//! (being written)
+//! Keeps everything in one SQLite file, for one machine: the default store.
+//!
+//! One thread commits, two read, one copies the log into the database. The log (SQLite's own, `everfold.db-wal`) is
+//! synced once per transaction, and a transaction holds whatever was waiting. SQLite shows a commit to readers only
+//! after its sync, so nobody ever reads what could still be lost.
+
+mod checkpoint;
+mod open;
+mod queue;
+mod reader;
+mod writer;
+
+use std::{
+    fs::{self, File},
+    io,
+    path::{Path, PathBuf},
+    sync::{Arc, atomic::AtomicU32},
+    thread::{self, JoinHandle},
+};
+
+use rules::record::{LaneId, Position, Record};
+use tokio::sync::oneshot;
+
+pub use open::OpenError;
+
+use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store};
+use queue::Queue;
+use reader::{READERS, READS_WAITING_MAX, Read};
+use writer::{COMMITS_WAITING_MAX, Waiting, Writer};
+
+/// A store in a data directory, which is its alone until it is dropped.
+pub struct Sqlite {
+    database: PathBuf,
+    commits: Arc<Queue<Waiting>>,
+    reads: Arc<Queue<Read>>,
+    /// In the order in which they are joined: who checkpoints is the last to let go of the database.
+    threads: Vec<JoinHandle<()>>,
+    _lock: File,
+}
+
+impl Sqlite {
+    /// Opens the store in `directory`, making both where there is nothing yet.
+    pub fn open(directory: &Path) -> Result<Sqlite, OpenError> {
+        let lock = open::claim(directory)?;
+        let database = open::database(directory)?;
+        let explain = |error| open::explain(&database, error);
+
+        let commits = Queue::new(COMMITS_WAITING_MAX);
+        let reads = Queue::new(READS_WAITING_MAX);
+        let log_pages = Arc::new(AtomicU32::new(0));
+        let reading = (0..READERS).map(|_| open::reader(&database)).collect::<Result<Vec<_>, _>>().map_err(explain)?;
+        for connection in &reading {
+            reader::probe(connection).map_err(explain)?;
+        }
+        let writing = open::writer(&database, &log_pages).map_err(explain)?;
+        let copying = open::copier(&database).map_err(explain)?;
+        let (checkpoints, copy) = checkpoint::checkpoints(copying);
+
+        let mut store = Sqlite { database, commits, reads, threads: Vec::new(), _lock: lock };
+        for connection in reading {
+            let reads = store.reads.clone();
+            store.start("store-read", move || reader::run(connection, &reads))?;
+        }
+        let writer =
+            Writer { database: store.database.clone(), commits: store.commits.clone(), checkpoints, log_pages };
+        store.start("store-write", move || writer.run(writing))?;
+        store.start("store-copy", copy)?;
+        Ok(store)
+    }
+
+    /// Commits and reads what is waiting, copies the log into the database and gives the directory back. Dropping
+    /// does the same.
+    pub fn close(self) {}
+
+    /// What the store takes on the disk, its log included.
+    pub fn size_bytes(&self) -> io::Result<u64> {
+        let log = self.database.with_extension("db-wal");
+        Ok(fs::metadata(&self.database)?.len() + fs::metadata(log).map_or(0, |log| log.len()))
+    }
+
+    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
+        let thread = thread::Builder::new().name(name.into()).spawn(run).map_err(|error| OpenError::Unusable {
+            path: self.database.clone(),
+            words: format!("no thread could be started: {error}"),
+        })?;
+        self.threads.push(thread);
+        Ok(())
+    }
+}
+
+impl Drop for Sqlite {
+    fn drop(&mut self) {
+        self.reads.close();
+        self.commits.close();
+        for thread in self.threads.drain(..) {
+            // A thread that panicked has said so already.
+            let _ = thread.join();
+        }
+    }
+}
+
+impl Store for Sqlite {
+    fn commit(&self, batch: Batch) -> Pending<Commit> {
+        batch.assert_well_formed();
+        let (answer, answered) = oneshot::channel();
+        let entering = self.commits.enter(Waiting { batch, answer });
+        Box::pin(async move {
+            entering.entered().await;
+            answered.await.unwrap_or_else(|_| Commit::Unknown("the store is closed".into()))
+        })
+    }
+
+    fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>> {
+        reader::ask(&self.reads, move |connection| reader::records(connection, lane, after, extent))
+    }
+
+    fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
+        reader::ask(&self.reads, move |connection| reader::last(connection, lane, at_most))
+    }
+
+    fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {
+        reader::ask(&self.reads, move |connection| reader::rows(connection, &from, &to, order, rows_max))
+    }
+
+    fn row(&self, key: Vec<u8>) -> Pending<Result<Option<Vec<u8>>, Fault>> {
+        reader::ask(&self.reads, move |connection| reader::row(connection, &key))
+    }
+}

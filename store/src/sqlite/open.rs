@@ -1,0 +1,258 @@
+//! Claims a data directory and opens the database in it, or says in a sentence why not.
+
+use std::{
+    fs::{self, File, TryLockError},
+    io::{self, Read, Write},
+    path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
+
+use super::checkpoint;
+
+const DATABASE: &str = "everfold.db";
+const LOCK: &str = "everfold.lock";
+/// `Evfd`, where the `file` command and every SQLite tool look for what a database is of.
+const APPLICATION_ID: u32 = 0x4576_6664;
+/// The newest format this build reads and writes; kept in the database as `user_version`.
+const FORMAT: u32 = 1;
+
+pub(super) const PAGE_BYTES: u32 = 4_096;
+/// The pages the writer keeps in memory: a transaction must fit, or it is written twice.
+const WRITER_CACHE_KIB: u32 = 64 << 10;
+/// Every commit empties the cache of a reader, so a large one would only be large.
+const READER_CACHE_KIB: u32 = 4 << 10;
+/// How long to wait for a tool that has opened the database beside us.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Why a data directory cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "store_in_use: Another Everfold (process {process}) is using {}. hint: stop it first, or name another data \
+         directory.", directory.display()
+    )]
+    InUse { directory: PathBuf, process: String },
+    #[error(
+        "store_newer: {} has format {found}; this build knows formats up to {known}. Nothing was changed. hint: use \
+         the version of Everfold that wrote it, or a newer one.", database.display()
+    )]
+    Newer { database: PathBuf, found: u32, known: u32 },
+    #[error(
+        "store_foreign: {} belongs to another program. Nothing was changed. hint: name another data directory.",
+        database.display()
+    )]
+    Foreign { database: PathBuf },
+    #[error(
+        "store_damaged: {} is damaged: {words}. hint: put a backup in its place, or see what \
+         'sqlite3 everfold.db .recover' can still read.", database.display()
+    )]
+    Damaged { database: PathBuf, words: String },
+    #[error(
+        "store_missing: {} is missing, but the log that belongs to it is there and may hold what was committed last. \
+         hint: put the database back beside its log; for a new store, move the log away.", database.display()
+    )]
+    Missing { database: PathBuf },
+    #[error(
+        "store_unusable: {} cannot be used: {words}. hint: check that the directory belongs to this user and that \
+         the disk is not full.", path.display()
+    )]
+    Unusable { path: PathBuf, words: String },
+}
+
+/// Takes the directory for this process alone; dropping the file gives it back, and so does the end of the process.
+pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
+    let unusable = |error: io::Error| OpenError::Unusable { path: directory.into(), words: error.to_string() };
+    fs::create_dir_all(directory).map_err(unusable)?;
+    let mut lock = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(directory.join(LOCK))
+        .map_err(unusable)?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::Error(error)) => return Err(unusable(error)),
+        Err(TryLockError::WouldBlock) => {
+            let mut process = String::new();
+            let known = lock.read_to_string(&mut process).is_ok() && !process.is_empty();
+            let process = if known { process } else { "unknown".into() };
+            return Err(OpenError::InUse { directory: directory.into(), process });
+        }
+    }
+    // Only a courtesy to whoever is refused: on a full disk it stays empty.
+    let _ = lock.set_len(0).and_then(|()| write!(lock, "{}", std::process::id()));
+    Ok(lock)
+}
+
+/// The database of a claimed directory: made if there is none, checked before anything is changed, brought to this
+/// build's format.
+pub(super) fn database(directory: &Path) -> Result<PathBuf, OpenError> {
+    let database = directory.join(DATABASE);
+    let explain = |error| explain(&database, error);
+    if database.exists() {
+        check_header(&database)?;
+    } else {
+        create(directory, &database)?;
+    }
+
+    let connection = connect(&database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
+    // The log may hold a newer format than the header shows; until that is known, closing must not copy it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(explain)?;
+    let found = format(&connection).map_err(explain)?;
+    if found > FORMAT {
+        return Err(OpenError::Newer { database, found, known: FORMAT });
+    }
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(explain)?;
+    upgrade(&connection, found).map_err(explain)?;
+    // The log of a killed process may end in pages whose sync had failed: they can be read, and are on no disk. What
+    // goes on from here goes on from the database file.
+    checkpoint::truncate(&connection).map_err(explain)?;
+    Ok(database)
+}
+
+/// The connection that commits. It notes the length of the log after each commit, and never checkpoints by itself.
+pub(super) fn writer(database: &Path, log_pages: &Arc<AtomicU32>) -> rusqlite::Result<Connection> {
+    let mut connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
+    let log_pages = log_pages.clone();
+    connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
+        log_pages.store(pages.unsigned_abs(), Ordering::Relaxed);
+        Ok(())
+    }))?;
+    Ok(connection)
+}
+
+pub(super) fn reader(database: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
+    Ok(connection)
+}
+
+/// A connection that only copies the log. It outlives the writer's, so that a writer that has to be opened again
+/// finds the log as it was agreed on, and not as it reads from a disk that could not sync.
+pub(super) fn copier(database: &Path) -> rusqlite::Result<Connection> {
+    let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    Ok(connection)
+}
+
+/// What SQLite's refusal means to whoever starts Everfold.
+pub(super) fn explain(database: &Path, error: rusqlite::Error) -> OpenError {
+    let words = error.to_string();
+    match error.sqlite_error_code() {
+        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
+            OpenError::Damaged { database: database.into(), words }
+        }
+        _ => OpenError::Unusable { path: database.into(), words },
+    }
+}
+
+/// Reads the header without SQLite, which would touch the files beside it.
+fn check_header(database: &Path) -> Result<(), OpenError> {
+    let mut header = [0; 100];
+    match File::open(database).and_then(|mut file| file.read_exact(&mut header)) {
+        Ok(()) => {}
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            return Err(OpenError::Damaged { database: database.into(), words: "its header is cut off".into() });
+        }
+        Err(error) => return Err(OpenError::Unusable { path: database.into(), words: error.to_string() }),
+    }
+    let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
+    let (user_version, application_id) = (number(60), number(68));
+    if &header[..16] != b"SQLite format 3\0" {
+        return Err(OpenError::Damaged { database: database.into(), words: "it is not a SQLite database".into() });
+    }
+    if application_id != APPLICATION_ID {
+        return Err(OpenError::Foreign { database: database.into() });
+    }
+    if user_version > FORMAT {
+        return Err(OpenError::Newer { database: database.into(), found: user_version, known: FORMAT });
+    }
+    Ok(())
+}
+
+/// Makes the database under another name, so that it is there as a whole or not at all.
+fn create(directory: &Path, database: &Path) -> Result<(), OpenError> {
+    let unusable = |error: io::Error| OpenError::Unusable { path: directory.into(), words: error.to_string() };
+    let log = directory.join(format!("{DATABASE}-wal"));
+    if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
+        return Err(OpenError::Missing { database: database.into() });
+    }
+    let unfinished = format!("{DATABASE}.new");
+    for suffix in ["", "-journal", "-wal", "-shm"] {
+        match fs::remove_file(directory.join(format!("{unfinished}{suffix}"))) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(unusable(error)),
+            _ => {}
+        }
+    }
+    let unfinished = directory.join(unfinished);
+    fill(&unfinished).map_err(|error| explain(&unfinished, error))?;
+    fs::rename(&unfinished, database).map_err(unusable)?;
+    // The new names are durable only once the directories that hold them are.
+    let above = directory.canonicalize().map_err(unusable)?;
+    for holder in [Some(above.as_path()), above.parent()].into_iter().flatten() {
+        File::open(holder).and_then(|holder| holder.sync_all()).map_err(unusable)?;
+    }
+    Ok(())
+}
+
+fn fill(unfinished: &Path) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
+    let connection = connect(unfinished, flags)?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES)?;
+    connection.pragma_update(None, "journal_mode", "WAL")?;
+    connection.pragma_update(None, "application_id", APPLICATION_ID)?;
+    upgrade(&connection, 0)?;
+    connection.close().map_err(|(_, error)| error)
+}
+
+/// Brings a database of format `found` to [`FORMAT`], in one transaction. Every step stays here for good.
+fn upgrade(connection: &Connection, found: u32) -> rusqlite::Result<()> {
+    if found == FORMAT {
+        return Ok(());
+    }
+    connection.execute_batch("BEGIN IMMEDIATE")?;
+    if found < 1 {
+        // Records are appended in the order of their commits, whatever their lane: the index that finds them by lane
+        // is small, and the bodies are written once. Rows keep an ordinary rowid, for a value may be megabytes.
+        connection.execute_batch(
+            "CREATE TABLE record (
+                id INTEGER PRIMARY KEY,
+                lane BLOB NOT NULL,
+                position INTEGER NOT NULL,
+                hash BLOB NOT NULL,
+                body BLOB NOT NULL,
+                UNIQUE (lane, position)
+            ) STRICT;
+            CREATE TABLE row (
+                key BLOB NOT NULL PRIMARY KEY,
+                value BLOB NOT NULL
+            ) STRICT;",
+        )?;
+    }
+    connection.pragma_update(None, "user_version", FORMAT)?;
+    connection.execute_batch("COMMIT")
+}
+
+fn format(connection: &Connection) -> rusqlite::Result<u32> {
+    connection.query_row("PRAGMA user_version", [], |row| row.get(0))
+}
+
+/// What all connections have in common. Memory mapping stays off: through it, a disk that fails would be a signal
+/// that kills the process instead of an error.
+fn connect(database: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(database, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(BUSY_TIMEOUT)?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "temp_store", "MEMORY")?;
+    connection.pragma_update(None, "mmap_size", 0)?;
+    Ok(connection)
+}

@@ -1,0 +1,226 @@
+//! Commits what is waiting: one thread, many batches in one transaction, one sync.
+
+use std::{
+    collections::HashMap,
+    path::PathBuf,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rules::record::{LaneId, Position};
+use rusqlite::{Connection, ErrorCode, params};
+use tokio::sync::oneshot;
+
+use super::{
+    checkpoint::{self, Checkpoints},
+    open,
+    queue::{Found, Queue},
+};
+use crate::{Batch, Commit};
+
+/// How many batches may wait for the writer; one more waits outside.
+pub(super) const COMMITS_WAITING_MAX: usize = 16_384;
+/// The most batches of one transaction: it bounds how long the first of them waits for the last.
+const TRANSACTION_BATCHES_MAX: usize = 4_096;
+/// The most bytes of one transaction (or one batch, if that alone is larger).
+const TRANSACTION_BYTES_MAX: usize = 16 << 20;
+/// How many tails are kept in memory, twice; another lane's is looked up.
+const TAILS_MAX: usize = 65_536;
+/// After a failure the writer tries to open the database again, less and less often.
+const REOPEN_PAUSE_MIN: Duration = Duration::from_millis(50);
+const REOPEN_PAUSE_MAX: Duration = Duration::from_secs(5);
+
+const REFUSED: &str = "the disk failed and the store is closed until it answers again; restart Everfold if it does not";
+
+pub(super) struct Waiting {
+    pub(super) batch: Batch,
+    pub(super) answer: oneshot::Sender<Commit>,
+}
+
+pub(super) struct Writer {
+    pub(super) database: PathBuf,
+    pub(super) commits: Arc<Queue<Waiting>>,
+    pub(super) checkpoints: Checkpoints,
+    pub(super) log_pages: Arc<AtomicU32>,
+}
+
+/// Why the writer stopped serving.
+enum End {
+    Closed,
+    Failed,
+}
+
+impl Writer {
+    /// Serves commits until the queue is closed and empty.
+    pub(super) fn run(mut self, mut connection: Connection) {
+        let _abandon = self.commits.abandon_when_dropped();
+        while let End::Failed = self.serve(&connection) {
+            // What cannot be trusted any more goes first, with every lock it may hold.
+            drop(connection);
+            match self.reopen() {
+                Some(opened) => connection = opened,
+                None => return,
+            }
+        }
+    }
+
+    fn serve(&mut self, connection: &Connection) -> End {
+        let mut tails = Tails::default();
+        let mut group = Vec::new();
+        while let Some(first) = self.commits.wait() {
+            gather(&self.commits, first, &mut group);
+            match keep(connection, &mut tails, &group) {
+                Ok(kept) => {
+                    for (waiting, kept) in group.drain(..).zip(kept) {
+                        let _ = waiting.answer.send(if kept { Commit::Done } else { Commit::Conflict });
+                    }
+                }
+                Err(error) if is_full(&error) && roll_back(connection).is_ok() => {
+                    tails = Tails::default();
+                    answer_all(&mut group, &Commit::Full);
+                }
+                Err(error) => {
+                    tracing::error!(%error, "a commit failed: the store is closed until it has been opened again");
+                    answer_all(&mut group, &Commit::Unknown(error.to_string()));
+                    return End::Failed;
+                }
+            }
+            self.checkpoints.after_commit(connection, self.log_pages.load(Ordering::Relaxed));
+        }
+        End::Closed
+    }
+
+    /// Tries until the database is open again, refusing what comes meanwhile; `None` when the store is closed.
+    fn reopen(&mut self) -> Option<Connection> {
+        let mut pause = REOPEN_PAUSE_MIN;
+        loop {
+            self.checkpoints.settle();
+            match self.opened_again() {
+                Ok(connection) => {
+                    tracing::info!("the store is open again");
+                    return Some(connection);
+                }
+                Err(error) => tracing::error!(%error, "the store stays closed"),
+            }
+            let until = Instant::now() + pause;
+            loop {
+                match self.commits.wait_until(until) {
+                    Found::Work(waiting) => drop(waiting.answer.send(Commit::Unknown(REFUSED.into()))),
+                    Found::Nothing => break,
+                    Found::Closed => return None,
+                }
+            }
+            pause = REOPEN_PAUSE_MAX.min(pause * 2);
+        }
+    }
+
+    /// After a failed sync the pages of the log may read well and be on no disk. So all that was agreed on before is
+    /// first brought into the database file and synced there, and the log begins anew.
+    fn opened_again(&self) -> rusqlite::Result<Connection> {
+        let connection = open::writer(&self.database, &self.log_pages)?;
+        if checkpoint::truncate(&connection)? {
+            self.log_pages.store(0, Ordering::Relaxed);
+            return Ok(connection);
+        }
+        let busy = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_BUSY);
+        Err(rusqlite::Error::SqliteFailure(busy, Some("somebody reads from the log".into())))
+    }
+}
+
+fn gather(commits: &Queue<Waiting>, first: Waiting, group: &mut Vec<Waiting>) {
+    let mut bytes = bytes(&first.batch);
+    let mut batches = 1;
+    group.push(first);
+    commits.take_while(group, |next| {
+        bytes += self::bytes(&next.batch);
+        batches += 1;
+        batches <= TRANSACTION_BATCHES_MAX && bytes <= TRANSACTION_BYTES_MAX
+    });
+}
+
+fn bytes(batch: &Batch) -> usize {
+    let records = batch.records.iter().map(|record| record.body.len());
+    let rows = batch.rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+    records.chain(rows).sum()
+}
+
+fn answer_all(group: &mut Vec<Waiting>, commit: &Commit) {
+    for waiting in group.drain(..) {
+        let _ = waiting.answer.send(commit.clone());
+    }
+}
+
+/// Keeps a group of batches in one transaction. One that expects another tail is left out before anything of it is
+/// written: which were kept is the answer. Any error is the error of all.
+fn keep(connection: &Connection, tails: &mut Tails, group: &[Waiting]) -> rusqlite::Result<Vec<bool>> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let mut find_tail = connection.prepare_cached("SELECT max(position) FROM record WHERE lane = ?1")?;
+    let mut append =
+        connection.prepare_cached("INSERT INTO record (lane, position, hash, body) VALUES (?1, ?2, ?3, ?4)")?;
+    let mut put = connection.prepare_cached(
+        "INSERT INTO row (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+    )?;
+    let mut delete = connection.prepare_cached("DELETE FROM row WHERE key = ?1")?;
+
+    let mut kept = Vec::with_capacity(group.len());
+    for Waiting { batch, .. } in group {
+        let lane = batch.lane.0.to_be_bytes();
+        let tail = match tails.get(batch.lane) {
+            Some(tail) => tail,
+            None => find_tail.query_row([lane], |row| {
+                let position: Option<i64> = row.get(0)?;
+                Ok(position.map_or(Position::START, |position| Position::from_u64(position.cast_unsigned())))
+            })?,
+        };
+        if tail != batch.expect {
+            tails.put(batch.lane, tail);
+            kept.push(false);
+            continue;
+        }
+        for record in &batch.records {
+            append.execute(params![lane, record.position.to_u64().cast_signed(), record.hash.0, record.body])?;
+        }
+        for (key, value) in &batch.rows {
+            match value {
+                Some(value) => put.execute(params![key, value])?,
+                None => delete.execute([key])?,
+            };
+        }
+        tails.put(batch.lane, batch.tail());
+        kept.push(true);
+    }
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(kept)
+}
+
+fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
+/// SQLite has rolled back by itself after some errors, and after others not.
+fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("ROLLBACK") }
+}
+
+/// Where the lanes end that were written lately: two generations, of which the older is forgotten as a whole.
+#[derive(Default)]
+struct Tails {
+    young: HashMap<LaneId, Position>,
+    old: HashMap<LaneId, Position>,
+}
+
+impl Tails {
+    fn get(&self, lane: LaneId) -> Option<Position> {
+        self.young.get(&lane).or_else(|| self.old.get(&lane)).copied()
+    }
+
+    fn put(&mut self, lane: LaneId, tail: Position) {
+        if self.young.len() >= TAILS_MAX && !self.young.contains_key(&lane) {
+            self.old = std::mem::take(&mut self.young);
+        }
+        self.young.insert(lane, tail);
+    }
+}
