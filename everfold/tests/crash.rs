@@ -1,0 +1,207 @@
+//! A server that is killed at random moments loses nothing that it acknowledged, and applies nothing twice.
+
+mod harness;
+
+use std::{
+    collections::{BTreeMap, HashMap, HashSet},
+    env, fs, thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use harness::{Ask, Hook, Receipt, Server, http::Connection};
+use serde_json::{Value, json};
+
+const WRITERS: u64 = 16;
+const HOOKS: usize = 4;
+
+/// Each writer is counted by itself; the checksum depends on the order of all.
+const CODE: &str = "
+    export function reducer(state, request) {
+        const { writer, n } = request.body;
+        const writers = state?.writers ?? {};
+        const { count, sum } = writers[writer] ?? { count: 0, sum: 0 };
+        return {
+            checksum: ((state?.checksum ?? 7) * 31 + writer * 1009 + n) % 1000000007,
+            writers: { ...writers, [writer]: { count: count + 1, sum: sum + n } },
+        };
+    }";
+
+/// The same fold, by the tester.
+#[derive(Default)]
+struct Expected {
+    checksum: Option<u64>,
+    writers: BTreeMap<String, (u64, u64)>,
+}
+
+impl Expected {
+    fn fold(&mut self, writer: u64, n: u64) {
+        self.checksum = Some((self.checksum.unwrap_or(7) * 31 + writer * 1009 + n) % 1_000_000_007);
+        let (count, sum) = self.writers.entry(writer.to_string()).or_default();
+        (*count, *sum) = (*count + 1, *sum + n);
+    }
+
+    fn state(&self) -> Value {
+        let writers: BTreeMap<_, _> =
+            self.writers.iter().map(|(writer, (count, sum))| (writer, json!({"count": count, "sum": sum}))).collect();
+        self.checksum.map_or(Value::Null, |checksum| json!({"checksum": checksum, "writers": writers}))
+    }
+}
+
+/// What the tester knows of one hook's log: all of it up to `seq`, checked.
+#[derive(Default)]
+struct Known {
+    seq: u64,
+    expected: Expected,
+    /// Every (writer, n) in the log so far.
+    applied: HashSet<(u64, u64)>,
+}
+
+#[test]
+fn a_kill_at_any_moment_loses_nothing_and_applies_nothing_twice() {
+    let kills: u32 = env::var("EVERFOLD_KILLS").map_or(25, |kills| kills.parse().expect("EVERFOLD_KILLS is a number"));
+    let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64 | 1;
+    println!("{kills} kills, seed {seed}");
+    let mut dice = Dice(seed);
+
+    let data = tempfile::tempdir().expect("a folder for the data");
+    let mut server = Server::start_on(data.path());
+    let hooks: Vec<Hook> = (0..HOOKS).map(|_| Hook::running(&server, CODE)).collect();
+    let mut known: Vec<Known> = (0..HOOKS).map(|_| Known::default()).collect();
+    let mut next_n = vec![0; WRITERS as usize];
+    let (mut acknowledged, mut recovery_max) = (0, Duration::ZERO);
+
+    for kill in 1..=kills {
+        let moment = Duration::from_millis(dice.below(600));
+        let receipts: Vec<Vec<(u64, Receipt)>> = thread::scope(|scope| {
+            let (server, hooks) = (&server, &hooks);
+            let writers: Vec<_> = next_n
+                .iter_mut()
+                .zip(0..)
+                .map(|(next_n, writer)| {
+                    scope.spawn(move || write_until_it_dies(&hooks[at(writer)].at(server), writer, next_n))
+                })
+                .collect();
+            thread::sleep(moment);
+            let killed = std::process::Command::new("kill").args(["-9", &server.id().to_string()]).status();
+            assert!(killed.is_ok_and(|status| status.success()));
+            writers.into_iter().map(|writer| writer.join().expect("a writer ends")).collect()
+        });
+        server.kill();
+        acknowledged += receipts.iter().map(Vec::len).sum::<usize>();
+
+        let started = Instant::now();
+        server = Server::start_on(data.path());
+        recovery_max = recovery_max.max(started.elapsed());
+        for (index, hook) in hooks.iter().enumerate() {
+            let ours = receipts.iter().zip(0..).filter(|(_, writer)| at(*writer) == index);
+            let ours = ours.flat_map(|(own, writer)| own.iter().map(move |(n, receipt)| (writer, *n, receipt)));
+            check(&hook.at(&server), &mut known[index], &ours.collect::<Vec<_>>(), kill);
+        }
+    }
+    let applied: u64 = known.iter().map(|known| known.seq).sum();
+    println!(
+        "{acknowledged} acknowledged, {applied} in the logs; lost 0, twice 0, gaps 0; recovery ≤ {recovery_max:?}"
+    );
+    assert!(acknowledged > 0, "somebody was acknowledged");
+}
+
+fn at(writer: u64) -> usize {
+    writer as usize % HOOKS
+}
+
+/// Every `n` is sent once: one that was not acknowledged may be in the log or not, and is never repeated.
+fn write_until_it_dies(hook: &Hook, writer: u64, next_n: &mut u64) -> Vec<(u64, Receipt)> {
+    let mut receipts = vec![];
+    let Ok(mut connection) = Connection::open(&hook.owner.address) else { return receipts };
+    loop {
+        let n = *next_n;
+        *next_n += 1;
+        let ask = Ask::new("POST", hook.write_path()).json(&json!({"writer": writer, "n": n}));
+        match connection.ask(&ask) {
+            Ok(reply) => receipts.push((n, Receipt::of(&reply.expect(202)))),
+            Err(_) => return receipts,
+        }
+    }
+}
+
+fn check(hook: &Hook, known: &mut Known, receipts: &[(u64, u64, &Receipt)], kill: u32) {
+    let probe_writer = 1000;
+    let probe = hook.keep(&json!({"writer": probe_writer, "n": kill}));
+    let new = hook.history_after(known.seq);
+    let mut by_seq = HashMap::new();
+    for (entry, seq) in new.iter().zip(known.seq + 1..) {
+        assert_eq!(entry["seq"], seq, "after kill {kill}: a gap");
+        let (writer, n) = (entry["body"]["writer"].as_u64(), entry["body"]["n"].as_u64());
+        let (writer, n) = (writer.expect("a writer"), n.expect("a number"));
+        assert!(known.applied.insert((writer, n)), "after kill {kill}: {n} of writer {writer} is there twice");
+        known.expected.fold(writer, n);
+        by_seq.insert(seq, (entry["id"].as_str().expect("an id"), writer, n));
+    }
+    for (writer, n, receipt) in receipts {
+        let found = by_seq.get(&receipt.seq);
+        assert_eq!(found, Some(&(receipt.id.as_str(), *writer, *n)), "after kill {kill}: lost or moved: {receipt:?}");
+    }
+    known.seq += new.len() as u64;
+    assert_eq!(known.seq, probe.seq, "after kill {kill}: the log ends with the newest request");
+    assert_eq!(hook.verify(), json!({"seq": probe.seq, "hash": probe.hash, "ok": true}), "after kill {kill}");
+    assert_eq!(hook.state_after(probe.seq), known.expected.state(), "after kill {kill}: the state counts each once");
+    for (_, _, receipt) in receipts.iter().rev().take(3) {
+        let request = hook.owner.get(&hook.api(&format!("/requests/{}", receipt.seq)));
+        assert!(
+            request.status != 200 || request.json()["hash"] == receipt.hash.as_str(),
+            "after kill {kill}: {receipt:?}"
+        );
+    }
+}
+
+#[test]
+fn a_refold_that_was_killed_goes_on_where_it_stopped() {
+    const REQUESTS: u64 = 5_000;
+    let data = tempfile::tempdir().expect("a folder for the data");
+    let mut server = Server::start_on(data.path());
+    let hook = Hook::running(&server, "export const reducer = state => (state ?? 0) + 1;");
+    let mut connection = Connection::open(&server.address).expect("the server listens");
+    let ask = Ask::new("POST", hook.write_path()).json(&json!({}));
+    (0..REQUESTS).for_each(|_| drop(connection.ask(&ask).expect("a reply").expect(202)));
+    hook.save("export const reducer = state => (state ?? 0) + 2;");
+    hook.owner.post(&hook.api("/publish"), &json!({})).expect(200);
+    server.kill();
+    let again = Server::start_on(data.path());
+    let hook = hook.at(&again);
+    hook.replayed();
+    assert_eq!(hook.state_after(REQUESTS), json!(REQUESTS * 2));
+    assert_eq!(hook.fold(&json!({})).seq, REQUESTS + 1);
+    assert_eq!(hook.state(), json!(REQUESTS * 2 + 2));
+}
+
+#[test]
+fn a_killed_server_leaves_no_process_behind() {
+    let mut server = Server::start();
+    Hook::running(&server, "export const reducer = state => (state ?? 0) + 1;").fold(&json!({}));
+    let children = offspring(server.id());
+    server.kill();
+    harness::eventually("every process of the server ends", || {
+        children.iter().all(|id| !fs::exists(format!("/proc/{id}")).unwrap_or(false)).then_some(())
+    });
+}
+
+/// The children of a process, and theirs.
+fn offspring(process: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> = texts.flat_map(|text| text.split(' ').flat_map(str::parse).collect::<Vec<_>>()).collect();
+    let further: Vec<u32> = children.iter().flat_map(|child| offspring(*child)).collect();
+    [children, further].concat()
+}
+
+/// Xorshift: enough to choose a moment.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}

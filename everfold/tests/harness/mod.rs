@@ -1,0 +1,31 @@
+//! What every black-box test stands on: a server of its own, a client that sends exactly what it is told, a hook.
+#![allow(dead_code, reason = "each subject uses its own part of it")]
+
+pub mod hook;
+pub mod http;
+pub mod server;
+pub mod socket;
+
+pub use hook::{Hook, Owner, Receipt};
+pub use http::{Ask, Reply};
+pub use server::Server;
+
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+/// How long a test waits for something that takes a moment.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Asks again until there is an answer.
+pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        thread::sleep(Duration::from_millis(10));
+    }
+}

@@ -1,0 +1,96 @@
+//! The program itself, as a user starts it: on a port of its own, on data of its own.
+
+use std::{
+    io::{BufRead, BufReader},
+    path::{Path, PathBuf},
+    process::{Child, Command, ExitStatus, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use tempfile::TempDir;
+
+use super::{
+    eventually,
+    http::{Ask, Reply},
+};
+
+pub struct Server {
+    process: Child,
+    pub address: String,
+    /// Taken away with the server that made it.
+    _own_data: Option<TempDir>,
+    pub data: PathBuf,
+    /// From the start of the process to the line that says it listens.
+    pub start_took: Duration,
+}
+
+/// The program, with nothing of the tester's own settings.
+pub fn everfold() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_everfold"));
+    for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EVERFOLD_")) {
+        command.env_remove(name);
+    }
+    command.env("NO_COLOR", "1").stdin(Stdio::null());
+    command
+}
+
+impl Server {
+    pub fn start() -> Server {
+        let data = tempfile::tempdir().expect("a folder for the data");
+        let mut server = Server::start_on(data.path());
+        server._own_data = Some(data);
+        server
+    }
+
+    pub fn start_on(data: &Path) -> Server {
+        let started = Instant::now();
+        let mut process = everfold()
+            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data)
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("everfold starts");
+        let mut lines = BufReader::new(process.stdout.take().expect("stdout is a pipe")).lines();
+        let address = lines
+            .by_ref()
+            .map_while(Result::ok)
+            .find_map(|line| Some(line.split_once("listening on http://")?.1.trim().to_owned()))
+            .unwrap_or_else(|| panic!("everfold ended before it listened: {:?}", process.wait()));
+        let start_took = started.elapsed();
+        thread::spawn(move || lines.for_each(drop));
+        Server { process, address, _own_data: None, data: data.to_owned(), start_took }
+    }
+
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
+    pub fn get(&self, path: &str) -> Reply {
+        Ask::new("GET", path).send(&self.address)
+    }
+
+    pub fn is_well(&mut self) -> bool {
+        self.process.try_wait().expect("a child can be asked").is_none() && self.get("/healthz").status == 200
+    }
+
+    /// As `kill -9` does.
+    pub fn kill(&mut self) {
+        self.process.kill().expect("a child can be killed");
+        self.process.wait().expect("a child ends");
+    }
+
+    /// As `kill` does: SIGTERM, which drains.
+    pub fn terminate(&mut self) -> ExitStatus {
+        let sent = Command::new("kill").arg(self.id().to_string()).status().expect("kill starts");
+        assert!(sent.success());
+        eventually("the server ends after SIGTERM", || self.process.try_wait().expect("a child can be asked"))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}

@@ -1,0 +1,72 @@
+//! A WebSocket to the server, read frame by frame with a bound on every wait.
+
+use std::{
+    io,
+    net::TcpStream,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+use tungstenite::{Error, Message, WebSocket, client, handshake::HandshakeError, http::Response};
+
+pub struct Socket(WebSocket<TcpStream>);
+
+impl Socket {
+    /// Gives the refusal where the upgrade is refused.
+    pub fn open(address: &str, path: &str) -> Result<Socket, Response<Option<Vec<u8>>>> {
+        let stream = TcpStream::connect(address).expect("the server listens");
+        match client(format!("ws://{address}{path}"), stream) {
+            Ok((socket, _)) => Ok(Socket(socket)),
+            Err(HandshakeError::Failure(Error::Http(refusal))) => Err(*refusal),
+            Err(other) => panic!("{path}: {other}"),
+        }
+    }
+
+    /// The next text frame; `None` when none comes in time or the server has closed.
+    pub fn next_text(&mut self, patience: Duration) -> Option<String> {
+        let until = Instant::now() + patience;
+        loop {
+            let left = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero())?;
+            self.0.get_ref().set_read_timeout(Some(left)).expect("a wait can be bounded");
+            match self.0.read() {
+                Ok(Message::Text(text)) => return Some(text.to_string()),
+                Ok(Message::Close(_)) => return None,
+                Ok(_) => {}
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return None,
+                Err(_) => return None,
+            }
+        }
+    }
+
+    /// The next frame that is a state; pings are answered on the way.
+    pub fn next_state(&mut self, patience: Duration) -> Option<Value> {
+        let until = Instant::now() + patience;
+        loop {
+            let text = self.next_text(until.saturating_duration_since(Instant::now()))?;
+            if text == "ping" {
+                self.say("pong");
+                continue;
+            }
+            return Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
+        }
+    }
+
+    pub fn say(&mut self, text: &str) {
+        self.0.send(Message::text(text)).expect("the socket is open");
+    }
+
+    /// Whether the server has closed, waiting that long for it.
+    pub fn is_closed_within(&mut self, patience: Duration) -> bool {
+        let until = Instant::now() + patience;
+        while let Some(left) = until.checked_duration_since(Instant::now()).filter(|left| !left.is_zero()) {
+            self.0.get_ref().set_read_timeout(Some(left)).expect("a wait can be bounded");
+            match self.0.read() {
+                Ok(Message::Close(_)) => return true,
+                Ok(_) => {}
+                Err(Error::Io(error)) if error.kind() == io::ErrorKind::WouldBlock => return false,
+                Err(_) => return true,
+            }
+        }
+        false
+    }
+}
