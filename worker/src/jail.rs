@@ -51,6 +51,7 @@ const NOBODY: u32 = 65_534;
 /// stripped as well, and ends as the inner one ends. What stood on descriptor 0 stays; 1 and 2 lead nowhere.
 pub fn enter(spec: &JailSpec) -> io::Result<Vec<Layer>> {
     let mut layers = Vec::new();
+    allocate_without_files();
     forget_surroundings()?;
     layers.extend(unshare());
     fork()?;
@@ -85,6 +86,27 @@ fn layer(name: &str, tried: Result<(), Errno>) -> Layer {
         Ok(()) => Layer { name: name.into(), holds: true, detail: String::new() },
         Err(error) => Layer { name: name.into(), holds: false, detail: error.to_string() },
     }
+}
+
+/// The most memory this process ever held at once.
+pub fn resident_bytes_most() -> u64 {
+    // SAFETY: an all-zero `rusage` is a valid one, and the call only fills it in.
+    let usage = unsafe {
+        let mut usage: libc::rusage = std::mem::zeroed();
+        libc::getrusage(libc::RUSAGE_SELF, &mut usage);
+        usage
+    };
+    u64::try_from(usage.ru_maxrss).unwrap_or(0) * 1024
+}
+
+/// glibc's further arenas read a setting of the kernel from a file when they shrink, which a sealed process must
+/// not; its first one does not.
+fn allocate_without_files() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a parameter of the allocator, before there are threads.
+    unsafe {
+        libc::mallopt(libc::M_ARENA_MAX, 1)
+    };
 }
 
 /// No environment, no inherited descriptors, no output.

@@ -11,8 +11,15 @@ pub mod bounds;
 pub mod contract;
 pub mod frame;
 pub mod jail;
+pub mod outcome;
+pub mod quickjs;
 pub mod scripted;
-pub mod typescript;
+
+mod child;
+mod isolate;
+mod pool;
+mod process;
+mod typescript;
 
 /// What came of a call, some time later.
 pub type Calling = Pin<Box<dyn Future<Output = Outcome> + Send>>;

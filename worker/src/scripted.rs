@@ -1,1 +1,276 @@
-//! (being written)
+//! A worker that does as it is told, for tests of what stands above: no process, no thread, no chance.
+//!
+//! Programs are closures found by how their source begins, and what goes wrong is arranged beforehand. Nothing
+//! happens by itself: a call that is held stays held until the test lets it go.
+
+use std::{
+    collections::VecDeque,
+    future::{Future, poll_fn},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::{Poll, Waker},
+};
+
+use rules::{
+    call::{Bytes, Call, Error, Exports, Failure, Foldable, Json, Level, Line, Outcome, Program, Ran, Request, Response, Stop},
+    limits::Limits,
+};
+
+use crate::{Calling, Worker, outcome};
+
+/// What a scripted program does with one request, or one question.
+pub struct Script {
+    pub exports: Exports,
+    pub reducer: Box<dyn Fn(Option<&str>, &Request) -> Result<String, String> + Send + Sync>,
+    pub responder: Box<dyn Fn(&Request) -> Result<Response, String> + Send + Sync>,
+    pub query: Box<dyn Fn(Option<&str>, &str) -> Result<Response, String> + Send + Sync>,
+}
+
+impl Script {
+    /// Counts its requests: the state is a number, the query answers it, the responder says so. A body `throw`
+    /// throws.
+    pub fn counting() -> Self {
+        let json = |status, body: String| Response {
+            status,
+            headers: vec![("content-type".into(), "application/json".into())],
+            body: Bytes(body.into_bytes()),
+        };
+        Script {
+            exports: Exports { reducer: true, query: true, ..Exports::default() },
+            reducer: Box::new(|state, request| match request.body.0.as_slice() {
+                b"throw" => Err("thrown by the request".into()),
+                _ => Ok((state.and_then(|state| state.parse::<u64>().ok()).unwrap_or(0) + 1).to_string()),
+            }),
+            responder: Box::new(move |_| Ok(json(201, "\"counted\"".into()))),
+            query: Box::new(move |state, _| Ok(json(200, state.unwrap_or("null").into()))),
+        }
+    }
+}
+
+/// What happens to a call instead of what its program would do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Mishap {
+    /// It stays held until `release`, and then runs.
+    Held,
+    Unavailable,
+    /// Of a fold, its first request is stopped, and it alone is answered for.
+    Stopped(Stop),
+    /// A fold answers for no more than this many requests.
+    Prefix(usize),
+    /// This very outcome, whatever was asked.
+    Lie(Outcome),
+}
+
+#[derive(Default)]
+pub struct Scripted {
+    inside: Arc<Mutex<Inside>>,
+}
+
+#[derive(Default)]
+struct Inside {
+    scripts: Vec<(String, Arc<Script>)>,
+    mishaps: VecDeque<Mishap>,
+    calls: Vec<(Arc<Program>, Call)>,
+    /// How many held calls may go; each takes one.
+    released: usize,
+    held: Vec<Waker>,
+}
+
+impl Scripted {
+    /// Every program counts.
+    pub fn counting() -> Self {
+        Self::default().with("", Script::counting())
+    }
+
+    /// Programs whose source begins so do this. The longest beginning wins.
+    pub fn with(self, beginning: &str, script: Script) -> Self {
+        inside(&self.inside).scripts.push((beginning.into(), Arc::new(script)));
+        self
+    }
+
+    /// The next call without a mishap of its own gets this one.
+    pub fn next(&self, mishap: Mishap) {
+        inside(&self.inside).mishaps.push_back(mishap);
+    }
+
+    /// Lets one held call go on: one that waits, or the next one that would.
+    pub fn release(&self) {
+        let held = {
+            let mut inside = inside(&self.inside);
+            inside.released += 1;
+            std::mem::take(&mut inside.held)
+        };
+        // All look, one goes.
+        held.into_iter().for_each(Waker::wake);
+    }
+
+    /// All that was ever asked, in order.
+    pub fn calls(&self) -> Vec<(Arc<Program>, Call)> {
+        inside(&self.inside).calls.clone()
+    }
+}
+
+impl Worker for Scripted {
+    fn call(&self, program: &Arc<Program>, call: Call, limits: Limits) -> Calling {
+        let (mishap, script) = {
+            let mut inside = inside(&self.inside);
+            inside.calls.push((program.clone(), call.clone()));
+            (inside.mishaps.pop_front(), inside.script(&program.source))
+        };
+        let Some(script) = script else {
+            return Box::pin(async { Outcome::Unrunnable(error("No script for this program.")) });
+        };
+        let shared = self.inside.clone();
+        Box::pin(async move {
+            match mishap {
+                None => run(&script, call, &limits),
+                Some(Mishap::Held) => {
+                    released(shared).await;
+                    run(&script, call, &limits)
+                }
+                Some(Mishap::Unavailable) => Outcome::Unavailable("by script".into()),
+                Some(Mishap::Stopped(stop)) => outcome::stopped_call(&call, stop),
+                Some(Mishap::Prefix(most)) => match run(&script, call, &limits) {
+                    Outcome::Folded(mut ran) => {
+                        ran.truncate(most.max(1));
+                        Outcome::Folded(ran)
+                    }
+                    other => other,
+                },
+                Some(Mishap::Lie(outcome)) => outcome,
+            }
+        })
+    }
+}
+
+impl Inside {
+    fn script(&self, source: &str) -> Option<Arc<Script>> {
+        let matching = self.scripts.iter().filter(|(beginning, _)| source.starts_with(beginning.as_str()));
+        matching.max_by_key(|(beginning, _)| beginning.len()).map(|(_, script)| script.clone())
+    }
+}
+
+fn inside(shared: &Mutex<Inside>) -> MutexGuard<'_, Inside> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn released(shared: Arc<Mutex<Inside>>) -> impl Future<Output = ()> {
+    poll_fn(move |context| {
+        let mut inside = inside(&shared);
+        if inside.released > 0 {
+            inside.released -= 1;
+            return Poll::Ready(());
+        }
+        inside.held.push(context.waker().clone());
+        Poll::Pending
+    })
+}
+
+fn run(script: &Script, call: Call, limits: &Limits) -> Outcome {
+    match call {
+        Call::Describe => Outcome::Described(script.exports),
+        Call::Answer { request, .. } => Outcome::Answered(ran((script.responder)(&request))),
+        Call::Query { state, params, .. } => Outcome::Queried(ran((script.query)(state.as_deref(), &params))),
+        Call::Fold { state, requests, .. } => Outcome::Folded(fold(script, state, &requests, limits)),
+    }
+}
+
+fn fold(script: &Script, mut state: Option<Json>, requests: &[Foldable], limits: &Limits) -> Vec<Ran<Json>> {
+    let one = |Foldable { request, forced }: &Foldable| {
+        let ran: Ran<Json> = match forced {
+            Some(stop) => outcome::ran_into(*stop),
+            None => ran((script.reducer)(state.as_deref(), request).and_then(|next| match next.len() {
+                bytes if bytes > limits.state_bytes => Err("The state is too large.".into()),
+                _ => Ok(next.into()),
+            })),
+        };
+        if let Ok(next) = &ran.result {
+            state = Some(next.clone());
+        }
+        ran
+    };
+    requests.iter().map(one).collect()
+}
+
+fn ran<T>(result: Result<T, String>) -> Ran<T> {
+    let console = vec![Line { level: Level::Log, messages: vec!["scripted".into()] }];
+    Ran { result: result.map_err(|message| Failure { error: error(&message), stop: None }), console }
+}
+
+fn error(message: &str) -> Error {
+    Error { name: "Error".into(), message: message.into(), stack: String::new(), place: None }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::pin,
+        task::{Context, Waker},
+    };
+
+    use super::*;
+
+    fn request(seq: u64, body: &str) -> Foldable {
+        let request = Request {
+            id: seq.into(),
+            seq,
+            method: "POST".into(),
+            path: "/".into(),
+            query: String::new(),
+            headers: Vec::new(),
+            body: Bytes(body.into()),
+            created_at_ms: 0,
+        };
+        Foldable { request: Arc::new(request), forced: None }
+    }
+
+    fn fold_of(bodies: &[&str]) -> Call {
+        let requests = bodies.iter().enumerate().map(|(at, body)| request(at as u64 + 1, body)).collect();
+        Call::Fold { state: None, requests, secrets: "{}".into() }
+    }
+
+    fn ready(mut calling: Calling) -> Option<Outcome> {
+        match pin!(&mut calling).poll(&mut Context::from_waker(Waker::noop())) {
+            Poll::Ready(outcome) => Some(outcome),
+            Poll::Pending => None,
+        }
+    }
+
+    fn states(outcome: Outcome) -> Vec<Option<String>> {
+        let Outcome::Folded(ran) = outcome else { panic!("{outcome:?}") };
+        ran.into_iter().map(|ran| ran.result.ok().map(|state| state.to_string())).collect()
+    }
+
+    fn call(scripted: &Scripted, call: Call) -> Calling {
+        scripted.call(&Arc::new(Program::new("anything")), call, Limits::default())
+    }
+
+    #[test]
+    fn it_counts_and_a_throw_leaves_the_state() {
+        let scripted = Scripted::counting();
+        let outcome = ready(call(&scripted, fold_of(&["", "throw", ""]))).unwrap();
+        assert_eq!(states(outcome), [Some("1".into()), None, Some("2".into())]);
+    }
+
+    #[test]
+    fn mishaps_befall_calls_in_the_order_they_were_arranged() {
+        let scripted = Scripted::counting();
+        scripted.next(Mishap::Unavailable);
+        scripted.next(Mishap::Prefix(1));
+        scripted.next(Mishap::Stopped(Stop::Clock));
+        assert!(matches!(ready(call(&scripted, fold_of(&[""]))), Some(Outcome::Unavailable(_))));
+        assert_eq!(states(ready(call(&scripted, fold_of(&["", ""]))).unwrap()), [Some("1".into())]);
+        assert_eq!(states(ready(call(&scripted, fold_of(&["", ""]))).unwrap()), [None]);
+        assert_eq!(states(ready(call(&scripted, fold_of(&["", ""]))).unwrap()).len(), 2);
+    }
+
+    #[test]
+    fn a_held_call_goes_on_only_when_it_is_released() {
+        let scripted = Scripted::counting();
+        scripted.next(Mishap::Held);
+        let mut held = call(&scripted, fold_of(&[""]));
+        let mut context = Context::from_waker(Waker::noop());
+        assert!(held.as_mut().poll(&mut context).is_pending());
+        scripted.release();
+        assert!(held.as_mut().poll(&mut context).is_ready());
+    }
+}

@@ -1,0 +1,175 @@
+//! The programs a child keeps ready: read, translated and loaded once, then started from their image.
+
+use std::{collections::HashMap, os::fd::OwnedFd, sync::Arc, time::{Duration, Instant}};
+
+use rules::{
+    call::{Bounded, Call, Error, Exports, Failure, Foldable, Json, Outcome, Program, ProgramId, Ran, Response, Stop},
+    limits::Limits,
+};
+
+use super::{Fallen, Image, Isolate, Loaded};
+use crate::{
+    bounds::{FOLD_ANSWER_BYTES_MAX, FOLD_SLICE, PROGRAMS_MAX},
+    outcome,
+    typescript::{self, Places},
+};
+
+/// The least recently used program makes room for a new one.
+pub struct Programs {
+    isolate: Isolate,
+    known: HashMap<ProgramId, Known>,
+    /// Files for images, made before the jail closed; one for each program that may be known.
+    blanks: Vec<OwnedFd>,
+    uses: u64,
+}
+
+struct Known {
+    used: u64,
+    state: State,
+}
+
+enum State {
+    Source(Arc<str>),
+    Unrunnable(Error),
+    Ready(Ready),
+}
+
+struct Ready {
+    exports: Exports,
+    image: Arc<Image>,
+    places: Places,
+}
+
+impl Programs {
+    pub fn new(isolate: Isolate) -> std::io::Result<Self> {
+        let blanks = (0..PROGRAMS_MAX).map(|_| Image::blank()).collect::<Result<_, _>>()?;
+        Ok(Programs { isolate, known: HashMap::new(), blanks, uses: 0 })
+    }
+
+    /// Remembers a source. What it is worth shows when it is first called.
+    pub fn know(&mut self, program: Program) {
+        if !self.known.contains_key(&program.id) {
+            if self.known.len() >= PROGRAMS_MAX {
+                self.forget_one();
+            }
+            self.known.insert(program.id, Known { used: self.uses, state: State::Source(program.source) });
+        }
+    }
+
+    /// The outcome of a call, or nothing if the program is not known (any more).
+    pub fn call(&mut self, id: &ProgramId, call: Call, limits: Limits) -> Option<Outcome> {
+        self.uses += 1;
+        let known = self.known.get_mut(id)?;
+        known.used = self.uses;
+        if let State::Source(source) = &known.state {
+            let source = source.clone();
+            known.state = load(&self.isolate, &source, &limits, &mut self.blanks);
+        }
+        Some(match &known.state {
+            State::Ready(ready) => ready.call(&self.isolate, call, limits),
+            State::Unrunnable(error) => Outcome::Unrunnable(error.clone()),
+            State::Source(_) => unreachable!("it was loaded above"),
+        })
+    }
+
+    fn forget_one(&mut self) {
+        let oldest = self.known.iter().min_by_key(|(_, known)| known.used).map(|(id, _)| *id);
+        if let Some(known) = oldest.and_then(|id| self.known.remove(&id))
+            && let State::Ready(ready) = known.state
+            && let Some(image) = Arc::into_inner(ready.image)
+        {
+            self.blanks.push(image.into_file());
+        }
+    }
+}
+
+fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<OwnedFd>) -> State {
+    let module = match typescript::module_of(source) {
+        Ok(module) => module,
+        Err(error) => return State::Unrunnable(error),
+    };
+    let file = blanks.pop().expect("there is a blank for each program that may be known");
+    match isolate.load(&module.source, Duration::from_millis(limits.call_ms), file) {
+        Ok(Loaded::Ready(exports, image)) => State::Ready(Ready { exports, image, places: module.places }),
+        Ok(Loaded::Refused(error, file)) => {
+            blanks.push(file);
+            State::Unrunnable(module.places.translate(error))
+        }
+        Err((Fallen(stop), file)) => {
+            blanks.push(file);
+            State::Unrunnable(outcome::stopped(stop).error)
+        }
+    }
+}
+
+impl Ready {
+    fn call(&self, isolate: &Isolate, call: Call, limits: Limits) -> Outcome {
+        match call {
+            Call::Describe => Outcome::Described(self.exports),
+            Call::Fold { state, requests, secrets } => self.fold(isolate, state, requests, secrets, limits),
+            call => self.once(isolate, Bounded { call, limits }),
+        }
+    }
+
+    /// Each request in a guest of its own: what one leaves behind, the next cannot see. State alone is carried.
+    fn fold(
+        &self,
+        isolate: &Isolate,
+        mut state: Option<Json>,
+        requests: Vec<Foldable>,
+        secrets: Json,
+        limits: Limits,
+    ) -> Outcome {
+        let begun = Instant::now();
+        let mut weight = 0;
+        let mut folded = Vec::with_capacity(requests.len());
+        for request in requests {
+            let ran = match request.forced {
+                Some(stop) => outcome::ran_into(stop),
+                None => {
+                    let call = Call::Fold { state: state.clone(), requests: vec![request], secrets: secrets.clone() };
+                    match self.once(isolate, Bounded { call, limits }) {
+                        Outcome::Folded(one) => one.into_iter().next().unwrap_or_else(|| outcome::ran_into(Stop::Crash)),
+                        other => return other,
+                    }
+                }
+            };
+            if let Ok(next) = &ran.result {
+                weight += next.len();
+                state = Some(next.clone());
+            }
+            weight += ran.console.iter().flat_map(|line| &line.messages).map(String::len).sum::<usize>();
+            folded.push(ran);
+            if begun.elapsed() >= FOLD_SLICE || weight >= FOLD_ANSWER_BYTES_MAX {
+                break;
+            }
+        }
+        Outcome::Folded(folded)
+    }
+
+    fn once(&self, isolate: &Isolate, bounded: Bounded) -> Outcome {
+        match isolate.call(&self.image, &bounded) {
+            // A guest that answers beside the question has lost its mind.
+            Ok(outcome) if !outcome::answers(&outcome, (&bounded.call).into(), &bounded.limits) => {
+                outcome::stopped_call(&bounded.call, Stop::Crash)
+            }
+            Ok(outcome) => self.translate(outcome),
+            Err(Fallen(stop)) => outcome::stopped_call(&bounded.call, stop),
+        }
+    }
+
+    fn translate(&self, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Answered(ran) => Outcome::Answered(self.translate_ran::<Response>(ran)),
+            Outcome::Queried(ran) => Outcome::Queried(self.translate_ran::<Response>(ran)),
+            Outcome::Folded(ran) => Outcome::Folded(ran.into_iter().map(|ran| self.translate_ran(ran)).collect()),
+            Outcome::Unrunnable(error) => Outcome::Unrunnable(self.places.translate(error)),
+            other => other,
+        }
+    }
+
+    fn translate_ran<T>(&self, ran: Ran<T>) -> Ran<T> {
+        let translate = |failure: Failure| Failure { error: self.places.translate(failure.error), ..failure };
+        Ran { result: ran.result.map_err(translate), console: ran.console }
+    }
+}

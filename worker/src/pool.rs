@@ -1,0 +1,261 @@
+//! Calls on their way to children: each to whoever is idle, each child replaced when it is lost.
+
+use std::{
+    sync::{
+        Arc, Mutex as Shared, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rules::{
+    call::{Call, Foldable, Outcome, Program, Stop},
+    limits::Limits,
+};
+use tokio::{
+    sync::{Mutex, mpsc, oneshot},
+    time::sleep,
+};
+
+use crate::{
+    bounds::{
+        CALL_WAIT, CALLS_WAITING_MAX, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, RESIDENT_BYTES_MAX,
+        RESPAWN_PAUSE_MAX, RESPAWN_PAUSE_MIN,
+    },
+    jail::Layer,
+    outcome,
+    process::{Child, Lost, NotStarted, Spawner},
+};
+
+/// A call that waits, until a child or its caller claims it.
+struct Job {
+    program: Arc<Program>,
+    call: Call,
+    limits: Limits,
+    claimed: Arc<AtomicBool>,
+    reply: oneshot::Sender<Outcome>,
+}
+
+/// Where calls wait, and what is known of those who take them.
+#[derive(Clone)]
+pub struct Pool {
+    jobs: mpsc::Sender<Job>,
+    report: Arc<Report>,
+}
+
+/// What the children said of themselves.
+#[derive(Default)]
+pub struct Report {
+    pub layers: Shared<Vec<Layer>>,
+    pub started_in: Shared<Duration>,
+    pub process_ids: Shared<Vec<Option<u32>>>,
+}
+
+impl Pool {
+    /// Starts the first child before it returns, so that a machine that cannot keep one says so at once.
+    pub async fn start(children: usize, spawner: Spawner) -> Result<Self, NotStarted> {
+        let (jobs, waiting) = mpsc::channel(CALLS_WAITING_MAX);
+        let waiting = Arc::new(Mutex::new(waiting));
+        let spawner = Arc::new(spawner);
+        let report = Arc::new(Report::default());
+        *locked(&report.process_ids) = vec![None; children];
+        let mut first = Some(Child::start(&spawner).await?);
+        for seat in 0..children {
+            let child = first.take();
+            let mut seat =
+                Seat { number: seat, child: None, barren: 0, spawner: spawner.clone(), report: report.clone() };
+            if let Some(child) = child {
+                seat.take(child);
+            }
+            tokio::spawn(seat.tend(waiting.clone()));
+        }
+        Ok(Pool { jobs, report })
+    }
+
+    pub async fn call(self, program: Arc<Program>, call: Call, limits: Limits) -> Outcome {
+        let (reply, mut replied) = oneshot::channel();
+        let claimed = Arc::new(AtomicBool::new(false));
+        let job = Job { program, call: bounded(call), limits, claimed: claimed.clone(), reply };
+        if self.jobs.try_send(job).is_err() {
+            return Outcome::Unavailable("Too many calls are waiting for an isolate.".into());
+        }
+        let in_time = tokio::select! {
+            outcome = &mut replied => Some(outcome),
+            () = sleep(CALL_WAIT) => None,
+        };
+        let outcome = match in_time {
+            Some(outcome) => outcome,
+            None if claimed.swap(true, Ordering::AcqRel) => replied.await,
+            None => return Outcome::Unavailable("No isolate was free in time.".into()),
+        };
+        outcome.unwrap_or_else(|_| Outcome::Unavailable("The isolates are being shut down.".into()))
+    }
+
+    pub fn report(&self) -> &Report {
+        &self.report
+    }
+}
+
+/// A fold of what fits into one frame: it may be answered for a prefix.
+fn bounded(call: Call) -> Call {
+    let Call::Fold { state, mut requests, secrets } = call else { return call };
+    let mut bytes = 0;
+    let fitting = requests.iter().take(FOLD_REQUESTS_MAX).take_while(|foldable| {
+        bytes += weight(foldable);
+        bytes <= FOLD_REQUEST_BYTES_MAX
+    });
+    let fitting = fitting.count().max(1);
+    requests.truncate(fitting);
+    Call::Fold { state, requests, secrets }
+}
+
+fn weight(foldable: &Foldable) -> usize {
+    let request = &foldable.request;
+    let headers: usize = request.headers.iter().map(|(name, value)| name.len() + value.0.len()).sum();
+    request.path.len() + request.query.len() + headers + request.body.0.len()
+}
+
+pub fn locked<T>(shared: &Shared<T>) -> std::sync::MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// The place of one child and of those who follow it.
+struct Seat {
+    number: usize,
+    child: Option<Child>,
+    /// How many children in a row were lost without an answer.
+    barren: u32,
+    spawner: Arc<Spawner>,
+    report: Arc<Report>,
+}
+
+impl Seat {
+    /// Takes call after call until the pool is dropped.
+    async fn tend(mut self, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
+        loop {
+            let Some(child) = &mut self.child else {
+                self.refill().await;
+                continue;
+            };
+            let job = tokio::select! {
+                job = async { waiting.lock().await.recv().await } => job,
+                () = child.lost() => {
+                    tracing::warn!(seat = self.number, "an idle isolate ended and is replaced");
+                    self.leave();
+                    continue;
+                }
+            };
+            let Some(Job { program, call, limits, claimed, reply }) = job else { return };
+            if reply.is_closed() || claimed.swap(true, Ordering::AcqRel) {
+                continue;
+            }
+            let outcome = self.run(&program, call, limits).await;
+            let _ = reply.send(outcome);
+        }
+    }
+
+    async fn run(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Outcome {
+        match call {
+            Call::Fold { state, requests, secrets } if requests.len() > 1 => {
+                let whole = Call::Fold { state: state.clone(), requests: requests.clone(), secrets: secrets.clone() };
+                match self.ask(program, whole, limits).await {
+                    Ok(outcome) => outcome,
+                    Err(_) => self.fold_singly(program, state, requests, secrets, limits).await,
+                }
+            }
+            call => self.twice(program, call, limits).await,
+        }
+    }
+
+    /// One of these requests may have brought a child down: each is asked alone, so that only that one suffers.
+    async fn fold_singly(
+        &mut self,
+        program: &Arc<Program>,
+        mut state: Option<rules::call::Json>,
+        requests: Vec<Foldable>,
+        secrets: rules::call::Json,
+        limits: Limits,
+    ) -> Outcome {
+        let begun = Instant::now();
+        let mut folded = Vec::new();
+        for request in requests {
+            let alone = Call::Fold { state: state.clone(), requests: vec![request], secrets: secrets.clone() };
+            match self.twice(program, alone, limits).await {
+                Outcome::Folded(ran) => folded.extend(ran),
+                other if folded.is_empty() => return other,
+                _ => break,
+            }
+            if let Some(Ok(next)) = folded.last().map(|ran| &ran.result) {
+                state = Some(next.clone());
+            }
+            if begun.elapsed() >= FOLD_SLICE {
+                break;
+            }
+        }
+        Outcome::Folded(folded)
+    }
+
+    /// A call that loses two children all by itself has crashed them.
+    async fn twice(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Outcome {
+        for _ in 0..2 {
+            if let Ok(outcome) = self.ask(program, call.clone(), limits).await {
+                return outcome;
+            }
+        }
+        outcome::stopped_call(&call, Stop::Crash)
+    }
+
+    async fn ask(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Result<Outcome, Lost> {
+        let begun = Instant::now();
+        while self.child.is_none() {
+            if begun.elapsed() >= CALL_WAIT {
+                return Ok(Outcome::Unavailable("No isolate can be started.".into()));
+            }
+            self.refill().await;
+        }
+        let Some(child) = &mut self.child else { unreachable!("the seat was filled above") };
+        match child.ask(program, call, limits).await {
+            Ok(answer) => {
+                self.barren = 0;
+                if answer.resident_bytes > RESIDENT_BYTES_MAX {
+                    self.leave();
+                }
+                Ok(answer.outcome)
+            }
+            Err(lost) => {
+                tracing::warn!(seat = self.number, %lost, "an isolate was lost during a call and is replaced");
+                self.leave();
+                self.barren += 1;
+                Err(lost)
+            }
+        }
+    }
+
+    /// Tries once to start a child, after a pause if those before it were of no use.
+    async fn refill(&mut self) {
+        if self.barren > 1 {
+            let doublings = (self.barren - 2).min(16);
+            sleep((RESPAWN_PAUSE_MIN * 2_u32.pow(doublings)).min(RESPAWN_PAUSE_MAX)).await;
+        }
+        match Child::start(&self.spawner).await {
+            Ok(child) => self.take(child),
+            Err(error) => {
+                tracing::error!(seat = self.number, %error, "no isolate");
+                self.barren += 1;
+            }
+        }
+    }
+
+    fn take(&mut self, child: Child) {
+        *locked(&self.report.layers) = child.layers.clone();
+        *locked(&self.report.started_in) = child.started_in;
+        locked(&self.report.process_ids)[self.number] = child.process_id();
+        self.child = Some(child);
+    }
+
+    /// Kills the child, if it is not dead yet.
+    fn leave(&mut self) {
+        locked(&self.report.process_ids)[self.number] = None;
+        self.child = None;
+    }
+}

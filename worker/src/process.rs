@@ -1,0 +1,197 @@
+//! One child as its parent sees it: started, asked, and killed when it does not behave.
+
+use std::{
+    collections::HashSet,
+    io,
+    os::unix::net::UnixStream as StdUnixStream,
+    process::Stdio,
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rules::{
+    call::{Call, Outcome, Program, ProgramId},
+    limits::Limits,
+};
+use serde::Serialize;
+use tokio::{
+    io::{AsyncReadExt, AsyncWriteExt},
+    net::UnixStream,
+    process::{Child as Process, Command},
+    runtime::Handle,
+    sync::oneshot,
+    time::timeout,
+};
+
+use crate::{
+    bounds::{CALL_GRACE, FOLD_SLICE, HELLO_WAIT, LOAD_WAIT, PROGRAMS_MAX},
+    frame::{self, Broken, ToChild, ToParent},
+    jail::{self, Layer},
+    outcome,
+};
+
+/// A jailed process that runs one call at a time. Dropping it kills it.
+pub struct Child {
+    socket: UnixStream,
+    process: Process,
+    /// What it was told. It may have forgotten some of it.
+    known: HashSet<ProgramId>,
+    next_id: u64,
+    pub layers: Vec<Layer>,
+    pub started_in: Duration,
+}
+
+/// Why there is no child.
+#[derive(Debug, thiserror::Error)]
+pub enum NotStarted {
+    #[error("the isolate could not be started: {0}")]
+    Spawn(#[from] io::Error),
+    #[error("the isolate did not say that it is ready: {0}")]
+    Silent(#[from] Lost),
+    #[error("the isolate cannot be kept from making system calls, so it runs nothing: {0}")]
+    Unsealed(String),
+}
+
+/// Why a child is of no use any more. What it was asked may be asked again: it had no effect.
+#[derive(Debug, thiserror::Error)]
+pub enum Lost {
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    #[error("it did not answer in time")]
+    Stuck,
+    #[error("it answered beside the question")]
+    Confused,
+}
+
+/// What a child said, and how much memory it ever held.
+pub struct Answer {
+    pub outcome: Outcome,
+    pub resident_bytes: u64,
+}
+
+impl Child {
+    pub async fn start(spawner: &Spawner) -> Result<Self, NotStarted> {
+        let begun = Instant::now();
+        let (process, socket) = spawner.spawn().await?;
+        socket.set_nonblocking(true)?;
+        let socket = UnixStream::from_std(socket)?;
+        let mut child =
+            Child { socket, process, known: HashSet::new(), next_id: 0, layers: Vec::new(), started_in: Duration::ZERO };
+        let hello = timeout(HELLO_WAIT, frame::read(&mut child.socket)).await.map_err(|_| Lost::Stuck)?;
+        let ToParent::Hello { layers } = hello.map_err(Lost::Broken)? else { return Err(Lost::Confused.into()) };
+        if let Some(open) = layers.iter().find(|layer| layer.name == jail::SYSTEM_CALLS && !layer.holds) {
+            return Err(NotStarted::Unsealed(open.detail.clone()));
+        }
+        child.layers = layers;
+        child.started_in = begun.elapsed();
+        Ok(child)
+    }
+
+    /// Resolves when an idle child ends, or speaks without being asked, which is as bad.
+    pub async fn lost(&mut self) {
+        let _ = self.socket.read_u8().await;
+    }
+
+    /// Asks and waits, as long as the limits allow. After an error the child must be dropped.
+    pub async fn ask(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Result<Answer, Lost> {
+        let mut wait = Duration::from_millis(limits.call_ms) + CALL_GRACE;
+        if let Call::Fold { .. } = call {
+            // The last request of a slice may begin at its end.
+            wait += FOLD_SLICE;
+        }
+        let asked = outcome::Asked::from(&call);
+        let id = self.next_id;
+        self.next_id += 1;
+        let question = frame::encode(&ToChild::Ask { id, program: program.id, call, limits })?;
+        // What it must load first takes its own time.
+        let load = || LOAD_WAIT + Duration::from_millis(limits.call_ms);
+
+        let is_known = self.known.contains(&program.id);
+        let first = if is_known { wait } else { wait + load() };
+        let exchange = self.exchange((!is_known).then_some(program), &question);
+        let mut answer = timeout(first, exchange).await.map_err(|_| Lost::Stuck)??;
+        if matches!(answer, ToParent::Unknown { id: forgotten } if forgotten == id) && is_known {
+            let exchange = self.exchange(Some(program), &question);
+            answer = timeout(wait + load(), exchange).await.map_err(|_| Lost::Stuck)??;
+        }
+        match answer {
+            ToParent::Answer { id: answered, outcome, resident_bytes }
+                if answered == id && outcome::answers(&outcome, asked, &limits) =>
+            {
+                Ok(Answer { outcome, resident_bytes })
+            }
+            _ => Err(Lost::Confused),
+        }
+    }
+
+    async fn exchange(&mut self, unknown: Option<&Arc<Program>>, question: &[u8]) -> Result<ToParent, Broken> {
+        if let Some(program) = unknown {
+            self.socket.write_all(&frame::encode(&Know { program })?).await?;
+            if self.known.len() >= PROGRAMS_MAX {
+                // It has forgotten some by now; it says which when it is asked.
+                self.known.clear();
+            }
+            self.known.insert(program.id);
+        }
+        self.socket.write_all(question).await?;
+        frame::read(&mut self.socket).await
+    }
+
+    pub fn process_id(&self) -> Option<u32> {
+        self.process.id()
+    }
+}
+
+/// `ToChild::Know`, without a copy of the source.
+struct Know<'a> {
+    program: &'a Program,
+}
+
+impl Serialize for Know<'_> {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        use serde::ser::SerializeStructVariant;
+        let mut variant = serializer.serialize_struct_variant("ToChild", 0, "Know", 1)?;
+        variant.serialize_field("program", self.program)?;
+        variant.end()
+    }
+}
+
+/// The thread that starts children. A jailed process ends with the thread that started it, so that must be one
+/// that lasts, and none of a runtime that comes and goes.
+pub struct Spawner(mpsc::Sender<oneshot::Sender<io::Result<(Process, StdUnixStream)>>>);
+
+impl Spawner {
+    /// `command` is the program and its arguments, which end up in `isolate_main`.
+    pub fn new(command: Vec<std::ffi::OsString>, runtime: Handle) -> io::Result<Self> {
+        let (orders, ordered) = mpsc::channel::<oneshot::Sender<_>>();
+        let serve = move || {
+            let _inside = runtime.enter();
+            for order in ordered {
+                let _ = order.send(spawn(&command));
+            }
+        };
+        thread::Builder::new().name("isolate-spawner".into()).spawn(serve)?;
+        Ok(Spawner(orders))
+    }
+
+    async fn spawn(&self) -> io::Result<(Process, StdUnixStream)> {
+        let (order, spawned) = oneshot::channel();
+        let gone = || io::Error::other("the spawner is gone");
+        self.0.send(order).map_err(|_| gone())?;
+        spawned.await.map_err(|_| gone())?
+    }
+}
+
+fn spawn(command: &[std::ffi::OsString]) -> io::Result<(Process, StdUnixStream)> {
+    let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
+    let (ours, theirs) = StdUnixStream::pair()?;
+    let process = Command::new(program)
+        .args(arguments)
+        .env_clear()
+        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
+        .stdout(Stdio::null())
+        .kill_on_drop(true)
+        .spawn()?;
+    Ok((process, ours))
+}
