@@ -1,1 +1,39 @@
 //! Does what the rules decide: prefetch, decide, commit, act.
+#![forbid(unsafe_code)]
+
+pub mod account;
+mod fold;
+pub mod follow;
+mod lane;
+mod lanes;
+pub mod log;
+pub mod past;
+pub mod vault;
+pub mod world;
+
+pub use lanes::{Engine, Written};
+
+/// Requests that may wait in one lane; more are refused before they are accepted.
+pub const LANE_QUEUE_MAX: usize = 1024;
+/// Inputs that one turn of a lane takes at most.
+pub const TURN_INPUTS_MAX: usize = 512;
+/// Requests that are sent to a worker at once.
+pub const FOLD_REQUESTS_MAX: usize = 256;
+/// About how many bytes of requests are sent to a worker at once.
+pub const FOLD_BYTES_MAX: usize = 4 << 20;
+/// Requests that a lane keeps at hand for the next fold; what does not fit is read from the store.
+pub const AT_HAND_MAX: usize = 2 * LANE_QUEUE_MAX;
+/// And their bytes.
+pub const AT_HAND_BYTES_MAX: usize = 8 << 20;
+/// A lane with nothing to do for this long is put to sleep.
+pub const LANE_IDLE_MS: u64 = 60_000;
+/// How long to wait before a worker is asked again for what it could not do.
+pub const WORKER_RETRY_MS: u64 = 250;
+/// Ids of new requests that a lane remembers, so that asking whether they are settled needs no search.
+pub const RECENT_IDS_MAX: usize = 4096;
+/// Keys whose hooks are remembered.
+pub const DOORS_MAX: usize = 200_000;
+/// The longest that a reader waits for a request to be folded.
+pub const WAIT_MS_MAX: u64 = 30_000;
+/// What a page of a listing holds.
+pub const PAGE: usize = 40;

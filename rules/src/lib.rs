@@ -7,6 +7,11 @@
 
 extern crate alloc;
 
+pub mod access;
+pub mod account;
 pub mod call;
+pub mod hook;
 pub mod limits;
 pub mod record;
+pub mod refusal;
+pub mod row;

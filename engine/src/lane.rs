@@ -1,0 +1,385 @@
+//! One hook's serial line of work: prefetch, decide, commit, act, and again.
+
+use std::{
+    collections::VecDeque,
+    sync::{Arc, Mutex},
+};
+
+use rules::{
+    call::Program,
+    hook::{self, Answered, Changed, Config, Edit, Effect, Fold, Hook, Input, Reply, Seen, Step, Ticket, Write},
+    access::{Door, KeyKind},
+    call::{Exports, Request},
+    record::{LaneId, Position, Seq},
+    refusal::Refusal,
+    row::{self, Head, Source},
+};
+use store::{Batch, Commit, Order};
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::{
+    LANE_IDLE_MS, RECENT_IDS_MAX, TURN_INPUTS_MAX, WORKER_RETRY_MS,
+    fold::{self, AtHand, Worked},
+    follow::View,
+    log::{self, Damage},
+    world::World,
+};
+
+/// What a lane is asked, and who waits for the answer.
+pub enum Message {
+    Write { request: Request, idempotency_key: Option<Vec<u8>>, answered: Option<Answered>, waiter: Waiter },
+    Edit { edit: Edit, waiter: Waiter },
+    Publish { source: Arc<str>, exports: Exports, waiter: Waiter },
+    MakeKey { key: String, kind: KeyKind, waiter: Waiter },
+    PauseKey { key: String, paused: bool, waiter: Waiter },
+    Worked { version: u32, after: Seq, worked: Worked },
+}
+
+pub type Waiter = oneshot::Sender<Result<Answer, Refusal>>;
+
+/// What came of it, once it is committed.
+#[derive(Debug)]
+pub enum Answer {
+    Reply { reply: Reply, replayed: bool },
+    Changed(Changed),
+}
+
+/// A lane that is awake, as others hold it.
+#[derive(Clone)]
+pub struct Awake {
+    pub messages: mpsc::Sender<Message>,
+    pub view: watch::Receiver<Arc<View>>,
+    pub recent: Arc<Mutex<VecDeque<(u128, Seq)>>>,
+}
+
+/// Where a lane's doors are made known.
+pub type Doors = Arc<dyn Fn(String, Door) + Send + Sync>;
+
+pub struct Lane {
+    world: World,
+    hook: Hook,
+    at_hand: AtHand,
+    messages: mpsc::Receiver<Message>,
+    /// For the workers' answers; weak, so that a lane nobody holds can end.
+    own: mpsc::WeakSender<Message>,
+    view: watch::Sender<Arc<View>>,
+    recent: Arc<Mutex<VecDeque<(u128, Seq)>>>,
+    doors: Doors,
+    /// Folds that a worker has; the lane stays awake for them.
+    working: usize,
+}
+
+/// Why a lane ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum End {
+    /// It had nothing to do.
+    Idle,
+    /// A commit did not return `Done`: what is in memory is worth nothing, and is loaded anew.
+    Lost,
+}
+
+/// Reads a hook from the store; `None` when there is none.
+pub async fn load(world: &World, lane: LaneId) -> Result<Option<Hook>, Damage> {
+    let store = &*world.store;
+    let Some(bytes) = store.row(row::hook(lane)).await? else { return Ok(None) };
+    let config: Config = row::decode(&bytes).ok_or(Damage::Unknown(Seq(0)))?;
+    let last = store.last(lane, Position::from_u64(i64::MAX as u64)).await?;
+    let (published, refolding) = (config.published.clone(), config.refolding.clone());
+    let mut hook = Hook::load(lane, config, last.as_ref(), world.clock.now());
+    if let Some(version) = published {
+        hook.live = Some(load_fold(world, lane, &version).await?);
+    }
+    if let Some(version) = refolding {
+        hook.refold = Some(load_fold(world, lane, &version).await?);
+    }
+    Ok(Some(hook))
+}
+
+async fn load_fold(world: &World, lane: LaneId, version: &hook::Version) -> Result<Fold, Damage> {
+    let store = &*world.store;
+    let bytes = store.row(row::source(lane, version.version)).await?;
+    let source: Source = bytes.and_then(|bytes| row::decode(&bytes)).ok_or(Damage::Unknown(Seq(0)))?;
+    let head = store.row(row::head(lane, version.version)).await?;
+    let head: Option<Head> = head.and_then(|bytes| row::decode(&bytes));
+    Ok(Fold::begin(version.version, Arc::new(Program::new(source.source)), head, version.since))
+}
+
+impl Lane {
+    /// Starts the lane of a loaded hook; `ended` is called when it is over.
+    pub fn start(world: World, hook: Hook, queue: usize, doors: Doors, ended: impl FnOnce(End) + Send + 'static) -> Awake {
+        let (sender, messages) = mpsc::channel(queue);
+        let (view, following) = watch::channel(Arc::new(View::of(&hook)));
+        let recent = Arc::new(Mutex::new(VecDeque::new()));
+        let lane = Lane {
+            world,
+            hook,
+            at_hand: AtHand::default(),
+            messages,
+            own: sender.downgrade(),
+            view,
+            recent: recent.clone(),
+            doors,
+            working: 0,
+        };
+        tokio::spawn(async move { ended(lane.run().await) });
+        Awake { messages: sender, view: following, recent }
+    }
+
+    async fn run(mut self) -> End {
+        // A fold that a crash interrupted goes on.
+        let step = self.hook.resume();
+        self.act(step.effects, &mut []);
+        let mut waiting = Vec::new();
+        loop {
+            tokio::select! {
+                biased;
+                taken = self.messages.recv_many(&mut waiting, TURN_INPUTS_MAX) => {
+                    if taken == 0 {
+                        return End::Idle;
+                    }
+                }
+                () = self.world.clock.sleep(LANE_IDLE_MS), if self.working == 0 && self.view.receiver_count() <= 1 => {
+                    // Closed first: nobody can send to a lane that is about to end.
+                    self.messages.close();
+                    continue;
+                }
+            }
+            if let Err(refusal) = self.turn(&mut waiting).await {
+                self.messages.close();
+                while let Some(message) = self.messages.recv().await {
+                    refuse(message, &refusal);
+                }
+                return End::Lost;
+            }
+        }
+    }
+
+    async fn turn(&mut self, waiting: &mut Vec<Message>) -> Result<(), Refusal> {
+        let seen = match self.prefetch(waiting).await {
+            Ok(seen) => seen,
+            Err(fault) => {
+                tracing::error!(lane = %self.name(), %fault, "a lane could not read what it needs");
+                waiting.drain(..).for_each(|message| refuse(message, &Refusal::FAULT));
+                return Err(Refusal::FAULT);
+            }
+        };
+
+        let at = self.world.clock.now();
+        let expect = self.hook.tail;
+        let mut waiters = Vec::with_capacity(waiting.len());
+        let mut step = Step::default();
+        for (message, seen) in waiting.drain(..).zip(seen) {
+            let input = self.input(message, seen, &mut waiters);
+            let Step { records, rows, effects } = self.hook.step(at, input);
+            step.records.extend(records);
+            step.rows.extend(rows);
+            step.effects.extend(effects);
+        }
+
+        if !step.records.is_empty() || !step.rows.is_empty() {
+            let batch = Batch { lane: self.hook.lane, expect, records: step.records, rows: step.rows };
+            let refusal = match self.world.store.commit(batch).await {
+                Commit::Done => None,
+                Commit::Full => Some(Refusal::FULL),
+                Commit::Conflict => {
+                    tracing::error!(lane = %self.name(), "another writer wrote to this lane; it is loaded anew");
+                    Some(Refusal::UNCERTAIN)
+                }
+                Commit::Unknown(why) => {
+                    tracing::error!(lane = %self.name(), why, "a commit failed; the lane is loaded anew");
+                    Some(Refusal::UNCERTAIN)
+                }
+            };
+            if let Some(refusal) = refusal {
+                for waiter in waiters.into_iter().flatten() {
+                    let _ = waiter.send(Err(refusal.clone()));
+                }
+                return Err(refusal);
+            }
+            self.hook.committed();
+        }
+        self.act(step.effects, &mut waiters);
+        Ok(())
+    }
+
+    /// Whatever a rule needs, before it decides: what the store knows of each idempotency key.
+    async fn prefetch(&self, waiting: &[Message]) -> Result<Vec<Option<Seen>>, store::Fault> {
+        let mut seen = Vec::with_capacity(waiting.len());
+        for message in waiting {
+            seen.push(match message {
+                Message::Write { idempotency_key: Some(key), .. } => {
+                    let bytes = self.world.store.row(row::seen(self.hook.lane, key)).await?;
+                    bytes.and_then(|bytes| row::decode(&bytes))
+                }
+                _ => None,
+            });
+        }
+        Ok(seen)
+    }
+
+    fn input(&mut self, message: Message, seen: Option<Seen>, waiters: &mut Vec<Option<Waiter>>) -> Input {
+        let mut ticket = |waiter| {
+            waiters.push(Some(waiter));
+            Ticket(waiters.len() as u64 - 1)
+        };
+        match message {
+            Message::Write { request, idempotency_key, answered, waiter } => {
+                Input::Write(Write { request, idempotency_key, seen, answered, ticket: ticket(waiter) })
+            }
+            Message::Edit { edit, waiter } => Input::Edit { edit, ticket: ticket(waiter) },
+            Message::Publish { source, exports, waiter } => {
+                Input::Publish { source, exports, ticket: ticket(waiter) }
+            }
+            Message::MakeKey { key, kind, waiter } => Input::MakeKey { key, kind, ticket: ticket(waiter) },
+            Message::PauseKey { key, paused, waiter } => Input::PauseKey { key, paused, ticket: ticket(waiter) },
+            Message::Worked { version, after, worked } => {
+                self.working -= 1;
+                match worked {
+                    Worked::Folded { through, folded } => Input::Folded { version, after, through, folded },
+                    Worked::Not(why) => {
+                        tracing::warn!(lane = %self.name(), version, why, "a fold is asked for again");
+                        Input::NotFolded { version }
+                    }
+                }
+            }
+        }
+    }
+
+    /// Only what was decided, and only after it is committed.
+    fn act(&mut self, effects: Vec<Effect>, waiters: &mut [Option<Waiter>]) {
+        let mut folds = Vec::new();
+        let mut answer = |ticket: Ticket, answer| {
+            // A waiter that went away does not want its answer; what it asked for is done all the same.
+            if let Some(waiter) = waiters.get_mut(ticket.0 as usize).and_then(Option::take) {
+                let _ = waiter.send(answer);
+            }
+        };
+        for effect in effects {
+            match effect {
+                Effect::Reply { ticket, reply, replayed } => answer(ticket, Ok(Answer::Reply { reply, replayed })),
+                Effect::Refuse { ticket, refusal } => answer(ticket, Err(refusal)),
+                Effect::Changed { ticket, change } => answer(ticket, Ok(Answer::Changed(change))),
+                Effect::Arrived { seq, request, is_folded } => {
+                    let mut recent = self.recent.lock().expect("no thread panics while it holds this");
+                    if recent.len() == RECENT_IDS_MAX {
+                        recent.pop_front();
+                    }
+                    recent.push_back((request.id, seq));
+                    drop(recent);
+                    self.at_hand.push(seq, request, is_folded);
+                }
+                Effect::Door { key, door } => (self.doors)(key, door),
+                Effect::Fold { version } => folds.push(version),
+            }
+        }
+        for version in folds {
+            self.fold(version);
+        }
+        let passed = self.hook.live.iter().chain(&self.hook.refold).map(|fold| fold.through).min();
+        self.at_hand.forget_through(passed.unwrap_or(self.hook.seq()));
+        self.view.send_replace(Arc::new(View::of(&self.hook)));
+    }
+
+    /// Sends a worker what waits behind a fold; its answer comes back as a message of this lane.
+    fn fold(&mut self, version: u32) {
+        let Some(own) = self.own.upgrade() else { return };
+        let (lane, to) = (self.hook.lane, self.hook.seq());
+        let Some(fold) = self.hook.fold_of(version) else { return };
+        let (after, program, state) = (fold.through, fold.program.clone(), fold.state.clone());
+        let at_hand = self.at_hand.gather(after);
+        let world = self.world.clone();
+        self.working += 1;
+        tokio::spawn(async move {
+            let gathered = match at_hand {
+                Some(gathered) => Ok(gathered),
+                None => fold::gather(&*world.store, lane, version, after, to).await,
+            };
+            let worked = match gathered {
+                Ok(gathered) => fold::work(&world, &program, state, gathered).await,
+                Err(damage) => Worked::Not(damage.to_string()),
+            };
+            if let Worked::Not(_) = worked {
+                world.clock.sleep(WORKER_RETRY_MS).await;
+            }
+            let _ = own.send(Message::Worked { version, after, worked }).await;
+        });
+    }
+
+    fn name(&self) -> String {
+        format!("{:032x}", self.hook.lane.0)
+    }
+}
+
+/// The seq of a request, by its id: searched in the log by the time that the id carries.
+pub async fn find(world: &World, lane: LaneId, seq: Seq, id: u128) -> Result<Option<Seq>, Damage> {
+    /// How far the clock that made the id and the clock that wrote the record may lie apart.
+    const SLACK_MS: u64 = 60_000;
+    let store = &*world.store;
+    let made_at = (id >> 80) as u64;
+    let (mut low, mut high) = (1, seq.0 + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let found = fold::arrivals(store, lane, Seq(middle - 1), Seq(middle)).await?;
+        let is_before = found.first().is_some_and(|arrival| arrival.at.0 + SLACK_MS < made_at);
+        (low, high) = if is_before { (middle + 1, high) } else { (low, middle) };
+    }
+    let mut after = Seq(low - 1);
+    loop {
+        let page = fold::arrivals(store, lane, after, seq).await?;
+        for arrival in &page {
+            if arrival.request.id == id {
+                return Ok(Some(arrival.seq));
+            }
+            if arrival.at.0 > made_at + SLACK_MS {
+                return Ok(None);
+            }
+        }
+        match page.last() {
+            Some(last) => after = last.seq,
+            None => return Ok(None),
+        }
+    }
+}
+
+/// The newest snapshot of a version at or before `seq`.
+pub async fn snapshot(world: &World, lane: LaneId, version: u32, seq: Seq) -> Result<Option<Head>, Damage> {
+    let from = row::snapshot(lane, version, Seq(0));
+    let to = row::snapshot(lane, version, Seq(seq.0 + 1));
+    let rows = world.store.rows(from, to, Order::Descending, 1).await?;
+    Ok(rows.first().and_then(|(_, value)| row::decode(value)))
+}
+
+pub fn refuse(message: Message, refusal: &Refusal) {
+    match message {
+        Message::Write { waiter, .. }
+        | Message::Edit { waiter, .. }
+        | Message::Publish { waiter, .. }
+        | Message::MakeKey { waiter, .. }
+        | Message::PauseKey { waiter, .. } => {
+            let _ = waiter.send(Err(refusal.clone()));
+        }
+        Message::Worked { .. } => {}
+    }
+}
+
+/// The whole chain of a log, recomputed.
+pub async fn verify(world: &World, lane: LaneId) -> Result<(Seq, rules::record::Hash), Damage> {
+    let store = &*world.store;
+    let (mut position, mut hash) = (Position::START, rules::record::Hash::NONE);
+    let mut receipt = (Seq(0), hash);
+    loop {
+        let extent = store::Extent { records_max: 1024, bytes_max: crate::FOLD_BYTES_MAX };
+        let page = log::page(store, lane, position, hash, extent).await?;
+        let Some((last, _)) = page.last() else { return Ok(receipt) };
+        (position, hash) = (last.position, last.hash);
+        for (record, _) in page {
+            if record.position.is_request() {
+                let seq = record.position.seq();
+                if seq.0 != receipt.0.0 + 1 {
+                    return Err(Damage::Chain(seq));
+                }
+                receipt = (seq, record.hash);
+            }
+        }
+    }
+}

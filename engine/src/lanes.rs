@@ -1,0 +1,307 @@
+//! The front of the engine: finds or wakes the lane that a call is for, and waits for its answer.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, RwLock, Weak},
+};
+
+use rules::{
+    access::{Door, Key, KeyKind},
+    call::{Call, Exports, Outcome, Program, Request},
+    hook::{Answered, Changed, Edit, Hook, Reply, Verdict, name_of},
+    limits::Limits,
+    record::{At, Hash, LaneId, Seq},
+    refusal::Refusal,
+    row::{self, Source},
+};
+use store::{Batch, Commit, Order};
+use tokio::sync::oneshot;
+
+use crate::{
+    DOORS_MAX, LANE_QUEUE_MAX,
+    fold,
+    follow::{Following, View},
+    lane::{self, Answer, Awake, Doors, End, Lane, Message, Waiter},
+    log::Damage,
+    world::World,
+};
+
+/// Everything that is done, is done through this.
+#[derive(Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    world: World,
+    lanes: Mutex<HashMap<LaneId, Awake>>,
+    doors: Arc<RwLock<HashMap<String, Door>>>,
+    /// One loads a lane at a time; others that want the same wait here.
+    loading: tokio::sync::Mutex<()>,
+}
+
+/// What a writer is told.
+pub struct Written {
+    pub reply: Reply,
+    pub replayed: bool,
+}
+
+impl Engine {
+    pub fn new(world: World) -> Engine {
+        let inner = Inner {
+            world,
+            lanes: Mutex::default(),
+            doors: Arc::default(),
+            loading: tokio::sync::Mutex::default(),
+        };
+        Engine { inner: Arc::new(inner) }
+    }
+
+    pub fn world(&self) -> &World {
+        &self.inner.world
+    }
+
+    pub fn now(&self) -> At {
+        self.inner.world.clock.now()
+    }
+
+    /// How many lanes are awake.
+    pub fn awake(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Where a key leads.
+    pub async fn door(&self, key: &str) -> Result<Option<Door>, Refusal> {
+        if let Some(door) = self.inner.doors.read().expect("no panic under this lock").get(key) {
+            return Ok(Some(*door));
+        }
+        let bytes = self.inner.world.store.row(row::door(key)).await.map_err(fault)?;
+        let door: Option<Door> = bytes.and_then(|bytes| row::decode(&bytes));
+        if let Some(door) = door {
+            self.remember(key.to_owned(), door, false);
+        }
+        Ok(door)
+    }
+
+    /// What a lane says of a key is newer than what a reader found in the store.
+    fn remember(&self, key: String, door: Door, is_news: bool) {
+        let mut doors = self.inner.doors.write().expect("no panic under this lock");
+        if doors.len() >= DOORS_MAX {
+            doors.clear();
+        }
+        if is_news {
+            doors.insert(key, door);
+        } else {
+            doors.entry(key).or_insert(door);
+        }
+    }
+
+    /// Keeps a request. When this returns `Ok`, it is on disk.
+    pub async fn write(
+        &self,
+        hook: LaneId,
+        request: Request,
+        idempotency_key: Option<Vec<u8>>,
+        answered: Option<Answered>,
+    ) -> Result<Written, Refusal> {
+        let message = |waiter| Message::Write { request, idempotency_key, answered, waiter };
+        match self.ask(hook, message).await? {
+            Answer::Reply { reply, replayed } => Ok(Written { reply, replayed }),
+            Answer::Changed(_) => Err(Refusal::FAULT),
+        }
+    }
+
+    pub async fn edit(&self, hook: LaneId, edit: Edit) -> Result<Changed, Refusal> {
+        self.change(hook, |waiter| Message::Edit { edit, waiter }).await
+    }
+
+    /// Publishes the draft, if it can be run at all.
+    pub async fn publish(&self, hook: LaneId) -> Result<Changed, Refusal> {
+        let source = self.view(hook).await?.config.draft.source.clone();
+        let exports = self.describe(source.clone()).await?;
+        self.change(hook, |waiter| Message::Publish { source, exports, waiter }).await
+    }
+
+    /// What a source exports, or why it cannot be run.
+    pub async fn describe(&self, source: Arc<str>) -> Result<Exports, Refusal> {
+        let program = Arc::new(Program::new(source));
+        match self.inner.world.worker.call(&program, Call::Describe, Limits::default()).await {
+            Outcome::Described(exports) => Ok(exports),
+            Outcome::Unrunnable(error) => Err(Refusal::of_source(&error)),
+            Outcome::Unavailable(why) => Err(Refusal::UNAVAILABLE.because(format!("No worker could read the code: {why}."))),
+            _ => Err(Refusal::FAULT),
+        }
+    }
+
+    pub async fn make_key(&self, hook: LaneId, kind: KeyKind) -> Result<String, Refusal> {
+        let key = self.new_key();
+        self.change(hook, |waiter| Message::MakeKey { key: key.clone(), kind, waiter }).await?;
+        Ok(key)
+    }
+
+    pub async fn pause_key(&self, hook: LaneId, key: String, paused: bool) -> Result<Changed, Refusal> {
+        self.change(hook, |waiter| Message::PauseKey { key, paused, waiter }).await
+    }
+
+    async fn change(&self, hook: LaneId, message: impl FnOnce(Waiter) -> Message) -> Result<Changed, Refusal> {
+        match self.ask(hook, message).await? {
+            Answer::Changed(changed) => Ok(changed),
+            Answer::Reply { .. } => Err(Refusal::FAULT),
+        }
+    }
+
+    /// A new hook with one read key and one write key.
+    pub async fn create_hook(&self, owner: LaneId, name: Option<String>, draft: Arc<str>) -> Result<LaneId, Refusal> {
+        let world = &self.inner.world;
+        let lane = LaneId(world.entropy.draw());
+        let name = name.unwrap_or_else(|| name_of(lane.0));
+        let key = |kind| Key { key: self.new_key(), kind, paused: false };
+        let keys = [key(KeyKind::Read), key(KeyKind::Write)];
+        let (hook, step) = Hook::create(lane, owner, name, draft, keys, world.clock.now());
+        let batch =
+            Batch { lane, expect: rules::record::Position::START, records: step.records, rows: step.rows };
+        kept(world.store.commit(batch).await)?;
+        drop(hook);
+        Ok(lane)
+    }
+
+    /// The hooks of an owner, in no promised order.
+    pub async fn hooks_of(&self, owner: LaneId, hooks_max: usize) -> Result<Vec<LaneId>, Refusal> {
+        let (from, to) = row::owned_range(owner);
+        let rows = self.inner.world.store.rows(from, to, Order::Ascending, hooks_max).await.map_err(fault)?;
+        Ok(rows.iter().filter_map(|(key, _)| row::owned_hook(key)).collect())
+    }
+
+    /// The code of a version, when it was kept.
+    pub async fn source(&self, hook: LaneId, version: u32) -> Result<Option<Source>, Refusal> {
+        let bytes = self.inner.world.store.row(row::source(hook, version)).await.map_err(fault)?;
+        Ok(bytes.and_then(|bytes| row::decode(&bytes)))
+    }
+
+    /// A hook as it is now.
+    pub async fn view(&self, hook: LaneId) -> Result<Arc<View>, Refusal> {
+        let following = self.follow(hook).await?;
+        let view = following.borrow().clone();
+        Ok(view)
+    }
+
+    /// A hook as it changes.
+    pub async fn follow(&self, hook: LaneId) -> Result<Following, Refusal> {
+        Ok(self.wake(hook).await?.view)
+    }
+
+    /// The seq of a request of this hook.
+    pub async fn find(&self, hook: LaneId, id: u128) -> Result<Seq, Refusal> {
+        let awake = self.wake(hook).await?;
+        let recent = {
+            let recent = awake.recent.lock().expect("no thread panics while it holds this");
+            recent.iter().rev().find(|(known, _)| *known == id).map(|(_, seq)| *seq)
+        };
+        if let Some(seq) = recent {
+            return Ok(seq);
+        }
+        let seq = awake.view.borrow().seq;
+        lane::find(&self.inner.world, hook, seq, id).await.map_err(damage)?.ok_or(Refusal::REQUEST_UNKNOWN)
+    }
+
+    /// What the responder made of a request.
+    pub async fn verdict(&self, hook: LaneId, seq: Seq) -> Result<Verdict, Refusal> {
+        let store = &*self.inner.world.store;
+        let found = fold::arrivals(store, hook, Seq(seq.0 - 1), seq).await.map_err(damage)?;
+        found.into_iter().next().map(|arrival| arrival.verdict).ok_or(Refusal::REQUEST_UNKNOWN)
+    }
+
+    /// Recomputes the chain of a hook's log.
+    pub async fn verify(&self, hook: LaneId) -> Result<Result<(Seq, Hash), Damage>, Refusal> {
+        match lane::verify(&self.inner.world, hook).await {
+            Err(Damage::Store(fault_)) => Err(fault(fault_)),
+            verified => Ok(verified),
+        }
+    }
+
+    /// Sends a message to a lane and waits for what comes of it.
+    async fn ask(&self, hook: LaneId, message: impl FnOnce(Waiter) -> Message) -> Result<Answer, Refusal> {
+        let (waiter, answer) = oneshot::channel();
+        let mut message = message(waiter);
+        loop {
+            let awake = self.wake(hook).await?;
+            match awake.messages.try_send(message) {
+                Ok(()) => break,
+                Err(tokio::sync::mpsc::error::TrySendError::Full(_)) => return Err(Refusal::BUSY),
+                // It went to sleep between the two lines above.
+                Err(tokio::sync::mpsc::error::TrySendError::Closed(back)) => {
+                    message = back;
+                    tokio::task::yield_now().await;
+                }
+            }
+        }
+        answer.await.unwrap_or(Err(Refusal::UNCERTAIN))
+    }
+
+    async fn wake(&self, hook: LaneId) -> Result<Awake, Refusal> {
+        if let Some(awake) = self.awake_lane(hook) {
+            return Ok(awake);
+        }
+        let _loading = self.inner.loading.lock().await;
+        if let Some(awake) = self.awake_lane(hook) {
+            return Ok(awake);
+        }
+        // An ended lane leaves the map only after its last message: until then nobody may start another.
+        while self.lock().contains_key(&hook) {
+            tokio::task::yield_now().await;
+        }
+        let world = &self.inner.world;
+        let loaded = lane::load(world, hook).await.map_err(damage)?.ok_or(Refusal::HOOK_UNKNOWN)?;
+        let engine = Arc::downgrade(&self.inner);
+        let doors: Doors = {
+            let engine = engine.clone();
+            Arc::new(move |key, door| {
+                if let Some(inner) = Weak::upgrade(&engine) {
+                    Engine { inner }.remember(key, door, true);
+                }
+            })
+        };
+        let ended = move |end: End| {
+            if let Some(inner) = Weak::upgrade(&engine) {
+                Engine { inner }.lock().remove(&hook);
+            }
+            tracing::debug!(lane = format!("{:032x}", hook.0), ?end, "a lane ended");
+        };
+        let mut lanes = self.lock();
+        let awake = Lane::start(world.clone(), loaded, LANE_QUEUE_MAX, doors, ended);
+        lanes.insert(hook, awake.clone());
+        Ok(awake)
+    }
+
+    fn awake_lane(&self, hook: LaneId) -> Option<Awake> {
+        self.lock().get(&hook).filter(|awake| !awake.messages.is_closed()).cloned()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<LaneId, Awake>> {
+        self.inner.lanes.lock().expect("no thread panics while it holds this")
+    }
+
+    /// 128 bits that nobody guesses, in letters that survive being read aloud.
+    fn new_key(&self) -> String {
+        format!("{:032x}", self.inner.world.entropy.draw())
+    }
+}
+
+/// A commit outside of any lane's turn.
+pub fn kept(commit: Commit) -> Result<(), Refusal> {
+    match commit {
+        Commit::Done => Ok(()),
+        Commit::Full => Err(Refusal::FULL),
+        Commit::Conflict | Commit::Unknown(_) => Err(Refusal::UNCERTAIN),
+    }
+}
+
+pub fn fault(fault: store::Fault) -> Refusal {
+    tracing::error!(%fault, "a read failed");
+    Refusal::FAULT
+}
+
+pub fn damage(damage: Damage) -> Refusal {
+    tracing::error!(%damage, "a log cannot be read");
+    Refusal::FAULT.because(damage.to_string())
+}

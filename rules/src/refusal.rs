@@ -1,0 +1,91 @@
+//! A "no" that the caller can mend: a code for programs, a sentence for people, a hint at what to do next.
+
+use alloc::{borrow::Cow, format, string::String};
+
+/// Becomes an RFC 9457 problem document at the rim.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// As HTTP numbers it.
+    pub status: u16,
+    pub code: &'static str,
+    pub title: &'static str,
+    pub detail: Cow<'static, str>,
+    pub hint: Cow<'static, str>,
+    /// Seconds after which it is worth asking again.
+    pub retry_after_s: Option<u32>,
+    /// Line and column, from 1, where source is at fault.
+    pub place: Option<(u32, u32)>,
+}
+
+macro_rules! refusals {
+    ($($name:ident = $status:literal $code:literal $title:literal, $detail:literal, hint $hint:literal $(, after $after:literal)?;)*) => {
+        impl Refusal {
+            $(
+                #[doc = concat!("`", stringify!($status), " ", $code, "`: ", $detail)]
+                pub const $name: Refusal = Refusal {
+                    status: $status, code: $code, title: $title,
+                    detail: Cow::Borrowed($detail), hint: Cow::Borrowed($hint),
+                    retry_after_s: refusals!(@after $($after)?), place: None,
+                };
+            )*
+            /// All of them, for the page that lists them.
+            pub const ALL: &'static [Refusal] = &[$(Refusal::$name),*];
+        }
+    };
+    (@after) => { None };
+    (@after $after:literal) => { Some($after) };
+}
+
+refusals! {
+    KEY_UNKNOWN = 404 "key_unknown" "Unknown key", "No hook answers to this key.", hint "'everfold hooks' lists your hooks with their keys; a key belongs to one server.";
+    PATH_UNKNOWN = 404 "path_unknown" "Not found", "Nothing is served at this path.", hint "The API is under /api; hooks are written at /write/KEY and read at /read/KEY.";
+    METHOD_UNKNOWN = 405 "method_not_allowed" "Method not allowed", "This path is served, but not with this method.", hint "See hooks.md for the methods of each path.";
+    HOOK_UNKNOWN = 404 "hook_unknown" "Unknown hook", "There is no hook with this id.", hint "'everfold hooks' lists your hooks.";
+    HOOK_FOREIGN = 403 "hook_foreign" "Not your hook", "This hook belongs to somebody else.", hint "Sign in as its owner.";
+    REQUEST_UNKNOWN = 404 "request_unknown" "Unknown request", "No request with this id was kept by this hook.", hint "Use the id of the 202 reply, with the same write key.";
+    IDENTITY_MISSING = 401 "identity_missing" "Who are you?", "This call needs an identity, and none came with it.", hint "POST /api/auth/guest-user gives one; send it as 'Authorization: Bearer JWT'.";
+    IDENTITY_INVALID = 401 "identity_invalid" "Identity not accepted", "The token is expired, malformed, or of another server.", hint "POST /api/auth/refresh-token renews it; POST /api/auth/guest-user begins anew.";
+    TOKEN_INVALID = 400 "token_invalid" "Token not accepted", "This refresh token is expired, used, or belongs to another identity.", hint "Sign in again.";
+    BODY_TOO_LARGE = 413 "body_too_large" "Body too large", "The body is larger than 1 MiB.", hint "Send less, or send a link to it; GET /api/limits lists every limit.";
+    BODY_UNREADABLE = 400 "body_unreadable" "Body not readable", "The body ended early or was cut off.", hint "Send it again.";
+    BODY_TOO_DEEP = 400 "json_too_deep" "JSON too deep", "The JSON body nests deeper than 128 levels.", hint "Flatten it; GET /api/limits lists every limit.";
+    BODY_MALFORMED = 400 "body_malformed" "Body not understood", "The body is not the JSON this call takes.", hint "See /docs for its fields.";
+    HEADERS_TOO_LARGE = 431 "headers_too_large" "Headers too large", "The headers are larger than 64 KiB together.", hint "Send fewer or shorter headers.";
+    SOURCE_TOO_LARGE = 413 "source_too_large" "Source too large", "The source is larger than 1 MiB.", hint "A hook is one file; leave out what it does not use.";
+    SOURCE_UNRUNNABLE = 400 "source_unrunnable" "The code cannot be run", "The code does not parse, or throws while it loads.", hint "Mend it and publish again; the live version goes on.";
+    IDEMPOTENCY_KEY_REUSED = 409 "idempotency_key_reused" "Idempotency-Key reused", "This Idempotency-Key came before, with another body.", hint "Use a new key for a new request.";
+    IDEMPOTENCY_KEY_TOO_LONG = 400 "idempotency_key_too_long" "Idempotency-Key too long", "An Idempotency-Key has at most 256 bytes.", hint "Use a UUID.";
+    KEY_KIND_UNKNOWN = 400 "key_kind_unknown" "Unknown kind of key", "A key is of type \"read\" or \"write\".", hint "Send {\"type\":\"read\"} or {\"type\":\"write\"}.";
+    KEYS_TOO_MANY = 400 "keys_too_many" "Too many keys", "A hook has at most 64 keys.", hint "Pause or revoke one that is no longer used.";
+    SEQ_BEYOND = 400 "seq_beyond_end" "No such request yet", "The seq lies past the end of the log.", hint "Leave ?at away for the newest state.";
+    PARAMETER_MALFORMED = 400 "parameter_malformed" "Parameter not understood", "?at and ?after take a whole number.", hint "Use the seq of a reply.";
+    SETTLED_NOT_YET = 408 "not_settled_yet" "Not settled yet", "The request is kept, and not folded yet.", hint "Ask again; it is not lost.", after 1;
+    AFTER_NOT_YET = 408 "not_folded_yet" "Not folded that far yet", "The state does not reflect that request yet.", hint "Ask again.", after 1;
+    BUSY = 503 "busy" "Too busy", "The server has more to do than it can do promptly; nothing was kept.", hint "Send it again after the time in Retry-After, with the same Idempotency-Key.", after 1;
+    UNCERTAIN = 503 "uncertain" "Not known whether it was kept", "The store failed while it was being kept.", hint "Send it again with the same Idempotency-Key.", after 1;
+    FULL = 507 "disk_full" "No space left", "The server's disk is full; nothing was kept. Reading goes on.", hint "Send it again later; writing resumes by itself when there is space.", after 10;
+    DRAINING = 503 "draining" "Going down", "The server is shutting down; nothing was kept.", hint "Send it again.", after 1;
+    UNAVAILABLE = 503 "worker_unavailable" "Code cannot be run now", "No worker could run the code.", hint "Ask again; 'everfold doctor' shows what this machine offers.", after 1;
+    RUN_FAILED = 500 "code_failed" "The hook's code failed", "The code threw or ran out.", hint "The error is in the hook's history.";
+    FAULT = 500 "fault" "Our fault", "Something went wrong on the server; it is in its log.", hint "Ask again; nothing acknowledged is lost.";
+    NO_READ_KEY = 400 "read_key_missing" "No read key", "The address lacks ?readKey=.", hint "Connect to /state-events?readKey=KEY.";
+    NOT_WEBSOCKET = 400 "upgrade_missing" "Not a WebSocket", "This path speaks WebSocket only.", hint "Connect with ws:// or wss://.";
+}
+
+impl Refusal {
+    pub fn because(mut self, detail: impl Into<Cow<'static, str>>) -> Refusal {
+        self.detail = detail.into();
+        self
+    }
+
+    /// The code of an author that cannot be run, with its place.
+    pub fn of_source(error: &crate::call::Error) -> Refusal {
+        let place = match error.place {
+            Some((line, column)) => format!(" (line {line}, column {column})"),
+            None => String::new(),
+        };
+        let mut refusal = Refusal::SOURCE_UNRUNNABLE.because(format!("{}: {}{place}", error.name, error.message));
+        refusal.place = error.place;
+        refusal
+    }
+}

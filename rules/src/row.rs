@@ -1,0 +1,133 @@
+//! The rows that the rules keep: where each stands, and what is in it.
+//!
+//! A row is a cache of what the logs say. Keys begin with a word and a slash, so that one range is one kind.
+
+use alloc::{format, string::String, sync::Arc, vec::Vec};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    call::{Error, Exports, Line, Stop},
+    record::{At, LaneId, Seq},
+};
+
+/// A change of one row; `None` deletes it.
+pub type Change = (Vec<u8>, Option<Vec<u8>>);
+
+/// The encoding of rows and records, named by their first byte. A newer build reads older formats here.
+const FORMAT: u8 = 1;
+
+pub fn encode<T: Serialize>(value: &T) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(64);
+    bytes.push(FORMAT);
+    postcard::to_extend(value, bytes).expect("plain data always serialises")
+}
+
+/// `None` when the bytes are not what `encode` makes of a `T`.
+pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let (&format, body) = bytes.split_first()?;
+    (format == FORMAT).then(|| postcard::from_bytes(body).ok()).flatten()
+}
+
+fn lane_key(word: &str, lane: LaneId) -> String {
+    format!("{word}/{:032x}", lane.0)
+}
+
+/// `Config` of a hook.
+pub fn hook(lane: LaneId) -> Vec<u8> {
+    lane_key("hook", lane).into_bytes()
+}
+
+/// `Account` of a person.
+pub fn account(lane: LaneId) -> Vec<u8> {
+    lane_key("account", lane).into_bytes()
+}
+
+/// Present for each hook of an owner.
+pub fn owned(owner: LaneId, hook: LaneId) -> Vec<u8> {
+    format!("owned/{:032x}/{:032x}", owner.0, hook.0).into_bytes()
+}
+
+pub fn owned_range(owner: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(format!("owned/{:032x}/", owner.0))
+}
+
+/// The hook of an `owned` row.
+pub fn owned_hook(key: &[u8]) -> Option<LaneId> {
+    let text = core::str::from_utf8(key).ok()?;
+    u128::from_str_radix(text.rsplit('/').next()?, 16).ok().map(LaneId)
+}
+
+/// `Door` of a key.
+pub fn door(key: &str) -> Vec<u8> {
+    format!("door/{key}").into_bytes()
+}
+
+/// `Source` of a version.
+pub fn source(lane: LaneId, version: u32) -> Vec<u8> {
+    format!("source/{:032x}/{version:08x}", lane.0).into_bytes()
+}
+
+pub fn source_range(lane: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("source", lane) + "/")
+}
+
+/// `Head` of a version: the newest state of its fold.
+pub fn head(lane: LaneId, version: u32) -> Vec<u8> {
+    format!("head/{:032x}/{version:08x}", lane.0).into_bytes()
+}
+
+/// `Head` of a version as it stood at a seq.
+pub fn snapshot(lane: LaneId, version: u32, seq: Seq) -> Vec<u8> {
+    format!("snapshot/{:032x}/{version:08x}/{:016x}", lane.0, seq.0).into_bytes()
+}
+
+/// `Fate` of a request in a version, where there is something to say.
+pub fn fate(lane: LaneId, version: u32, seq: Seq) -> Vec<u8> {
+    format!("fate/{:032x}/{version:08x}/{:016x}", lane.0, seq.0).into_bytes()
+}
+
+/// The seq of a `fate` row.
+pub fn fate_seq(key: &[u8]) -> Option<Seq> {
+    let text = core::str::from_utf8(key).ok()?;
+    u64::from_str_radix(text.rsplit('/').next()?, 16).ok().map(Seq)
+}
+
+/// `Seen` of an `Idempotency-Key`, which may hold any bytes and is kept as its hash.
+pub fn seen(lane: LaneId, key: &[u8]) -> Vec<u8> {
+    let mut row = lane_key("seen", lane).into_bytes();
+    row.push(b'/');
+    row.extend_from_slice(blake3::hash(key).as_bytes());
+    row
+}
+
+fn prefix(prefix: String) -> (Vec<u8>, Vec<u8>) {
+    let from = prefix.into_bytes();
+    let mut to = from.clone();
+    *to.last_mut().expect("a prefix ends with a slash") += 1;
+    (from, to)
+}
+
+/// A state and how far it reflects the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Head {
+    pub through: Seq,
+    /// `None` until the reducer returned something.
+    pub state: Option<Arc<str>>,
+}
+
+/// The code of a version.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    pub source: Arc<str>,
+    /// When it went live; `None` for a draft.
+    pub published_at: Option<At>,
+    pub exports: Exports,
+}
+
+/// What became of a request, beyond being folded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fate {
+    pub error: Option<Error>,
+    pub stop: Option<Stop>,
+    pub console: Vec<Line>,
+}
