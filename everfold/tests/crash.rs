@@ -8,7 +8,11 @@ use std::{
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
-use harness::{Ask, Hook, Receipt, Server, http::Connection};
+use harness::{
+    hook::{Hook, Receipt},
+    http::{Ask, Connection},
+    server::Server,
+};
 use serde_json::{Value, json};
 
 const WRITERS: u64 = 16;

@@ -8,7 +8,12 @@ use std::{
     thread,
 };
 
-use harness::{Ask, Hook, Owner, Receipt, Server, eventually, http::Connection};
+use harness::{
+    eventually,
+    hook::{Hook, Owner, Receipt},
+    http::{Ask, Connection},
+    server::Server,
+};
 use serde_json::{Value, json};
 
 /// Counts requests and adds up their `n`.

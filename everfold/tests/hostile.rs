@@ -3,7 +3,7 @@
 
 mod harness;
 
-use harness::{Hook, Server};
+use harness::{hook::Hook, server::Server};
 use serde_json::{Value, json};
 
 /// Folds one good request, the evil one, one good one; then checks what is promised.

@@ -4,7 +4,13 @@ mod harness;
 
 use std::time::{Duration, Instant};
 
-use harness::{Ask, Hook, PATIENCE, Server, http::Connection, socket::Socket};
+use harness::{
+    PATIENCE,
+    hook::Hook,
+    http::{Ask, Connection},
+    server::Server,
+    socket::Socket,
+};
 use serde_json::json;
 
 const COUNT: &str = "
@@ -13,7 +19,7 @@ const COUNT: &str = "
 
 fn watch(server: &Server, hook: &Hook, more: &str) -> Socket {
     let path = format!("/state-events?readKey={}{more}", hook.read_key);
-    Socket::open(&server.address, &path).unwrap_or_else(|refusal| panic!("refused: {}", refusal.status()))
+    Socket::open(&server.address, &path).unwrap_or_else(|refusal| panic!("refused: {refusal}"))
 }
 
 #[test]

@@ -5,7 +5,11 @@ mod harness;
 
 use std::{collections::BTreeMap, fs, path::PathBuf, process::Command};
 
-use harness::{Ask, Hook, Reply, Server};
+use harness::{
+    hook::Hook,
+    http::{Ask, Reply},
+    server::Server,
+};
 use serde_json::{Value, json};
 
 const SECRETS: [(&str, &str); 3] = [
@@ -64,7 +68,7 @@ fn webhooks(hook: &str) -> Vec<Webhook> {
 /// A hook that runs the example, with its secret set or not.
 fn example(server: &Server, name: &str, is_secret_set: bool) -> Hook {
     let code = fs::read_to_string(examples().join(format!("hooks/{name}.ts"))).expect("the example is there");
-    let hook = harness::Owner::guest(server).hook();
+    let hook = harness::hook::Owner::guest(server).hook();
     if is_secret_set {
         let (key, value) = SECRETS.into_iter().find(|(key, _)| key.to_lowercase().starts_with(name)).expect("a secret");
         hook.owner.post(&format!("/api/secrets/{}", hook.id), &json!({"key": key, "value": value})).expect(201);

@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, Reply, Server, eventually};
+use super::{
+    eventually,
+    http::{Ask, Reply},
+    server::Server,
+};
 
 /// Somebody with an identity.
 #[derive(Clone)]

@@ -6,10 +6,6 @@ pub mod http;
 pub mod server;
 pub mod socket;
 
-pub use hook::{Hook, Owner, Receipt};
-pub use http::{Ask, Reply};
-pub use server::Server;
-
 use std::{
     thread,
     time::{Duration, Instant},

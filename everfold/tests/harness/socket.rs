@@ -7,17 +7,17 @@ use std::{
 };
 
 use serde_json::Value;
-use tungstenite::{Error, Message, WebSocket, client, handshake::HandshakeError, http::Response};
+use tungstenite::{Error, Message, WebSocket, client, handshake::HandshakeError};
 
 pub struct Socket(WebSocket<TcpStream>);
 
 impl Socket {
-    /// Gives the refusal where the upgrade is refused.
-    pub fn open(address: &str, path: &str) -> Result<Socket, Response<Option<Vec<u8>>>> {
+    /// Gives the status where the upgrade is refused.
+    pub fn open(address: &str, path: &str) -> Result<Socket, u16> {
         let stream = TcpStream::connect(address).expect("the server listens");
         match client(format!("ws://{address}{path}"), stream) {
             Ok((socket, _)) => Ok(Socket(socket)),
-            Err(HandshakeError::Failure(Error::Http(refusal))) => Err(*refusal),
+            Err(HandshakeError::Failure(Error::Http(refusal))) => Err(refusal.status().as_u16()),
             Err(other) => panic!("{path}: {other}"),
         }
     }
