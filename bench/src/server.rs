@@ -1,0 +1,177 @@
+//! The programs under load, and a hook as its owner uses it.
+
+use std::{
+    env, fs,
+    io::{BufRead, BufReader},
+    path::Path,
+    process::{Child, Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::{Value, json};
+use ureq::{Agent, http::Response};
+
+const PATIENCE: Duration = Duration::from_secs(300);
+
+pub struct Process {
+    child: Child,
+    pub url: String,
+    agent: Agent,
+}
+
+impl Process {
+    pub fn start_bare() -> Process {
+        Process::start("bare", &[])
+    }
+
+    pub fn start_everfold(data: &Path) -> Process {
+        let data = data.to_str().expect("the path is text");
+        Process::start("everfold", &["serve", "--listen", "127.0.0.1:0", "--data", data])
+    }
+
+    fn start(program: &str, args: &[&str]) -> Process {
+        let folder = env::current_exe().expect("a program knows where it is");
+        let mut child = Command::new(folder.with_file_name(program))
+            .args(args)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap_or_else(|error| panic!("{program} is not built: {error}"));
+        let mut lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines().map_while(Result::ok);
+        let url = lines.find_map(|line| Some(line.split_once("listening on ")?.1.trim().to_owned()));
+        let url = url.unwrap_or_else(|| panic!("{program} ended before it listened"));
+        thread::spawn(move || lines.for_each(drop));
+        let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
+        Process { child, url, agent: agent.into() }
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().expect("a child can be killed");
+        self.child.wait().expect("a child ends");
+    }
+
+    /// Of the process and all its offspring; what they share is counted once.
+    pub fn resident_mb(&self) -> f64 {
+        family(self.child.id()).into_iter().map(proportional_kb).sum::<f64>() / 1024.0
+    }
+
+    fn get(&self, path: &str, jwt: &str) -> Response<ureq::Body> {
+        let request = self.agent.get(format!("{}{path}", self.url)).header("authorization", jwt);
+        request.call().unwrap_or_else(|error| panic!("GET {path}: {error}"))
+    }
+
+    fn send(&self, method: &str, path: &str, jwt: &str, body: &Value) -> Value {
+        let url = format!("{}{path}", self.url);
+        let request = if method == "PUT" { self.agent.put(url) } else { self.agent.post(url) };
+        let reply = request.header("authorization", jwt).send_json(body);
+        let mut reply = reply.unwrap_or_else(|error| panic!("{method} {path}: {error}"));
+        let text = reply.body_mut().read_to_string().unwrap_or_default();
+        assert!(reply.status().is_success(), "{method} {path}: {} {text}", reply.status());
+        serde_json::from_str(&text).unwrap_or(Value::Null)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+fn family(process: u32) -> Vec<u32> {
+    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
+    let children: Vec<u32> = children.flat_map(|ids| ids.split(' ').flat_map(str::parse).collect::<Vec<_>>()).collect();
+    [process].into_iter().chain(children.into_iter().flat_map(family)).collect()
+}
+
+fn proportional_kb(process: u32) -> f64 {
+    let rollup = fs::read_to_string(format!("/proc/{process}/smaps_rollup")).unwrap_or_default();
+    let line = rollup.lines().find_map(|line| line.strip_prefix("Pss:")).unwrap_or_default();
+    line.trim().trim_end_matches(" kB").parse().unwrap_or(0.0)
+}
+
+pub struct Owner {
+    jwt: String,
+}
+
+impl Owner {
+    pub fn guest(server: &Process) -> Owner {
+        Owner { jwt: text(&server.send("POST", "/api/auth/guest-user", "", &json!({}))["jwt"]) }
+    }
+}
+
+pub struct Hook {
+    jwt: String,
+    id: String,
+    write_key: String,
+    read_key: String,
+}
+
+impl Hook {
+    pub fn running(server: &Process, owner: &Owner, code: &str) -> Hook {
+        let made = server.send("POST", "/api/hooks", &owner.jwt, &json!({}));
+        let hook = Hook {
+            jwt: owner.jwt.clone(),
+            id: text(&made["id"]),
+            write_key: text(&made["writeKeys"][0]),
+            read_key: text(&made["readKeys"][0]),
+        };
+        hook.publish(server, code);
+        hook.replayed(server);
+        hook
+    }
+
+    pub fn publish(&self, server: &Process, code: &str) {
+        server.send("PUT", &format!("/api/hooks/{}", self.id), &self.jwt, &json!({"code": code}));
+        server.send("POST", &format!("/api/hooks/{}/publish", self.id), &self.jwt, &json!({}));
+    }
+
+    pub fn replayed(&self, server: &Process) {
+        let path = format!("/api/hooks/{}/replay", self.id);
+        let started = Instant::now();
+        loop {
+            let replay: Value = server.get(&path, &self.jwt).body_mut().read_json().expect("progress is JSON");
+            if replay["status"] == "done" {
+                return;
+            }
+            assert!(started.elapsed() < PATIENCE, "{replay}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    pub fn write_path(&self) -> String {
+        format!("/write/{}", self.write_key)
+    }
+
+    /// Gives the id of the request.
+    pub fn write(&self, server: &Process) -> String {
+        text(&server.send("POST", &self.write_path(), "", &json!({"type": "order.paid", "amount": 1}))["id"])
+    }
+
+    pub fn settled(&self, server: &Process, id: &str) {
+        assert!(server.get(&format!("{}/settled/{id}", self.write_path()), "").status().is_success());
+    }
+
+    pub fn write_and_fold(&self, server: &Process) {
+        self.settled(server, &self.write(server));
+    }
+
+    /// The seq that the state reflects.
+    pub fn folded_through(&self, server: &Process) -> u64 {
+        let reply = server.get(&format!("/read/{}", self.read_key), "");
+        let seq = reply.headers().get("x-seq").and_then(|seq| seq.to_str().ok()?.parse().ok());
+        seq.expect("a read names its seq")
+    }
+
+    /// Waits until everything written so far is folded.
+    pub fn all_folded(&self, server: &Process) -> u64 {
+        self.write_and_fold(server);
+        self.folded_through(server)
+    }
+}
+
+fn text(value: &Value) -> String {
+    value.as_str().unwrap_or_else(|| panic!("text is expected, not {value}")).to_owned()
+}
