@@ -37,6 +37,7 @@ struct GuestExports {
     alloc: ModuleExport,
     load: ModuleExport,
     call: ModuleExport,
+    refused: ModuleExport,
 }
 
 /// Why a guest gave no answer. The stop is for the record; the guest is gone in any case.
@@ -59,6 +60,7 @@ impl Isolate {
             alloc: export("everfold_alloc")?,
             load: export("everfold_load")?,
             call: export("everfold_call")?,
+            refused: export("everfold_refused")?,
         };
         let guest = Linker::new(&engine).instantiate_pre(&module)?;
         let pristine = Arc::new(Image::write(Image::blank()?, code::IMAGE)?);
@@ -154,13 +156,19 @@ impl Guest<'_> {
     }
 
     /// Which bound a trap ran into.
-    fn fallen(&self, error: &wasmtime::Error) -> Fallen {
+    fn fallen(&mut self, error: &wasmtime::Error) -> Fallen {
         Fallen(match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Stop::Clock,
             Some(Trap::StackOverflow) => Stop::Stack,
-            _ if self.store.data().refused => Stop::Memory,
+            _ if self.store.data().refused || self.has_refused() => Stop::Memory,
             _ => Stop::Crash,
         })
+    }
+
+    /// Whether the guest's own allocator refused something before it fell.
+    fn has_refused(&mut self) -> bool {
+        let refused = self.function::<(), u32>(&self.isolate.exports.refused);
+        refused.ok().and_then(|refused| refused.call(&mut self.store, ()).ok()) == Some(1)
     }
 
     /// Everything the guest is, between two calls: its globals are the same whenever it rests.

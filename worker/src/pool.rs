@@ -142,6 +142,7 @@ impl Seat {
                 () = child.lost() => {
                     tracing::warn!(seat = self.number, "an idle isolate ended and is replaced");
                     self.leave();
+                    self.barren += 1;
                     continue;
                 }
             };

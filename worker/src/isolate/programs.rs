@@ -169,7 +169,11 @@ impl Ready {
     }
 
     fn translate_ran<T>(&self, ran: Ran<T>) -> Ran<T> {
-        let translate = |failure: Failure| Failure { error: self.places.translate(failure.error), ..failure };
+        let translate = |failure: Failure| match failure.stop {
+            // One author for these words: a replay forces the stop and must say the same.
+            Some(stop) => outcome::stopped(stop),
+            None => Failure { error: self.places.translate(failure.error), stop: None },
+        };
         Ran { result: ran.result.map_err(translate), console: ran.console }
     }
 }

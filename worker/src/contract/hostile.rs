@@ -1,0 +1,122 @@
+//! Promises about code that means harm, or behaves as if it did.
+
+use std::{sync::Arc, time::Instant};
+
+use rules::{
+    call::{Failure, Outcome, Program, Stop},
+    limits::Limits,
+};
+
+use super::{call, failure, fold_of, folded, states, unrunnable};
+use crate::Worker;
+
+/// A reducer that does harm at a request whose body is 1, and counts otherwise.
+fn counting_unless(harm: &str) -> String {
+    format!("const harm = () => {{ {harm} }};\nexport const reducer = (n = 0, {{ body }}) => {{ if (body === 1) harm(); return n + 1 }};")
+}
+
+/// The failure of the harmful request, after which all is as if it had never been asked.
+async fn harm_alone(worker: &impl Worker, harm: &str) -> Failure {
+    let ran = folded(worker, &counting_unless(harm), Some("5"), &["0", "1", "0"]).await;
+    let results: Vec<_> = ran.iter().map(|ran| ran.result.as_deref().ok()).collect();
+    assert_eq!(results, [Some("6"), None, Some("7")], "{harm}: {ran:?}");
+    ran.into_iter().nth(1).expect("three").result.expect_err("a failure")
+}
+
+pub async fn a_loop_runs_out_of_operations(worker: impl Worker) {
+    for harm in ["for (;;);", "while (true) { Math.sqrt(2) }", "(function f() { for (;;) [].push(1) })()"] {
+        assert_eq!(harm_alone(&worker, harm).await.stop, Some(Stop::Budget), "{harm}");
+    }
+}
+
+pub async fn a_loop_that_catches_everything_is_stopped(worker: impl Worker) {
+    let harm = "for (;;) { try { for (;;); } catch { } finally { continue } }";
+    assert_eq!(harm_alone(&worker, harm).await.stop, Some(Stop::Budget));
+    let harm = "const again = () => Promise.resolve().then(again); again(); return again();";
+    harm_alone(&worker, harm).await;
+}
+
+pub async fn native_loops_are_stopped(worker: impl Worker) {
+    for harm in [
+        "let b = 3n; for (;;) b = (b * b) % (2n ** 200000n);",
+        "const a = Array.from({ length: 300000 }, (_, i) => i * 7919 % 300007); for (;;) a.slice().sort();",
+        "/^(a+)+$/.test('a'.repeat(40) + 'b');",
+        "for (;;) new Array(1000000).fill(0).indexOf(1);",
+        "for (;;) 'ab'.repeat(1000000).lastIndexOf('c');",
+    ] {
+        let begun = Instant::now();
+        let stop = harm_alone(&worker, harm).await.stop;
+        assert!(matches!(stop, Some(Stop::Clock | Stop::Budget | Stop::Memory)), "{harm}: {stop:?}");
+        assert!(begun.elapsed().as_secs() < 6, "{harm}: {:?}", begun.elapsed());
+    }
+}
+
+pub async fn a_memory_bomb_is_stopped(worker: impl Worker) {
+    for harm in [
+        "const a = []; for (;;) a.push(new Uint8Array(1 << 20).fill(1));",
+        "const a = []; for (;;) a.push({ a: [1, 2, 3], b: 'c' + a.length });",
+        "let s = 'x'.repeat(1000); const a = []; for (;;) a.push(s = s + a.length);",
+        "const a = []; for (;;) { try { for (;;) a.push(new Array(10000).fill(a)) } catch { } }",
+    ] {
+        let stop = harm_alone(&worker, harm).await.stop;
+        assert!(matches!(stop, Some(Stop::Memory | Stop::Budget | Stop::Clock)), "{harm}: {stop:?}");
+    }
+    let stop = harm_alone(&worker, "const a = []; for (;;) a.push(new Uint8Array(1 << 20).fill(1));").await.stop;
+    assert_eq!(stop, Some(Stop::Memory));
+}
+
+pub async fn endless_recursion_is_a_failure(worker: impl Worker) {
+    for harm in [
+        "(function f() { f() })();",
+        "const p = new Proxy({}, { get: (_, name, self) => self[name] }); p.a;",
+        "const o = { toString() { return `${this}` } }; `${o}`;",
+        "let a = []; for (let i = 0; i < 100000; i++) a = [a]; JSON.stringify(a);",
+    ] {
+        harm_alone(&worker, harm).await;
+    }
+}
+
+pub async fn a_million_brackets_are_a_failure(worker: impl Worker) {
+    harm_alone(&worker, "JSON.parse('['.repeat(1000000));").await;
+    harm_alone(&worker, "new RegExp('('.repeat(100000) + ')'.repeat(100000));").await;
+    // In a body, it is text with an error beside it, or a failure; never the end.
+    let brackets = "[".repeat(1_000_000);
+    let source = "export const reducer = (n = 0) => n + 1;";
+    let ran = folded(&worker, source, None, &["1", &brackets, "1"]).await;
+    assert!(ran[0].result.is_ok() && ran[2].result.is_ok(), "{ran:?}");
+}
+
+pub async fn a_loop_while_loading_is_unrunnable(worker: impl Worker) {
+    unrunnable(&worker, "export const reducer = () => 1;\nfor (;;);").await;
+    unrunnable(&worker, "const a = []; for (;;) a.push(new Uint8Array(1 << 20).fill(1));").await;
+    unrunnable(&worker, "await new Promise(() => {});").await;
+    assert_eq!(states(&worker, "export const reducer = () => 1;", None, &["1"]).await, ["1"]);
+}
+
+pub async fn a_source_nested_without_end_is_unrunnable(worker: impl Worker) {
+    for source in ["(".repeat(1 << 20), "[".repeat(1 << 20), "a=>".repeat(300_000), "!".repeat(1 << 20) + "1"] {
+        unrunnable(&worker, &source).await;
+    }
+    assert_eq!(states(&worker, "export const reducer = () => 1;", None, &["1"]).await, ["1"]);
+}
+
+pub async fn a_state_beyond_its_bound_is_a_failure(worker: impl Worker) {
+    let program = Arc::new(Program::new("export const reducer = (_, { body }) => 'x'.repeat(body);"));
+    let limits = Limits { state_bytes: 100, ..Limits::default() };
+    let Outcome::Folded(ran) = worker.call(&program, fold_of(None, &["98", "99"]), limits).await else {
+        panic!("not folded")
+    };
+    assert!(ran[0].result.is_ok() && ran[1].result.is_err(), "{ran:?}");
+    for value in ["undefined", "() => 1", "1n", "NaN", "new Map()", "Symbol()", "(() => { const a = {}; a.a = a; return a })()"] {
+        let source = format!("export const reducer = () => {value};");
+        assert_eq!(failure(&worker, &source, Some("1"), "1").await.stop, None, "{value}");
+    }
+}
+
+pub async fn a_long_fold_answers_for_a_prefix(worker: impl Worker) {
+    let source = "export const reducer = (n = 0) => { for (let i = 0; i < 1000000; i++); return n + 1 };";
+    let bodies = ["1"; 200];
+    let Outcome::Folded(ran) = call(&worker, source, fold_of(None, &bodies)).await else { panic!("not folded") };
+    assert!((1..200).contains(&ran.len()), "{}", ran.len());
+    assert_eq!(states(&worker, source, None, &bodies[..50]).await.last().map(String::as_str), Some("50"));
+}

@@ -1,0 +1,231 @@
+//! What QuickJS in jailed children promises: the contract, and beyond it what becomes of children that are lost.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use rules::{
+    call::{Bytes, Call, Exports, Foldable, Outcome, Program, Request, Stop},
+    limits::Limits,
+};
+use worker::{
+    Worker,
+    contract::hold,
+    quickjs::{NotStarted, Options, QuickJs},
+};
+
+worker::contract!(two_children());
+
+async fn two_children() -> QuickJs {
+    children(2, &[]).await
+}
+
+async fn children(count: usize, arguments: &[&str]) -> QuickJs {
+    started(count, arguments).await.expect("children")
+}
+
+async fn started(count: usize, arguments: &[&str]) -> Result<QuickJs, NotStarted> {
+    let mut command = vec![env!("CARGO_BIN_EXE_isolate").into()];
+    command.extend(arguments.iter().map(Into::into));
+    QuickJs::start(Options { children: count, command }).await
+}
+
+#[test]
+fn every_wall_that_this_machine_can_build_stands() {
+    hold(async {
+        let layers = two_children().await.layers();
+        let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
+        for name in ["mount namespace", "network namespace", "process namespace", "empty root", "capabilities", "landlock"] {
+            assert!(names.contains(&name), "{name} of {names:?}");
+        }
+        for layer in &layers {
+            println!("{:22} {:5} {}", layer.name, layer.holds, layer.detail);
+        }
+        let filter = layers.iter().find(|layer| layer.name == "system calls").expect("a filter");
+        assert!(filter.holds);
+    });
+}
+
+#[test]
+fn a_child_killed_in_the_middle_of_a_fold_costs_nothing() {
+    hold(async {
+        let worker = Arc::new(children(1, &[]).await);
+        let over = Arc::new(AtomicBool::new(false));
+        let killer = {
+            let (worker, over) = (worker.clone(), over.clone());
+            tokio::spawn(async move {
+                let mut kills = 0;
+                while !over.load(Ordering::Relaxed) {
+                    tokio::time::sleep(Duration::from_millis(150)).await;
+                    for process in worker.process_ids() {
+                        let process = rustix::process::Pid::from_raw(process as i32).expect("a process");
+                        kills += u32::from(rustix::process::kill_process(process, rustix::process::Signal::KILL).is_ok());
+                    }
+                }
+                kills
+            })
+        };
+        let source = "export const reducer = (n = 0) => { for (let i = 0; i < 300000; i++); return n + 1 };";
+        let program = Arc::new(Program::new(source));
+        let mut state = None;
+        let mut done = 0;
+        while done < 120 {
+            let requests = (done + 1..=120).map(request).collect();
+            let fold = Call::Fold { state: state.clone(), requests, secrets: "{}".into() };
+            let Outcome::Folded(ran) = worker.call(&program, fold, Limits::default()).await else {
+                panic!("not folded")
+            };
+            for ran in ran {
+                match ran.result {
+                    Ok(next) => {
+                        done += 1;
+                        assert_eq!(*next, *done.to_string(), "a request was folded twice, or not at all");
+                        state = Some(next);
+                    }
+                    // Killed twice alone: this request is asked again, as the first was never recorded.
+                    Err(failure) => {
+                        assert_eq!(failure.stop, Some(Stop::Crash), "{failure:?}");
+                        break;
+                    }
+                }
+            }
+        }
+        over.store(true, Ordering::Relaxed);
+        assert!(killer.await.expect("the killer") >= 2);
+    });
+}
+
+#[test]
+fn an_idle_child_that_is_killed_is_replaced() {
+    hold(async {
+        let worker = children(1, &[]).await;
+        let before = worker.process_ids();
+        let process = rustix::process::Pid::from_raw(before[0] as i32).expect("a process");
+        rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("killed");
+        let begun = Instant::now();
+        while worker.process_ids().is_empty() || worker.process_ids() == before {
+            assert!(begun.elapsed() < Duration::from_secs(5), "it was not replaced");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert_eq!(describe(&worker).await, Outcome::Described(Exports::default()));
+    });
+}
+
+#[test]
+fn children_end_with_their_worker() {
+    hold(async {
+        let worker = children(2, &[]).await;
+        describe(&worker).await;
+        let processes = worker.process_ids();
+        drop(worker);
+        let begun = Instant::now();
+        for process in processes {
+            let process = rustix::process::Pid::from_raw(process as i32).expect("a process");
+            while rustix::process::test_kill_process(process).is_ok() {
+                assert!(begun.elapsed() < Duration::from_secs(5), "{process:?} lives on");
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+    });
+}
+
+#[test]
+fn a_child_that_lies_is_not_believed_and_costs_only_its_call() {
+    hold(async {
+        for lie in ["other id", "other kind", "forgetful", "garbage", "endless", "half a frame", "gone"] {
+            let worker = children(1, &["--liar", lie]).await;
+            let outcome = describe(&worker).await;
+            assert!(matches!(outcome, Outcome::Unrunnable(ref error) if error.name == "Stopped"), "{lie}: {outcome:?}");
+        }
+    });
+}
+
+#[test]
+fn a_child_that_says_nothing_is_given_up_in_time() {
+    hold(async {
+        let worker = children(1, &["--liar", "silent"]).await;
+        let begun = Instant::now();
+        let limits = Limits { call_ms: 10, ..Limits::default() };
+        let program = Arc::new(Program::new(""));
+        let outcome = worker.call(&program, Call::Describe, limits).await;
+        assert!(matches!(outcome, Outcome::Unrunnable(_)), "{outcome:?}");
+        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+    });
+}
+
+#[test]
+fn a_child_that_speaks_unasked_is_replaced_and_never_trusted() {
+    hold(async {
+        let worker = children(1, &["--liar", "speaks unasked"]).await;
+        let outcome = describe(&worker).await;
+        assert!(!matches!(outcome, Outcome::Described(_)), "{outcome:?}");
+    });
+}
+
+#[test]
+fn a_child_that_has_grown_fat_is_replaced_after_its_call() {
+    hold(async {
+        let worker = children(1, &["--liar", "fat"]).await;
+        let before = worker.process_ids();
+        assert_eq!(describe(&worker).await, Outcome::Described(Exports::default()));
+        assert_eq!(describe(&worker).await, Outcome::Described(Exports::default()));
+        assert_ne!(worker.process_ids(), before);
+        let worker = children(1, &["--liar", "honest"]).await;
+        let before = worker.process_ids();
+        describe(&worker).await;
+        describe(&worker).await;
+        assert_eq!(worker.process_ids(), before);
+    });
+}
+
+#[test]
+fn what_is_no_isolate_is_an_error_at_the_start() {
+    hold(async {
+        let start = |command: &[&str]| {
+            let command = command.iter().map(Into::into).collect();
+            QuickJs::start(Options { children: 1, command })
+        };
+        assert!(matches!(start(&["/bin/true"]).await, Err(NotStarted::Silent(_))));
+        assert!(matches!(start(&["/nowhere/isolate"]).await, Err(NotStarted::Spawn(_))));
+        assert!(matches!(start(&[]).await, Err(NotStarted::Spawn(_))));
+    });
+}
+
+#[test]
+fn more_programs_than_a_child_keeps_are_told_again() {
+    hold(async {
+        let worker = children(1, &[]).await;
+        for round in 0..2 {
+            for n in 0..60 {
+                let program = Arc::new(Program::new(format!("export const reducer = () => {n};")));
+                let fold = Call::Fold { state: None, requests: vec![request(1)], secrets: "{}".into() };
+                let Outcome::Folded(ran) = worker.call(&program, fold, Limits::default()).await else {
+                    panic!("not folded")
+                };
+                assert_eq!(ran[0].result.as_deref(), Ok(n.to_string().as_str()), "round {round}");
+            }
+        }
+    });
+}
+
+async fn describe(worker: &QuickJs) -> Outcome {
+    worker.call(&Arc::new(Program::new("")), Call::Describe, Limits::default()).await
+}
+
+fn request(seq: u64) -> Foldable {
+    let request = Request {
+        id: seq.into(),
+        seq,
+        method: "POST".into(),
+        path: "/".into(),
+        query: String::new(),
+        headers: Vec::new(),
+        body: Bytes::default(),
+        created_at_ms: 1_780_000_000_000,
+    };
+    Foldable { request: Arc::new(request), forced: None }
+}
