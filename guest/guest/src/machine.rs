@@ -1,0 +1,96 @@
+//! The one QuickJS runtime of an instance, from boot to answer.
+
+use rquickjs::{Context, Ctx, Object, Persistent, Runtime, Value};
+use rules::call::{Bounded, Call, Error, Exports, Outcome};
+use rules::limits::Limits;
+
+use crate::{
+    clock, console, error, memory, meter,
+    prelude::Prelude,
+    program::Program,
+    run::{self, Run},
+};
+
+/// QuickJS's own stack bound. Below the shadow stack (1 MiB), so that too deep a recursion is a RangeError and not a
+/// trap, and small enough that what it takes of the native stack stays under 16 MiB.
+const JS_STACK_BYTES: usize = 256 << 10;
+
+pub struct Machine {
+    context: Context,
+    prelude: Prelude,
+    program: Option<Program>,
+    /// The global `secrets` while no call has brought any.
+    no_secrets: Persistent<Object<'static>>,
+    /// Kept: dropping it would free everything.
+    _runtime: Runtime,
+}
+
+impl Machine {
+    pub fn boot() -> Result<Machine, String> {
+        let text = |error: rquickjs::Error| error.to_string();
+        let runtime = Runtime::new_with_alloc(memory::Heap).map_err(text)?;
+        runtime.set_max_stack_size(JS_STACK_BYTES);
+        let context = Context::full(&runtime).map_err(text)?;
+        meter::install(&runtime, &context)?;
+        let (prelude, no_secrets) = context
+            .with(|ctx| {
+                let prelude = Prelude::load(&ctx)?;
+                let no_secrets: Object = prelude.function(&ctx, "setSecrets")?.call(("{}",))?;
+                Ok((prelude, Persistent::save(&ctx, no_secrets)))
+            })
+            .map_err(text)?;
+        Ok(Machine { context, prelude, program: None, no_secrets, _runtime: runtime })
+    }
+
+    /// Loads an ES module as the program of this instance. Its top level sees time nought and dice nought.
+    pub fn load(&mut self, file_name: &str, source: String) -> Result<Exports, Error> {
+        begin(&Limits::default());
+        clock::begin(0, b"load");
+        let loaded = self.context.with(|ctx| Program::load(&ctx, file_name, source));
+        let program = match (loaded, meter::stopped()) {
+            (_, Some(stop)) => return Err(error::of_stop(stop).error),
+            (loaded, None) => loaded?,
+        };
+        let exports = program.exports;
+        self.program = Some(program);
+        Ok(exports)
+    }
+
+    pub fn call(&self, bounded: Bounded) -> Outcome {
+        let Some(program) = &self.program else {
+            return Outcome::Unavailable("No program was loaded.".into());
+        };
+        let limits = bounded.limits;
+        self.context.with(|ctx| {
+            let run = Run { ctx: &ctx, prelude: &self.prelude, program, limits: &limits };
+            match bounded.call {
+                Call::Describe => Outcome::Described(program.exports),
+                Call::Answer { request, secrets } => Outcome::Answered(run::answer(&run, self, &request, &secrets)),
+                Call::Fold { state, requests, secrets } => {
+                    if requests.is_empty() {
+                        return Outcome::Unavailable("A fold over no requests has no answer.".into());
+                    }
+                    Outcome::Folded(run::fold(&run, self, state, &requests, &secrets))
+                }
+                Call::Query { state, params, secrets, at_ms } => {
+                    Outcome::Queried(run::query(&run, self, state.as_deref(), &params, &secrets, at_ms))
+                }
+            }
+        })
+    }
+
+    /// Makes the call's secrets the global constant, and gives them. Most programs have none.
+    pub fn secrets<'js>(&self, ctx: &Ctx<'js>, secrets: &str) -> rquickjs::Result<Value<'js>> {
+        if secrets == "{}" {
+            return self.no_secrets.clone().restore(ctx).map(Object::into_value);
+        }
+        self.prelude.function(ctx, "setSecrets")?.call((secrets,))
+    }
+}
+
+/// Sets every bound back for what runs next.
+pub fn begin(limits: &Limits) {
+    console::begin(limits.console_bytes);
+    memory::begin(limits.heap_bytes);
+    meter::begin(limits.budget_ticks);
+}

@@ -1,0 +1,150 @@
+//! One run of one function: its bounds, its result or failure, its console.
+
+use std::sync::Arc;
+
+use rquickjs::{Ctx, Function, Persistent, Result, Value, function::IntoArgs};
+use rules::call::{Error, Failure, Foldable, Json, Ran, Request, Response};
+use rules::limits::Limits;
+
+use crate::{
+    clock, console, error,
+    machine::{self, Machine},
+    meter,
+    prelude::Prelude,
+    program::{self, Program},
+    request, response, state,
+};
+
+/// What every run needs.
+pub struct Run<'a, 'js> {
+    pub ctx: &'a Ctx<'js>,
+    pub prelude: &'a Prelude,
+    pub program: &'a Program,
+    pub limits: &'a Limits,
+}
+
+/// Runs the responder.
+pub fn answer(run: &Run, machine: &Machine, request: &Arc<Request>, secrets: &str) -> Ran<Response> {
+    clock::begin(request.created_at_ms, &request.id.to_be_bytes());
+    run.bounded(|| {
+        let Some(responder) = &run.program.responder else {
+            return Err(rquickjs::Exception::throw_type(run.ctx, "the program has no responder"));
+        };
+        let secrets = machine.secrets(run.ctx, secrets)?;
+        let request = request::make(run.ctx, run.prelude, request)?;
+        let value = run.call(responder, "responder", (request, secrets))?;
+        response::of(run.ctx, value, run.limits.response_bytes)
+    })
+}
+
+/// Runs the reducer over the requests in order. After a stop the rest is left: the heap may be in any shape.
+pub fn fold(
+    run: &Run,
+    machine: &Machine,
+    mut state: Option<Json>,
+    requests: &[Foldable],
+    secrets: &str,
+) -> Vec<Ran<Json>> {
+    let mut folded = Vec::with_capacity(requests.len());
+    for Foldable { request, forced } in requests {
+        let ran = match forced {
+            Some(stop) => Ran { result: Err(error::of_stop(*stop)), console: Vec::new() },
+            None => fold_one(run, machine, state.as_deref(), request, secrets),
+        };
+        if let Ok(next) = &ran.result {
+            state = Some(next.clone());
+        }
+        let is_stopped = forced.is_none() && ran.result.as_ref().is_err_and(|failure| failure.stop.is_some());
+        folded.push(ran);
+        if is_stopped {
+            break;
+        }
+    }
+    folded
+}
+
+fn fold_one(run: &Run, machine: &Machine, state: Option<&str>, request: &Arc<Request>, secrets: &str) -> Ran<Json> {
+    clock::begin(request.created_at_ms, &request.id.to_be_bytes());
+    run.bounded(|| {
+        // Without a reducer the state stays what it was, null at first.
+        let Some(reducer) = &run.program.reducer else {
+            return Ok(state.unwrap_or("null").into());
+        };
+        let secrets = machine.secrets(run.ctx, secrets)?;
+        let before = run.state(state, || Value::new_undefined(run.ctx.clone()))?;
+        let request = request::make(run.ctx, run.prelude, request)?;
+        let next = run.call(reducer, "reducer", (before, request, secrets))?;
+        state::stringify(run.ctx, &next, run.limits.state_bytes).map(Json::from)
+    })
+}
+
+/// Runs the query; without one, gives the whole state.
+pub fn query(
+    run: &Run,
+    machine: &Machine,
+    state: Option<&str>,
+    params: &str,
+    secrets: &str,
+    at_ms: u64,
+) -> Ran<Response> {
+    // Nothing names a read, so its dice are those of its own question.
+    clock::begin(at_ms, format!("{at_ms} {params}").as_bytes());
+    run.bounded(|| {
+        let Some(query) = &run.program.query else {
+            return Ok(response::json(state.unwrap_or("null")));
+        };
+        let secrets = machine.secrets(run.ctx, secrets)?;
+        let params: Value = run.prelude.function(run.ctx, "makeSearchParams")?.call((params,))?;
+        let state = run.state(state, || Value::new_null(run.ctx.clone()))?;
+        let value = run.call(query, "query", (state, params, secrets))?;
+        response::of(run.ctx, value, run.limits.response_bytes)
+    })
+}
+
+impl<'js> Run<'_, 'js> {
+    /// Runs `f` within the limits and tells what came of it; a stop outweighs whatever `f` made of it.
+    fn bounded<T>(&self, f: impl FnOnce() -> Result<T>) -> Ran<T> {
+        machine::begin(self.limits);
+        let result = f();
+        // What the function left pending runs as well, so that the next request does not inherit it.
+        meter::drain_jobs(self.ctx);
+        request::forget();
+        let result = match (meter::stopped(), result) {
+            (Some(stop), _) => {
+                let _ = self.ctx.catch();
+                Err(error::of_stop(stop))
+            }
+            (None, Ok(value)) => Ok(value),
+            (None, Err(error)) => Err(Failure { error: self.error(error), stop: None }),
+        };
+        Ran { result, console: console::take() }
+    }
+
+    fn error(&self, error: rquickjs::Error) -> Error {
+        error::of_exception(self.ctx, error, &self.program.file_name)
+    }
+
+    fn call<A: IntoArgs<'js>>(
+        &self,
+        function: &Persistent<Function<'static>>,
+        name: &str,
+        arguments: A,
+    ) -> Result<Value<'js>> {
+        let function = function.clone().restore(self.ctx)?;
+        let returned: Value = function.call(arguments)?;
+        match returned.as_promise() {
+            Some(promise) => program::settle(self.ctx, promise, name),
+            None => {
+                meter::drain_jobs(self.ctx);
+                Ok(returned)
+            }
+        }
+    }
+
+    fn state(&self, state: Option<&str>, absent: impl FnOnce() -> Value<'js>) -> Result<Value<'js>> {
+        match state {
+            Some(text) => crate::body::parse_json(self.ctx, text.as_bytes()),
+            None => Ok(absent()),
+        }
+    }
+}
