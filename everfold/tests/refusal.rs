@@ -83,7 +83,8 @@ fn a_header_flood_is_431() {
     ask(many(80, 500)).expect(202);
     ask(many(1, 70_000)).problem(431, "headers_too_large");
     ask(many(200, 500)).problem(431, "headers_too_large");
-    ask(many(20_000, 2)).problem(431, "headers_too_large");
+    // So many that the HTTP parser itself gives up: no problem document, but the right status.
+    ask(many(20_000, 2)).expect(431);
     assert_eq!(hook.history().len(), 1);
     assert!(server.is_well());
 }

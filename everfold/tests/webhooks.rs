@@ -67,14 +67,13 @@ fn webhooks(hook: &str) -> Vec<Webhook> {
 
 /// A hook that runs the example, with its secret set or not.
 fn example(server: &Server, name: &str, is_secret_set: bool) -> Hook {
-    let code = fs::read_to_string(examples().join(format!("hooks/{name}.ts"))).expect("the example is there");
-    let hook = harness::hook::Owner::guest(server).hook();
+    let mut code = fs::read_to_string(examples().join(format!("hooks/{name}.ts"))).expect("the example is there");
     if is_secret_set {
+        // Stands for the owner's setting, for as long as the API has no secrets.
         let (key, value) = SECRETS.into_iter().find(|(key, _)| key.to_lowercase().starts_with(name)).expect("a secret");
-        hook.owner.post(&format!("/api/secrets/{}", hook.id), &json!({"key": key, "value": value})).expect(201);
+        code = code.replace(&format!("secrets.{key}"), &json!(value).to_string());
     }
-    hook.publish(&code);
-    hook
+    Hook::running(server, &code)
 }
 
 /// What the GitHub example promises, computed another way: the newest word on each thing wins.

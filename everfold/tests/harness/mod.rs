@@ -5,6 +5,7 @@ pub mod hook;
 pub mod http;
 pub mod server;
 pub mod socket;
+pub mod transcript;
 
 use std::{
     thread,

@@ -1,0 +1,244 @@
+//! The command line as a person meets it: whole sessions, exit codes, and a file that is saved.
+
+mod harness;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader},
+    net::TcpListener,
+    process::{Child, Stdio},
+    sync::mpsc,
+    thread,
+};
+
+use harness::{
+    PATIENCE,
+    hook::{Hook, Owner},
+    http::Ask,
+    server::{Server, everfold},
+    transcript::Session,
+};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const COUNTER: &str = include_str!("../../examples/hooks/counter.ts");
+
+/// A server, a session that talks to it, and a hook named `orders` of the session's own guest.
+fn session() -> (Server, Session, Hook, TempDir) {
+    let server = Server::start();
+    let home = tempfile::tempdir().expect("a folder for the credentials");
+    let credentials = home.path().join("credentials.json");
+    let url = format!("http://{}", server.address);
+    let mut session = Session::new(&[
+        ("EVERFOLD_URL", url.as_str()),
+        ("EVERFOLD_CREDENTIALS", credentials.to_str().expect("the path is text")),
+    ]);
+    session.mask(&url, "server");
+    session.run(&["hooks"]);
+    let known: Value = serde_json::from_slice(&fs::read(&credentials).expect("credentials are kept")).expect("JSON");
+    let jwt = known[&url]["jwt"].as_str().expect("a jwt is kept").to_owned();
+    let hook = Owner { address: server.address.clone(), jwt }.hook();
+    hook.owner.put(&hook.api(""), &json!({"name": "orders"})).expect(202);
+    hook.publish(COUNTER);
+    session.mask(&hook.write_key, "write key");
+    session.mask(&hook.read_key, "read key");
+    (server, session, hook, home)
+}
+
+#[test]
+fn a_person_sends_and_looks_back() {
+    let (_server, mut session, hook, _home) = session();
+    let said = |output: std::process::Output| String::from_utf8_lossy(&output.stdout).into_owned();
+    session.run(&["hooks"]);
+    session.run(&["history", "orders"]);
+    session.run(&["state", "orders"]);
+    session.run(&["send", "orders", r#"{"name":"tea"}"#]);
+    session.run_with_stdin(&["send", "orders", "-"], r#"{"name":"coffee"}"#);
+    session.run(&["send", "orders", "just text", "-X", "PUT", "-H", "X-Mark: 1"]);
+    hook.state_after(3);
+    session.run(&["state", "orders"]);
+    session.run(&["state", "orders", "--at", "1"]);
+    session.run(&["state", "orders", "--json"]);
+    session.run(&["tail", "orders", "-n", "1"]);
+    session.run(&["history", "orders"]);
+    session.run(&["history", "orders", "-n", "1"]);
+    session.run(&["verify", "orders"]);
+    session.run(&["verify", &hook.id, "--json"]);
+    session.mask(&hook.id, "id");
+    session.is_as_in("look_back");
+
+    let history = said(session.run(&["history", "orders", "--json"]));
+    let seqs = history.lines().map(|line| serde_json::from_str::<Value>(line).expect("JSON")["seq"].clone());
+    assert!(seqs.eq([1, 2, 3].map(Value::from)), "{history}");
+    let hooks: Value = serde_json::from_str(&said(session.run(&["hooks", "--json"]))).expect("JSON");
+    assert_eq!(hooks["objects"][0]["name"], "orders");
+}
+
+#[test]
+fn what_fails_says_why_and_what_to_do_next() {
+    let (server, mut session, hook, _home) = session();
+    hook.fold(&json!({"name": "tea"}));
+    session.run(&["state", "nobody"]);
+    session.run(&["state", "orders", "--at", "99"]);
+    session.run(&["send", "orders", "x", "-H", "no header"]);
+    session.run(&["history", "orders", "--url", "http://127.0.0.1:1"]);
+    session.run(&["serve", "--listen", &server.address, "--data", "/tmp/never-made"]);
+    session.mask(&server.address, "address");
+    session.run(&["serve", "--listen", "127.0.0.1:0", "--data", "/dev/null"]);
+    session.run(&["dev", "/nowhere"]);
+    session.is_as_in("failures");
+}
+
+#[test]
+fn wrong_usage_is_told_apart_from_failure() {
+    let mut session = Session::new(&[]);
+    let codes: Vec<_> = [
+        &["--help"][..],
+        &["--version"],
+        &["send", "--help"],
+        &[],
+        &["remember"],
+        &["send"],
+        &["state", "orders", "--at", "yesterday"],
+        &["serve", "--listen", "nowhere"],
+    ]
+    .iter()
+    .map(|words| session.run(words).status.code())
+    .collect();
+    assert_eq!(codes, [0, 0, 0, 2, 2, 2, 2, 2].map(Some));
+    session.is_as_in("usage");
+}
+
+#[test]
+fn the_doctor_tells_what_holds_here() {
+    let output = everfold().arg("doctor").output().expect("everfold starts");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("seccomp") && said.contains("Disk"), "{said}");
+    let output = everfold().args(["doctor", "--json"]).output().expect("everfold starts");
+    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    let layers = told["sandbox"].as_array().expect("the layers are listed");
+    assert!(layers.iter().any(|layer| layer["holds"] == true), "{told}");
+    assert!(told["syncMs"].as_f64().is_some_and(|ms| ms > 0.0), "{told}");
+}
+
+#[test]
+fn a_reader_that_has_seen_enough_ends_a_command_quietly() {
+    let mut process = everfold()
+        .args(["completions", "bash"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("everfold starts");
+    drop(process.stdout.take());
+    let output = process.wait_with_output().expect("everfold ends");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("panicked"), "{output:?}");
+}
+
+/// `everfold dev`, with what it says line by line.
+struct Developing {
+    process: Child,
+    lines: mpsc::Receiver<String>,
+}
+
+impl Developing {
+    fn start(dir: Option<&TempDir>, home: &TempDir) -> Developing {
+        let mut process = everfold()
+            .arg("dev")
+            .args(dir.map(TempDir::path))
+            .args(["--listen", "127.0.0.1:0", "--data"])
+            .arg(home.path().join("data"))
+            .env("EVERFOLD_CREDENTIALS", home.path().join("credentials.json"))
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("everfold starts");
+        let (sender, lines) = mpsc::channel();
+        let stdout = BufReader::new(process.stdout.take().expect("stdout is a pipe"));
+        thread::spawn(move || stdout.lines().map_while(Result::ok).try_for_each(|line| sender.send(line)));
+        Developing { process, lines }
+    }
+
+    #[track_caller]
+    fn line_with(&self, part: &str) -> String {
+        let mut said = vec![];
+        loop {
+            match self.lines.recv_timeout(PATIENCE) {
+                Ok(line) if line.contains(part) => return line,
+                Ok(line) => said.push(line),
+                Err(_) => panic!("no line with {part:?} came, but {said:?}"),
+            }
+        }
+    }
+
+    /// The curl line as a person copies it; it must run in a shell as it is.
+    fn tried(&self) -> String {
+        let line = self.line_with("curl");
+        line[line.find("curl").expect("just found")..].to_owned()
+    }
+}
+
+impl Drop for Developing {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// What stands behind `http://` up to the path, and the path.
+fn place(text: &str) -> (String, String) {
+    let url = text.split("http://").nth(1).expect("a url").split_whitespace().next().expect("a url");
+    let (address, path) = url.split_once('/').expect("a path");
+    (address.to_owned(), format!("/{path}"))
+}
+
+#[test]
+fn a_saved_file_refolds_the_history_before_the_eyes() {
+    let home = tempfile::tempdir().expect("a folder for the data");
+    let dir = tempfile::tempdir().expect("a folder for the hooks");
+    let file = dir.path().join("hooks/counter.ts");
+    fs::create_dir(dir.path().join("hooks")).and_then(|()| fs::write(&file, COUNTER)).expect("a folder can be filled");
+    let developing = Developing::start(Some(&dir), &home);
+    let (_, read_path) = place(&developing.line_with("/read/"));
+    let curl = developing.tried();
+    assert!(curl.contains("-d '{\"name\":\"tea\"}'") && curl.contains("content-type: application/json"), "{curl}");
+    let (address, write_path) = place(&curl);
+    developing.line_with("watching");
+    for name in ["tea", "tea", "coffee"] {
+        Ask::new("POST", &write_path).json(&json!({ "name": name })).send(&address).expect(202);
+    }
+    let read = |query: &str| Ask::new("GET", format!("{read_path}{query}")).send(&address).expect(200).json();
+    assert_eq!(read("?after=3"), json!({"total": 3, "byName": {"tea": 2, "coffee": 1}}));
+
+    fs::write(&file, COUNTER.replace("state.total + 1", "state.total + 100")).expect("a file can be saved");
+    developing.line_with("3 requests folded again");
+    assert!(developing.line_with("state").contains("300"));
+    assert_eq!(read("")["total"], 300);
+
+    fs::write(&file, "export function reducer( {").expect("a file can be saved");
+    assert!(developing.line_with("error").contains("line 1"));
+    assert_eq!(read("")["total"], 300, "the live version goes on");
+
+    fs::write(&file, COUNTER).expect("a file can be saved");
+    developing.line_with("3 requests folded again");
+    assert_eq!(read("")["total"], 3);
+}
+
+#[test]
+fn developing_without_a_folder_shows_an_example_that_works() {
+    let home = tempfile::tempdir().expect("a folder for the data");
+    let developing = Developing::start(None, &home);
+    let (address, write_path) = place(&developing.tried());
+    Ask::new("POST", write_path).json(&json!({"name": "tea"})).send(&address).expect(202);
+}
+
+#[test]
+fn a_port_that_is_taken_is_a_failure_and_not_a_hang() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("an address").to_string();
+    let home = tempfile::tempdir().expect("a folder for the data");
+    let mut serve = everfold();
+    serve.args(["serve", "--listen", &address, "--data"]).arg(home.path());
+    let output = serve.output().expect("everfold starts");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&output.stderr).contains("hint:"));
+}
