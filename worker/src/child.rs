@@ -32,9 +32,9 @@ pub const JAIL: JailSpec = JailSpec {
 pub fn isolate_main() -> ! {
     match start() {
         Ok((clock, tick)) => clock.count(tick),
-        Err(error) => {
-            // Seen if the jail is not entered yet, and harmless if it is.
-            eprintln!("isolate: {error}");
+        Err(why) => {
+            // Nothing can be printed from inside a jail.
+            let _ = say(&ToParent::Failed { why });
             process::exit(1)
         }
     }
@@ -47,25 +47,29 @@ fn start() -> Result<(Clock, impl Fn()), String> {
 
     let isolate = Isolate::new().map_err(|error| error.to_string())?;
     let tick = isolate.ticker();
-    let programs = Programs::new(isolate).map_err(|error| error.to_string())?;
+    let mut programs = Programs::new(isolate).map_err(|error| error.to_string())?;
     let clock = Clock { busy: Arc::default(), counter: thread::current() };
 
+    let (awake, is_awake) = mpsc::sync_channel(1);
     let (sealed, is_sealed) = mpsc::sync_channel::<Vec<Layer>>(1);
     let work = {
         let clock = clock.clone();
         move || {
-            let served = is_sealed.recv().map(|layers| serve(layers, programs, &clock));
+            let _ = awake.send(());
+            let served = is_sealed.recv().map(|layers| serve(layers, &mut programs, &clock));
             process::exit(if matches!(served, Ok(Ok(()))) { 0 } else { 1 })
         }
     };
     thread::Builder::new().stack_size(STACK_BYTES).spawn(work).map_err(|error| error.to_string())?;
+    // A thread that is still being made needs more than the filter leaves.
+    is_awake.recv().map_err(|error| error.to_string())?;
     layers.push(jail::seal(&jail::ISOLATE));
     sealed.send(layers).map_err(|error| error.to_string())?;
     Ok((clock, tick))
 }
 
 /// Says hello, then answers one question after the other.
-fn serve(layers: Vec<Layer>, mut programs: Programs, clock: &Clock) -> Result<(), Broken> {
+fn serve(layers: Vec<Layer>, programs: &mut Programs, clock: &Clock) -> Result<(), Broken> {
     let is_safe = layers.iter().all(|layer| layer.holds || layer.name != jail::SYSTEM_CALLS);
     say(&ToParent::Hello { layers })?;
     while is_safe {

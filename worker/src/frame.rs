@@ -27,6 +27,8 @@ pub enum ToChild {
 pub enum ToParent {
     /// The jail is closed and the child ready.
     Hello { layers: Vec<Layer> },
+    /// In place of a hello: why there will be none.
+    Failed { why: String },
     /// `resident_bytes` is the most memory the child ever held.
     Answer { id: u64, outcome: Outcome, resident_bytes: u64 },
     /// The child has forgotten this program, or never knew it.
@@ -146,7 +148,7 @@ mod tests {
             }
             let mut frame = (body.len() as u32).to_le_bytes().to_vec();
             // The first byte picks the variant; small ones get further.
-            body[0] %= 4;
+            body[0] %= 5;
             frame.extend(body);
             let _ = read_blocking::<ToChild>(&mut &frame[..]);
             let _ = read_blocking::<ToParent>(&mut &frame[..]);

@@ -47,6 +47,8 @@ pub struct Child {
 pub enum NotStarted {
     #[error("the isolate could not be started: {0}")]
     Spawn(#[from] io::Error),
+    #[error("the isolate failed to make itself ready: {0}")]
+    Failed(String),
     #[error("the isolate did not say that it is ready: {0}")]
     Silent(#[from] Lost),
     #[error("the isolate cannot be kept from making system calls, so it runs nothing: {0}")]
@@ -79,7 +81,11 @@ impl Child {
         let mut child =
             Child { socket, process, known: HashSet::new(), next_id: 0, layers: Vec::new(), started_in: Duration::ZERO };
         let hello = timeout(HELLO_WAIT, frame::read(&mut child.socket)).await.map_err(|_| Lost::Stuck)?;
-        let ToParent::Hello { layers } = hello.map_err(Lost::Broken)? else { return Err(Lost::Confused.into()) };
+        let layers = match hello.map_err(Lost::Broken)? {
+            ToParent::Hello { layers } => layers,
+            ToParent::Failed { why } => return Err(NotStarted::Failed(why)),
+            _ => return Err(Lost::Confused.into()),
+        };
         if let Some(open) = layers.iter().find(|layer| layer.name == jail::SYSTEM_CALLS && !layer.holds) {
             return Err(NotStarted::Unsealed(open.detail.clone()));
         }
