@@ -14,11 +14,18 @@ pub struct Baked {
     pub image: Vec<u8>,
 }
 
+fn read(name: &str) -> Vec<u8> {
+    std::fs::read(wasm::workspace().join("baked").join(name)).unwrap()
+}
+
+pub fn native_code() -> Vec<u8> {
+    read("guest.x86_64.cwasm")
+}
+
 pub static BAKED: LazyLock<Baked> = LazyLock::new(|| {
-    let read = |name: &str| std::fs::read(wasm::workspace().join("baked").join(name)).unwrap();
     let engine = Engine::new(&compile::config().unwrap()).unwrap();
     // SAFETY: the file was made by `bake` beside it.
-    let module = unsafe { Module::deserialize(&engine, read("guest.x86_64.cwasm")).unwrap() };
+    let module = unsafe { Module::deserialize(&engine, native_code()).unwrap() };
     Baked { engine, module, image: read("guest.image") }
 });
 
