@@ -18,7 +18,7 @@ pub fn main(lie: &str) -> ! {
         let ToChild::Ask { id, .. } = question else { continue };
         let outcome = Outcome::Described(Exports::default());
         match lie {
-            "honest" => socket.say(&ToParent::Answer { id, outcome, resident_bytes: 0 }),
+            "honest" | "speaks unasked" => socket.say(&ToParent::Answer { id, outcome, resident_bytes: 0 }),
             "fat" => socket.say(&ToParent::Answer { id, outcome, resident_bytes: u64::MAX }),
             "other id" => socket.say(&ToParent::Answer { id: id + 1, outcome, resident_bytes: 0 }),
             "other kind" => {
