@@ -33,9 +33,10 @@ pub struct Sqlite {
     database: PathBuf,
     commits: Arc<Queue<Waiting>>,
     reads: Arc<Queue<Read>>,
-    /// In the order in which they are joined: who checkpoints is the last to let go of the database.
-    threads: Vec<JoinHandle<()>>,
-    _lock: File,
+    readers: Vec<JoinHandle<()>>,
+    /// The writer, and the copier that outlives it.
+    writers: Vec<JoinHandle<()>>,
+    lock: File,
 }
 
 impl Sqlite {
@@ -56,15 +57,15 @@ impl Sqlite {
         let copying = open::copier(&database).map_err(explain)?;
         let (checkpoints, copy) = checkpoint::checkpoints(copying);
 
-        let mut store = Sqlite { database, commits, reads, threads: Vec::new(), _lock: lock };
+        let mut store = Sqlite { database, commits, reads, readers: Vec::new(), writers: Vec::new(), lock };
         for connection in reading {
             let reads = store.reads.clone();
-            store.start("store-read", move || reader::run(connection, &reads))?;
+            store.readers.push(store.start("store-read", move || reader::run(connection, &reads))?);
         }
         let writer =
             Writer { database: store.database.clone(), commits: store.commits.clone(), checkpoints, log_pages };
-        store.start("store-write", move || writer.run(writing))?;
-        store.start("store-copy", copy)?;
+        store.writers.push(store.start("store-write", move || writer.run(writing))?);
+        store.writers.push(store.start("store-copy", copy)?);
         Ok(store)
     }
 
@@ -78,24 +79,30 @@ impl Sqlite {
         Ok(fs::metadata(&self.database)?.len() + fs::metadata(log).map_or(0, |log| log.len()))
     }
 
-    fn start(&mut self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), OpenError> {
-        let thread = thread::Builder::new().name(name.into()).spawn(run).map_err(|error| OpenError::Unusable {
+    fn start(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
+        thread::Builder::new().name(name.into()).spawn(run).map_err(|error| OpenError::Unusable {
             path: self.database.clone(),
             words: format!("no thread could be started: {error}"),
-        })?;
-        self.threads.push(thread);
-        Ok(())
+        })
     }
 }
 
 impl Drop for Sqlite {
+    /// The last connection to go copies the log and removes it, and must be one that may write: readers go first.
     fn drop(&mut self) {
         self.reads.close();
+        join(&mut self.readers);
         self.commits.close();
-        for thread in self.threads.drain(..) {
-            // A thread that panicked has said so already.
-            let _ = thread.join();
-        }
+        join(&mut self.writers);
+        // Closing the file is not enough: a child process that is being started may hold it for a moment.
+        let _ = self.lock.unlock();
+    }
+}
+
+fn join(threads: &mut Vec<JoinHandle<()>>) {
+    for thread in threads.drain(..) {
+        // A thread that panicked has said so already.
+        let _ = thread.join();
     }
 }
 

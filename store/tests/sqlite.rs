@@ -1,7 +1,15 @@
-//! What the store in SQLite promises: the contract.
+//! What the store in SQLite promises while all goes well: the contract, its threads, and its bounds.
 
-use store::{contract::Home, sqlite::Sqlite};
+use std::{path::Path, sync::Arc, time::Duration};
+
+use rules::record::{Hash, LaneId, Position, Record, Seq};
+use store::{
+    Batch, Commit, Extent, Order, Store,
+    contract::{Home, hold},
+    sqlite::Sqlite,
+};
 use tempfile::TempDir;
+use tokio::task::JoinSet;
 
 struct Directory(TempDir);
 
@@ -18,3 +26,142 @@ fn directory() -> Directory {
 }
 
 store::contract!(directory());
+
+#[test]
+fn commits_of_one_lane_that_do_not_wait_for_each_other_are_kept_in_order() {
+    hold(async {
+        let store = directory().open();
+        let waiting: Vec<_> = (0..2_000).map(|expect| store.commit(next(LaneId(1), expect, 10))).collect();
+        for commit in waiting {
+            assert_eq!(commit.await, Commit::Done);
+        }
+        assert_eq!(length(&store, LaneId(1)).await, 2_000);
+    });
+}
+
+/// More lanes than tails are remembered, all at once: the queue is full for most of the time, and every other caller
+/// leaves it.
+#[test]
+fn a_full_queue_makes_commits_wait_and_loses_none_and_old_lanes_are_looked_up_again() {
+    hold(async {
+        let store = directory().open();
+        let lanes = 150_000;
+        let mut staying = JoinSet::new();
+        for lane in 0..lanes {
+            let commit = store.commit(next(LaneId(lane), 0, 10));
+            if lane % 2 == 0 {
+                staying.spawn(commit);
+            }
+        }
+        assert!(staying.join_all().await.into_iter().all(|commit| commit == Commit::Done));
+        // Whoever left a full queue stands behind those who waited.
+        assert_eq!(store.commit(next(LaneId(lanes), 0, 10)).await, Commit::Done);
+        for lane in (0..lanes).step_by(100).chain([0, 1, lanes - 2, lanes - 1]) {
+            assert_eq!(length(&store, LaneId(lane)).await, 1, "lane {lane}");
+            assert_eq!(store.commit(next(LaneId(lane), 0, 10)).await, Commit::Conflict, "lane {lane}");
+        }
+    });
+}
+
+#[test]
+fn reads_do_not_wait_for_commits_and_commits_wait_for_another_program() {
+    hold(async {
+        let mut directory = directory();
+        let store = directory.open();
+        assert_eq!(store.commit(next(LaneId(1), 0, 10)).await, Commit::Done);
+        let other = rusqlite::Connection::open(directory.0.path().join("everfold.db")).expect("opens");
+        other.execute_batch("BEGIN IMMEDIATE").expect("has the lock");
+        let held = tokio::spawn(store.commit(next(LaneId(1), 1, 10)));
+        for _ in 0..100 {
+            assert_eq!(length(&store, LaneId(1)).await, 1);
+        }
+        assert!(!held.is_finished());
+        other.execute_batch("ROLLBACK").expect("lets go");
+        assert_eq!(held.await.expect("ends well"), Commit::Done);
+    });
+}
+
+#[test]
+fn the_log_is_copied_into_the_database_while_commits_go_on() {
+    hold(async {
+        let mut directory = directory();
+        let store = Arc::new(directory.open());
+        let mut lanes = JoinSet::new();
+        for lane in 0..8 {
+            let store = store.clone();
+            lanes.spawn(async move {
+                for expect in 0..400 {
+                    assert_eq!(store.commit(next(LaneId(lane), expect, 64 << 10)).await, Commit::Done);
+                }
+            });
+        }
+        lanes.join_all().await;
+        let (database, log) = (bytes(&directory, "everfold.db"), bytes(&directory, "everfold.db-wal"));
+        assert!(database > 100 << 20, "only {database} bytes were copied");
+        assert!(log < 128 << 20, "the log has grown to {log} bytes");
+        assert_eq!(store.size_bytes().expect("has a size"), database + log);
+
+        Arc::into_inner(store).expect("nobody else has it").close();
+        assert_eq!(bytes(&directory, "everfold.db-wal"), 0, "closing copies the rest");
+        let store = directory.open();
+        for lane in 0..8 {
+            assert_eq!(length(&store, LaneId(lane)).await, 400);
+        }
+    });
+}
+
+#[test]
+fn closing_commits_what_waits_and_later_answers_say_that_it_is_closed() {
+    hold(async {
+        let mut directory = directory();
+        let store = directory.open();
+        let waiting: Vec<_> = (0..1_000).map(|lane| store.commit(next(LaneId(lane), 0, 10))).collect();
+        let read = store.rows(vec![], vec![255], Order::Ascending, 1);
+        store.close();
+        for commit in waiting {
+            assert_eq!(commit.await, Commit::Done);
+        }
+        assert_eq!(read.await, Ok(vec![]));
+        let store = directory.open();
+        assert_eq!(length(&store, LaneId(999)).await, 1);
+    });
+}
+
+/// A store that nobody polls must not keep its directory: futures hold no thread and no lock.
+#[test]
+fn a_store_can_be_dropped_while_its_futures_are_held() {
+    hold(async {
+        let mut directory = directory();
+        let store = directory.open();
+        let many: Vec<_> = (0..40_000).map(|lane| store.commit(next(LaneId(lane), 0, 10))).collect();
+        let reads: Vec<_> = (0..10_000).map(|lane| store.last(LaneId(lane), Position::START)).collect();
+        drop(store);
+        let store = directory.open();
+        for (lane, commit) in (0..).zip(many) {
+            // Those that never got into the queue are told so.
+            match commit.await {
+                Commit::Done => assert_eq!(length(&store, LaneId(lane)).await, 1),
+                other => assert!(matches!(other, Commit::Unknown(_)), "{other:?}"),
+            }
+        }
+        for read in reads {
+            let _ = tokio::time::timeout(Duration::from_secs(10), read).await.expect("is answered");
+        }
+    });
+}
+
+fn next(lane: LaneId, expect: u64, body_bytes: usize) -> Batch {
+    let [expect, position] = [expect, expect + 1].map(|seq| Position::of_request(Seq(seq)));
+    let record = Record { position, hash: Hash::NONE, body: vec![b'x'; body_bytes] };
+    Batch { lane, expect, records: vec![record], rows: vec![] }
+}
+
+async fn length(store: &Sqlite, lane: LaneId) -> usize {
+    let all = Extent { records_max: usize::MAX, bytes_max: usize::MAX };
+    store.read(lane, Position::START, all).await.expect("reads").len()
+}
+
+fn bytes(directory: &Directory, file: &str) -> u64 {
+    let path: &Path = directory.0.path();
+    path.join(file).metadata().map_or(0, |file| file.len())
+}

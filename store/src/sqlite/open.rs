@@ -140,6 +140,8 @@ pub(super) fn reader(database: &Path) -> rusqlite::Result<Connection> {
 pub(super) fn copier(database: &Path) -> rusqlite::Result<Connection> {
     let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
+    // A connection takes part in the log from its first read on.
+    format(&connection)?;
     Ok(connection)
 }
 

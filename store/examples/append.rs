@@ -1,0 +1,148 @@
+//! Measures durable appends: lanes that each wait for their last commit, against a bare file that is synced likewise.
+//!
+//! `cargo run --release -p store --example append [seconds] [body bytes] [directory]`
+
+use std::{
+    fs::File,
+    io::Write,
+    path::{Path, PathBuf},
+    sync::{Arc, mpsc},
+    thread,
+    time::{Duration, Instant},
+};
+
+use rules::record::{Hash, LaneId, Position, Record, Seq};
+use store::{Batch, Commit, Pending, Store, sqlite::Sqlite};
+use tokio::{sync::oneshot, task::JoinSet};
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let mut number = |default: u64| arguments.next().map_or(default, |text| text.parse().expect("a number"));
+    let (seconds, body_bytes) = (number(3), number(400));
+    let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+
+    for lanes in [1, 64, 1_000] {
+        let run = Run { lanes, seconds, body_bytes: usize::try_from(body_bytes).expect("fits") };
+        let place = tempfile::tempdir_in(&directory).expect("a directory");
+        let bare = run.measure(Arc::new(Bare::create(&place.path().join("log"))), Bare::append);
+        let store = Arc::new(Sqlite::open(place.path()).expect("opens"));
+        let sqlite = run.measure(store.clone(), |store, batch| store.commit(batch));
+        let size = store.size_bytes().expect("has a size");
+        println!("{lanes:>5} lanes  bare   {bare}");
+        println!("{lanes:>5} lanes  sqlite {sqlite}  {} bytes a record", size / sqlite.appends.max(1));
+        println!("{lanes:>5} lanes  ratio  {:.2}", sqlite.rate() / bare.rate());
+    }
+}
+
+struct Run {
+    lanes: u64,
+    seconds: u64,
+    body_bytes: usize,
+}
+
+impl Run {
+    fn measure<T: Send + Sync + 'static>(&self, log: Arc<T>, append: fn(&T, Batch) -> Pending<Commit>) -> Measured {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+        let (began, busy_before) = (Instant::now(), busy());
+        let until = began + Duration::from_secs(self.seconds);
+        let mut waits = runtime.block_on(async {
+            let mut lanes = JoinSet::new();
+            for lane in 0..self.lanes {
+                let lane = LaneId(u128::from_be_bytes(
+                    *blake3::hash(&lane.to_be_bytes()).as_bytes().first_chunk().expect("16"),
+                ));
+                lanes.spawn(fill(lane, vec![b'x'; self.body_bytes], log.clone(), append, until));
+            }
+            lanes.join_all().await.concat()
+        });
+        let (took, busy) = (began.elapsed(), busy() - busy_before);
+        waits.sort_unstable();
+        Measured { appends: waits.len() as u64, took, busy, waits }
+    }
+}
+
+async fn fill<T: Send + Sync>(
+    lane: LaneId,
+    body: Vec<u8>,
+    log: Arc<T>,
+    append: fn(&T, Batch) -> Pending<Commit>,
+    until: Instant,
+) -> Vec<Duration> {
+    let mut waits = Vec::new();
+    for seq in 1.. {
+        let asked = Instant::now();
+        if asked >= until {
+            break;
+        }
+        let [expect, position] = [seq - 1, seq].map(|seq| Position::of_request(Seq(seq)));
+        let record = Record { position, hash: Hash::NONE, body: body.clone() };
+        let commit = append(&log, Batch { lane, expect, records: vec![record], rows: vec![] }).await;
+        assert_eq!(commit, Commit::Done);
+        waits.push(asked.elapsed());
+    }
+    waits
+}
+
+struct Measured {
+    appends: u64,
+    took: Duration,
+    /// What all threads of this process took of the processors: steadier than the rate where others work too.
+    busy: Duration,
+    waits: Vec<Duration>,
+}
+
+impl Measured {
+    fn rate(&self) -> f64 {
+        self.appends as f64 / self.took.as_secs_f64()
+    }
+}
+
+impl std::fmt::Display for Measured {
+    fn fmt(&self, f: &mut std::fmt::Formatter) -> std::fmt::Result {
+        let wait = |permille: usize| self.waits.get(self.waits.len() * permille / 1_000).copied().unwrap_or_default();
+        let slowest = self.waits.last().copied().unwrap_or_default();
+        let cost = self.busy.as_secs_f64() * 1e6 / self.appends.max(1) as f64;
+        write!(
+            f,
+            "{:>8.0}/s  p50 {:.2?}  p99 {:.2?}  max {slowest:.2?}  {cost:.1} us of processor each",
+            self.rate(),
+            wait(500),
+            wait(990)
+        )
+    }
+}
+
+/// User and system time of this process, as Linux counts it: in hundredths of a second.
+fn busy() -> Duration {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    let ticks: u64 = after_name.split(' ').skip(11).take(2).filter_map(|ticks| ticks.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
+/// The floor: one thread, one file, one sync for all that wait.
+struct Bare(mpsc::Sender<(Batch, oneshot::Sender<Commit>)>);
+
+impl Bare {
+    fn create(path: &Path) -> Bare {
+        let (sender, waiting) = mpsc::channel::<(Batch, oneshot::Sender<Commit>)>();
+        let mut file = File::create(path).expect("a file");
+        thread::spawn(move || {
+            while let Ok(first) = waiting.recv() {
+                let group: Vec<_> = std::iter::once(first).chain(waiting.try_iter()).collect();
+                let bytes: Vec<u8> = group.iter().flat_map(|(batch, _)| &batch.records[0].body).copied().collect();
+                file.write_all(&bytes).and_then(|()| file.sync_data()).expect("syncs");
+                for (_, answer) in group {
+                    let _ = answer.send(Commit::Done);
+                }
+            }
+        });
+        Bare(sender)
+    }
+
+    fn append(&self, batch: Batch) -> Pending<Commit> {
+        let (answer, answered) = oneshot::channel();
+        self.0.send((batch, answer)).expect("the thread lives");
+        Box::pin(async { answered.await.expect("is answered") })
+    }
+}
