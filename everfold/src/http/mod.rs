@@ -1,0 +1,141 @@
+//! What a machine sees: the router, and the bounds that hold for every request.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    body::Body,
+    extract::Request,
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    middleware::{self, Next},
+    response::{IntoResponse, Response},
+    routing::{any, get, post},
+};
+use engine::{Engine, vault::Vault};
+use rules::{limits, refusal::Refusal};
+use tokio::sync::Semaphore;
+
+mod health;
+mod hook;
+mod identity;
+mod live;
+mod problem;
+mod read;
+mod wire;
+mod write;
+
+use problem::Problem;
+
+/// Writes that may be under way at once, over all hooks; more are refused before anything is kept.
+const WRITES_MAX: usize = 4096;
+
+/// What every handler is given.
+#[derive(Clone)]
+pub struct Site {
+    pub engine: Engine,
+    pub vault: Arc<Vault>,
+    pub metrics: metrics_exporter_prometheus::PrometheusHandle,
+    pub writes: Arc<Semaphore>,
+    pub draining: tokio::sync::watch::Receiver<bool>,
+}
+
+impl Site {
+    pub fn new(
+        engine: Engine,
+        vault: Vault,
+        metrics: metrics_exporter_prometheus::PrometheusHandle,
+        draining: tokio::sync::watch::Receiver<bool>,
+    ) -> Site {
+        Site { engine, vault: Arc::new(vault), metrics, writes: Arc::new(Semaphore::new(WRITES_MAX)), draining }
+    }
+}
+
+pub fn router(site: Site) -> Router {
+    let open = Router::new()
+        .route("/write/{key}", any(write::write))
+        .route("/write/{key}/{*rest}", any(write::write_below))
+        .route("/write/{key}/settled/{id}", get(write::settled).fallback(write::write_settled))
+        .route("/read/{key}", get(read::read))
+        .layer(middleware::from_fn(cross_origin));
+    let api = Router::new()
+        .route("/auth/guest-user", post(identity::guest))
+        .route("/auth/refresh-token", post(identity::refresh))
+        .route("/auth/me", get(identity::me))
+        .route("/hooks", get(hook::list).post(hook::create))
+        .route("/hooks/{id}", get(hook::show).put(hook::change))
+        .route("/hooks/{id}/publish", post(hook::publish))
+        .route("/hooks/{id}/replay", get(hook::replay))
+        .route("/hooks/{id}/history", get(hook::history))
+        .route("/hooks/{id}/keys", get(hook::keys).post(hook::make_key))
+        .route("/hooks/{id}/keys/{key}/pause", post(hook::pause_key))
+        .route("/hooks/{id}/keys/{key}/play", post(hook::play_key))
+        .route("/hooks/{id}/verify", get(hook::verify))
+        .route("/limits", get(health::limits))
+        .merge(open.clone());
+    Router::new()
+        .merge(open)
+        .nest("/api", api)
+        .route("/state-events", get(live::state_events))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .route("/metrics", get(health::metrics))
+        .route("/", get(health::home))
+        .fallback(|| async { Problem(Refusal::PATH_UNKNOWN) })
+        .method_not_allowed_fallback(|| async { Problem(Refusal::METHOD_UNKNOWN) })
+        .layer(middleware::from_fn(bound_headers))
+        .with_state(site)
+}
+
+/// The bound on headers holds everywhere, and is said in our own words.
+async fn bound_headers(request: Request, next: Next) -> Response {
+    let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
+    if bytes > limits::HEADER_BYTES_MAX {
+        return Problem(Refusal::HEADERS_TOO_LARGE).into_response();
+    }
+    next.run(request).await
+}
+
+/// Whoever has a key may use it from any page.
+async fn cross_origin(request: Request, next: Next) -> Response {
+    let is_preflight =
+        request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
+    let asked = request.headers().get(header::ACCESS_CONTROL_REQUEST_HEADERS).cloned();
+    let mut response =
+        if is_preflight { StatusCode::NO_CONTENT.into_response() } else { next.run(request).await };
+    let headers = response.headers_mut();
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
+    headers.insert(
+        header::ACCESS_CONTROL_EXPOSE_HEADERS,
+        HeaderValue::from_static("x-seq, idempotency-replayed, retry-after"),
+    );
+    if is_preflight {
+        headers.insert(
+            header::ACCESS_CONTROL_ALLOW_METHODS,
+            HeaderValue::from_static("GET, HEAD, POST, PUT, PATCH, DELETE"),
+        );
+        headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("86400"));
+        if let Some(asked) = asked {
+            headers.insert(header::ACCESS_CONTROL_ALLOW_HEADERS, asked);
+        }
+    }
+    response
+}
+
+/// Reads a body up to its bound. What was announced as too large is refused before it is read.
+pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
+    use http_body_util::{BodyExt, LengthLimitError, Limited};
+    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
+    if announced.is_some_and(|bytes| bytes > limits::BODY_BYTES_MAX) {
+        return Err(Refusal::BODY_TOO_LARGE.into());
+    }
+    match Limited::new(body, limits::BODY_BYTES_MAX).collect().await {
+        Ok(collected) => Ok(collected.to_bytes().into()),
+        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BODY_TOO_LARGE.into()),
+        Err(_) => Err(Refusal::BODY_UNREADABLE.into()),
+    }
+}
+
+/// Resolves when the server is going down.
+pub async fn drained(draining: &mut tokio::sync::watch::Receiver<bool>) {
+    let _ = draining.wait_for(|draining| *draining).await;
+}

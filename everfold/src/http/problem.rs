@@ -1,0 +1,57 @@
+//! Every error as an RFC 9457 problem document.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use rules::refusal::Refusal;
+use serde::Serialize;
+
+/// A refusal on its way out.
+#[derive(Debug)]
+pub struct Problem(pub Refusal);
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        Problem(refusal)
+    }
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    #[serde(rename = "type")]
+    kind: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    code: &'a str,
+    hint: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Problem(refusal) = self;
+        metrics::counter!("everfold_refusals_total", "code" => refusal.code).increment(1);
+        let document = Document {
+            kind: format!("urn:everfold:{}", refusal.code),
+            title: refusal.title,
+            status: refusal.status,
+            detail: &refusal.detail,
+            code: refusal.code,
+            hint: &refusal.hint,
+            line: refusal.place.map(|(line, _)| line),
+            column: refusal.place.map(|(_, column)| column),
+        };
+        let body = serde_json::to_string(&document).expect("a problem is plain data");
+        let status = StatusCode::from_u16(refusal.status).expect("a refusal has a status that HTTP knows");
+        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+        if let Some(seconds) = refusal.retry_after_s {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        response
+    }
+}

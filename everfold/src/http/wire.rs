@@ -1,0 +1,411 @@
+//! The only types that go over the wire, and the only place where they are named.
+
+use std::collections::BTreeMap;
+
+use axum::{
+    Json,
+    body::Bytes,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use engine::{follow::View, past::Moment};
+use rules::{
+    access::{Key, KeyKind},
+    call,
+    hook::{Receipt, Verdict},
+    record::{At, LaneId, Seq},
+    refusal::Refusal,
+};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use serde_json::{value::RawValue, value::to_raw_value};
+use uuid::Uuid;
+
+use super::problem::Problem;
+
+pub fn id_of(lane: LaneId) -> String {
+    Uuid::from_u128(lane.0).to_string()
+}
+
+pub fn lane_of(id: &str) -> Option<LaneId> {
+    Uuid::parse_str(id).ok().map(|id| LaneId(id.as_u128()))
+}
+
+pub fn request_id(id: u128) -> String {
+    Uuid::from_u128(id).to_string()
+}
+
+/// The body of a control call. An absent or malformed one is refused in the same words everywhere.
+pub fn body_of<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
+    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
+    serde_json::from_slice(body)
+        .map_err(|error| Problem(Refusal::BODY_MALFORMED.because(format!("The body is not what this call takes: {error}."))))
+}
+
+#[derive(Serialize)]
+pub struct Accepted {
+    id: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seq: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hash: Option<String>,
+}
+
+impl Accepted {
+    pub fn receipt(receipt: &Receipt) -> Accepted {
+        Accepted {
+            id: request_id(receipt.id),
+            seq: Some(receipt.seq.0),
+            hash: Some(receipt.hash.to_string()),
+        }
+    }
+
+    /// What a paused key answers: nothing was kept.
+    pub fn swallowed(id: u128) -> Accepted {
+        Accepted { id: request_id(id), seq: None, hash: None }
+    }
+}
+
+impl IntoResponse for Accepted {
+    fn into_response(self) -> Response {
+        (StatusCode::ACCEPTED, Json(self)).into_response()
+    }
+}
+
+#[derive(Serialize)]
+pub struct Settled {
+    pub settled: bool,
+    pub seq: u64,
+    pub status: &'static str,
+}
+
+#[derive(Serialize)]
+pub struct Tokens {
+    pub jwt: String,
+    #[serde(rename = "refreshToken")]
+    pub refresh_token: String,
+}
+
+#[derive(Deserialize)]
+pub struct RefreshToken {
+    pub token: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    pub id: String,
+    pub email: Option<String>,
+    pub workflow_state: &'static str,
+}
+
+#[derive(Deserialize)]
+pub struct NewHook {
+    pub name: Option<String>,
+    pub code: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HookChange {
+    pub code: Option<String>,
+    pub name: Option<String>,
+    pub description: Option<String>,
+    pub workflow_state: Option<WorkflowState>,
+}
+
+#[derive(Deserialize, Clone, Copy, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum WorkflowState {
+    Live,
+    Paused,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct HookDetail {
+    id: String,
+    name: String,
+    description: String,
+    workflow_state: &'static str,
+    read_keys: Vec<String>,
+    write_keys: Vec<String>,
+    request_count: u64,
+    /// How far the published version has folded.
+    folded_count: u64,
+    created_at: u64,
+    draft: VersionDetail,
+    published: Option<VersionDetail>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionDetail {
+    version: u32,
+    code: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    published_at: Option<u64>,
+}
+
+impl HookDetail {
+    pub fn of(view: &View) -> HookDetail {
+        let config = &view.config;
+        let keys = |kind| config.keys.iter().filter(|key| key.kind == kind).map(|key| key.key.clone()).collect();
+        HookDetail {
+            id: id_of(view.lane),
+            name: config.name.clone(),
+            description: config.description.clone(),
+            workflow_state: if config.paused { "paused" } else { "live" },
+            read_keys: keys(KeyKind::Read),
+            write_keys: keys(KeyKind::Write),
+            request_count: view.seq.0,
+            folded_count: view.through().0,
+            created_at: config.created_at.0,
+            draft: VersionDetail {
+                version: config.draft.version,
+                code: config.draft.source.to_string(),
+                published_at: None,
+            },
+            published: config.published.as_ref().zip(view.live.as_ref()).map(|(version, live)| VersionDetail {
+                version: version.version,
+                code: live.program.source.to_string(),
+                published_at: Some(version.since.0),
+            }),
+        }
+    }
+}
+
+/// Every list looks like this.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Page<T> {
+    pub objects: Vec<T>,
+    pub next_token: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct Publishing {
+    pub version: u32,
+    pub total: u64,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Replay {
+    status: &'static str,
+    done: u64,
+    total: u64,
+    per_second: f64,
+    eta_seconds: Option<f64>,
+}
+
+impl Replay {
+    pub fn of(view: &View, now: At) -> Replay {
+        let rate = |done: u64, ms: u64| done as f64 * 1000.0 / ms.max(1) as f64;
+        if let Some(progress) = view.refold {
+            let (done, total) = (progress.done.0, progress.total.0);
+            let per_second = rate(done, now.0.saturating_sub(progress.since.0));
+            let eta_seconds = (per_second > 0.0).then(|| total.saturating_sub(done) as f64 / per_second);
+            return Replay { status: "running", done, total, per_second, eta_seconds };
+        }
+        let (done, per_second) = view.last_refold.map_or((view.through().0, 0.0), |last| {
+            (last.total.0, rate(last.total.0, last.took_ms))
+        });
+        Replay { status: "done", done, total: done, per_second, eta_seconds: Some(0.0) }
+    }
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestDetail {
+    id: String,
+    seq: u64,
+    method: String,
+    path: String,
+    query: Box<RawValue>,
+    query_string: String,
+    headers: BTreeMap<String, String>,
+    body: Box<RawValue>,
+    state: Option<Box<RawValue>>,
+    error: Option<ErrorDetail>,
+    status: &'static str,
+    created_at: u64,
+}
+
+#[derive(Serialize)]
+pub struct ErrorDetail {
+    name: String,
+    message: String,
+    stack: String,
+}
+
+impl From<&call::Error> for ErrorDetail {
+    fn from(error: &call::Error) -> Self {
+        ErrorDetail { name: error.name.clone(), message: error.message.clone(), stack: error.stack.clone() }
+    }
+}
+
+impl RequestDetail {
+    pub fn of(moment: &Moment) -> RequestDetail {
+        let request = &moment.request;
+        let error = match &moment.verdict {
+            Verdict::Failed(error) => Some(error),
+            _ => moment.error.as_ref(),
+        };
+        RequestDetail {
+            id: request_id(request.id),
+            seq: request.seq,
+            method: request.method.clone(),
+            path: request.path.clone(),
+            query: parameters(&request.query),
+            query_string: request.query.clone(),
+            headers: headers_of(request),
+            body: body_shown(request),
+            state: moment.state.as_ref().map(|state| raw(state)),
+            error: error.map(ErrorDetail::from),
+            status: status_of(&moment.verdict, moment.is_folded),
+            created_at: request.created_at_ms,
+        }
+    }
+}
+
+pub fn status_of(verdict: &Verdict, is_folded: bool) -> &'static str {
+    match verdict {
+        Verdict::Ignored => "ignored",
+        Verdict::Failed(_) => "failed",
+        Verdict::Kept if is_folded => "folded",
+        Verdict::Kept => "pending",
+    }
+}
+
+/// Repeated names are joined, as the reducer sees them.
+fn headers_of(request: &call::Request) -> BTreeMap<String, String> {
+    let mut headers = BTreeMap::new();
+    for (name, value) in &request.headers {
+        let value = text(&value.0);
+        headers
+            .entry(name.clone())
+            .and_modify(|known: &mut String| {
+                known.push_str(", ");
+                known.push_str(&value);
+            })
+            .or_insert(value);
+    }
+    headers
+}
+
+/// Each parameter with its last value.
+fn parameters(query: &str) -> Box<RawValue> {
+    let parameters: BTreeMap<_, _> = form_urlencoded::parse(query.as_bytes()).collect();
+    to_raw_value(&parameters).expect("strings always serialise")
+}
+
+/// JSON as JSON, everything else as text.
+fn body_shown(request: &call::Request) -> Box<RawValue> {
+    let body = text(&request.body.0);
+    if claims_json(request) {
+        if let Ok(json) = RawValue::from_string(body.clone()) {
+            return json;
+        }
+    }
+    to_raw_value(&body).expect("a string always serialises")
+}
+
+pub fn claims_json(request: &call::Request) -> bool {
+    let kind = request.headers.iter().find(|(name, _)| name == "content-type");
+    let kind = kind.map(|(_, value)| text(&value.0).to_ascii_lowercase()).unwrap_or_default();
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    kind == "application/json" || kind.ends_with("+json")
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A state is JSON text already.
+pub fn raw(json: &str) -> Box<RawValue> {
+    RawValue::from_string(json.to_owned())
+        .or_else(|_| to_raw_value(json))
+        .expect("a string always serialises")
+}
+
+#[derive(Serialize)]
+pub struct Keys {
+    pub keys: Vec<KeyDetail>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct KeyDetail {
+    key: String,
+    #[serde(rename = "type")]
+    kind: &'static str,
+    workflow_state: &'static str,
+}
+
+impl From<&Key> for KeyDetail {
+    fn from(key: &Key) -> Self {
+        KeyDetail {
+            key: key.key.clone(),
+            kind: key.kind.name(),
+            workflow_state: if key.paused { "paused" } else { "live" },
+        }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct NewKey {
+    #[serde(rename = "type")]
+    pub kind: String,
+}
+
+#[derive(Serialize)]
+pub struct KeyMade {
+    pub key: String,
+}
+
+#[derive(Serialize)]
+pub struct Verified {
+    pub seq: u64,
+    pub hash: String,
+    pub ok: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub detail: Option<String>,
+}
+
+/// A frame of `/state-events`.
+#[derive(Serialize)]
+pub struct StateEvent {
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub seq: u64,
+    pub state: Box<RawValue>,
+}
+
+/// JSON that is text already, with the prefix of the log that it reflects.
+pub fn state(json: Option<&str>, seq: Seq) -> Response {
+    let body = json.unwrap_or("null").to_owned();
+    ([(header::CONTENT_TYPE, "application/json"), (X_SEQ, seq.0.to_string().as_str())], body).into_response()
+}
+
+/// Names the prefix of the log that a read reflects.
+pub const X_SEQ: header::HeaderName = header::HeaderName::from_static("x-seq");
+
+/// What a responder or a query returned. A header that HTTP cannot carry is left out, and so are those that are ours.
+pub fn response(response: call::Response) -> Response {
+    let mut headers = HeaderMap::new();
+    for (name, value) in &response.headers {
+        let name: Result<header::HeaderName, _> = name.parse();
+        if let (Ok(name), Ok(value)) = (name, value.parse()) {
+            let is_ours = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::SET_COOKIE]
+                .contains(&name);
+            if !is_ours {
+                headers.append(name, value);
+            }
+        }
+    }
+    // What an owner's code returns is never the dashboard's page, whatever it says it is.
+    headers.insert(header::CONTENT_SECURITY_POLICY, header::HeaderValue::from_static("sandbox"));
+    headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
+    let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    (status, headers, response.body.0).into_response()
+}

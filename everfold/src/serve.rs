@@ -1,0 +1,204 @@
+//! The only wiring: store, workers, engine and HTTP, put together and taken down.
+
+use std::{
+    fs, io,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
+
+use engine::{
+    Engine,
+    vault::Vault,
+    world::{SystemClock, SystemEntropy, World},
+};
+use hyper_util::{rt::TokioIo, rt::TokioTimer, service::TowerToHyperService};
+use store::sqlite::Sqlite;
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::{Semaphore, watch},
+    task::JoinSet,
+};
+use worker::quickjs::{Options, QuickJs};
+
+use crate::http::{self, Site};
+
+/// Connections at a time; further ones wait to be accepted.
+const CONNECTIONS_MAX: usize = 20_000;
+/// The longest that a head may take to arrive.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+/// Room for a head that is refused in our own words, not in hyper's.
+const HEAD_BYTES_MAX: usize = 256 << 10;
+const HEADERS_MAX: usize = 2048;
+/// How long connections may finish what they have begun when the server goes down.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What a server is told to do.
+pub struct Config {
+    pub listen: SocketAddr,
+    pub data: PathBuf,
+}
+
+/// A server that listens, and is not yet serving.
+pub struct Server {
+    listener: TcpListener,
+    site: Site,
+    store: Arc<Sqlite>,
+    drain: watch::Sender<bool>,
+    pub address: SocketAddr,
+}
+
+/// Why a server did not start, with what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("{0}")]
+    Store(#[from] store::sqlite::OpenError),
+    #[error("The workers did not start: {0}\nhint: 'everfold doctor' shows what this machine offers.")]
+    Worker(String),
+    #[error("Cannot listen on {0}: {1}\nhint: choose another address with --listen, for example --listen 127.0.0.1:0")]
+    Listen(SocketAddr, io::Error),
+    #[error("Cannot use the key in {}: {error}", path.display())]
+    Key { path: PathBuf, error: io::Error },
+}
+
+impl Server {
+    pub async fn start(config: Config) -> Result<Server, StartError> {
+        let listener =
+            TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
+        let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let store = Arc::new(Sqlite::open(&config.data)?);
+        let vault = Vault::new(&master_key(&config.data)?);
+        let worker = QuickJs::start(Options::of_this_binary(children())).await.map_err(|error| StartError::Worker(error.to_string()))?;
+        let world = World {
+            store: store.clone(),
+            worker: Arc::new(worker),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SystemEntropy),
+        };
+        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let handle = metrics.handle();
+        // A second server in one process shares the first one's numbers.
+        let _ = metrics::set_global_recorder(metrics);
+        let (drain, draining) = watch::channel(false);
+        let site = Site::new(Engine::new(world), vault, handle, draining);
+        Ok(Server { listener, site, store, drain, address })
+    }
+
+    /// Serves until `stop` resolves, then finishes what was begun.
+    pub async fn run(self, stop: impl Future<Output = ()>) {
+        let Server { listener, site, store, drain, .. } = self;
+        let router = http::router(site);
+        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let mut connections = JoinSet::new();
+        tokio::pin!(stop);
+        loop {
+            let accepted = tokio::select! {
+                accepted = async {
+                    let place = places.clone().acquire_owned().await.expect("never closed");
+                    (listener.accept().await, place)
+                } => accepted,
+                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+                () = &mut stop => break,
+            };
+            let (Ok((stream, _)), place) = accepted else {
+                // Out of file descriptors, most likely: others will close.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let (router, draining) = (router.clone(), drain.subscribe());
+            connections.spawn(async move {
+                serve_connection(stream, router, draining).await;
+                drop(place);
+            });
+        }
+        drop(listener);
+        drain.send_replace(true);
+        tracing::info!("draining");
+        let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+        connections.shutdown().await;
+        // What is still queued is committed before the last hand lets go of the store.
+        drop(store);
+    }
+}
+
+/// One for each core; two at least, so that a hook that loops does not hold up everyone.
+fn children() -> usize {
+    std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
+}
+
+async fn serve_connection(stream: TcpStream, router: axum::Router, mut draining: watch::Receiver<bool>) {
+    let _ = stream.set_nodelay(true);
+    let mut server = hyper::server::conn::http1::Builder::new();
+    server
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD_TIMEOUT)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .pipeline_flush(true);
+    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).with_upgrades();
+    tokio::pin!(connection);
+    let result = tokio::select! {
+        result = connection.as_mut() => result,
+        () = http::drained(&mut draining) => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
+        }
+    };
+    if let Err(error) = result {
+        tracing::debug!(%error, "a connection ended");
+    }
+}
+
+/// The key that everything secret is derived from: from the environment, or from a file that only its owner reads.
+fn master_key(data: &Path) -> Result<[u8; 32], StartError> {
+    let path = data.join("everfold.key");
+    let malformed = || io::Error::new(io::ErrorKind::InvalidData, "it does not hold 64 hexadecimal digits");
+    let parse = |text: &str| {
+        let mut key = [0; 32];
+        let digits = text.trim();
+        let is_whole = digits.len() == 64 && digits.is_ascii();
+        for (index, byte) in key.iter_mut().enumerate() {
+            let pair = is_whole.then(|| &digits[2 * index..2 * index + 2]).ok_or_else(malformed)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| malformed())?;
+        }
+        Ok(key)
+    };
+    let named = |error| StartError::Key { path: path.clone(), error };
+    if let Ok(text) = std::env::var("EVERFOLD_MASTER_KEY") {
+        return parse(&text).map_err(|error: io::Error| StartError::Key { path: "EVERFOLD_MASTER_KEY".into(), error });
+    }
+    match fs::read_to_string(&path) {
+        Ok(text) => parse(&text).map_err(named),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            let mut key = [0; 32];
+            getrandom::fill(&mut key).expect("the kernel gives random bytes");
+            write_key(&path, &key).map_err(named)?;
+            Ok(key)
+        }
+        Err(error) => Err(named(error)),
+    }
+}
+
+/// Whole or not at all: a half-written key would lock its owner out.
+fn write_key(path: &Path, key: &[u8; 32]) -> io::Result<()> {
+    use std::{io::Write, os::unix::fs::OpenOptionsExt};
+    let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let draft = path.with_extension("key.new");
+    let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
+    file.write_all(text.as_bytes())?;
+    file.sync_all()?;
+    fs::rename(&draft, path)?;
+    fs::File::open(path.parent().expect("it stands in a directory"))?.sync_all()
+}
+
+/// SIGTERM or Ctrl+C.
+pub async fn asked_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut terminate = signal(SignalKind::terminate()).expect("signals can be heard");
+    let mut interrupt = signal(SignalKind::interrupt()).expect("signals can be heard");
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}
