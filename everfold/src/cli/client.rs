@@ -155,12 +155,17 @@ pub fn expect(reply: Reply) -> Result<Reply, Failure> {
         code: String,
         detail: String,
         hint: String,
+        line: Option<u32>,
+        column: Option<u32>,
     }
     if (200..300).contains(&reply.status) {
         return Ok(reply);
     }
     Err(match serde_json::from_str::<Problem>(&reply.body) {
-        Ok(problem) => Failure::new(format!("{}: {}", problem.code, problem.detail)).hint(problem.hint),
+        Ok(problem) => Failure {
+            place: problem.line.zip(problem.column),
+            ..Failure::new(format!("{}: {}", problem.code, problem.detail)).hint(problem.hint)
+        },
         Err(_) => Failure::new(format!("The server answered {}: {}", reply.status, reply.body.trim())),
     })
 }

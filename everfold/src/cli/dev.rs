@@ -144,9 +144,10 @@ fn deploy(client: &Client, name: &str, shown: &str, source: &str, is_first: bool
     client.put(&format!("/api/hooks/{}", hook.id), json!({"code": source}))?;
     let begun = Instant::now();
     let path = format!("/api/hooks/{}/publish", hook.id);
-    expect(client.call("POST", &path, None)?).map_err(|failure| Failure {
-        message: format!("{shown}: {}", failure.message),
-        hint: failure.hint,
+    expect(client.call("POST", &path, None)?).map_err(|failure| {
+        // As compilers say it, so that an editor's terminal makes a link of it.
+        let place = failure.place.map(|(line, column)| format!(":{line}:{column}")).unwrap_or_default();
+        Failure { message: format!("{shown}{place}: {}", failure.message), ..failure }
     })?;
     let replay = watch_refold(client, &hook)?;
     let took = begun.elapsed().as_millis();

@@ -87,11 +87,13 @@ struct Listening {
 struct Failure {
     message: String,
     hint: Option<String>,
+    /// Line and column, where source is at fault.
+    place: Option<(u32, u32)>,
 }
 
 impl Failure {
     fn new(message: impl Into<String>) -> Failure {
-        Failure { message: message.into(), hint: None }
+        Failure { message: message.into(), hint: None, place: None }
     }
 
     fn hint(mut self, hint: impl Into<String>) -> Failure {
