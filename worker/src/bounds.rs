@@ -28,7 +28,7 @@ pub const PROGRAMS_MAX: usize = 24;
 pub const DATA_BYTES_MAX: u64 = 1 << 30;
 /// The largest file a child may write: the image of a program, a guest's whole memory (1,536 pages of 64 KiB).
 pub const IMAGE_BYTES_MAX: usize = 1_536 << 16;
-/// The descriptors a child may hold: the socket, the streams, the base image and one image for each program.
+/// The descriptors a child may hold: the socket, the streams, the page map, the base image and one image for each program.
 pub const OPEN_FILES_MAX: u64 = 8 + PROGRAMS_MAX as u64;
 /// A child whose resident memory once passed this is replaced after its call.
 pub const RESIDENT_BYTES_MAX: u64 = 320 << 20;

@@ -18,7 +18,7 @@ use crate::{
     bounds::{DATA_BYTES_MAX, EPOCH_TICK, IMAGE_BYTES_MAX, OPEN_FILES_MAX, STACK_BYTES},
     frame::{self, Broken, ToChild, ToParent},
     isolate::{Isolate, Programs},
-    jail::{self, JailSpec, Layer},
+    jail::{self, JailSpec, Jailed, Layer},
 };
 
 /// What an isolate may still have once it is jailed.
@@ -26,6 +26,7 @@ pub const JAIL: JailSpec = JailSpec {
     data_bytes_max: DATA_BYTES_MAX,
     file_bytes_max: IMAGE_BYTES_MAX as u64,
     open_files_max: OPEN_FILES_MAX,
+    has_page_map: true,
 };
 
 /// Enters the jail and answers until the socket on descriptor 0 closes. The process must have one thread.
@@ -41,11 +42,11 @@ pub fn isolate_main() -> ! {
 }
 
 fn start() -> Result<(Clock, impl Fn()), String> {
-    let mut layers = jail::enter(&JAIL).map_err(|error| error.to_string())?;
+    let Jailed { mut layers, page_map } = jail::enter(&JAIL).map_err(|error| error.to_string())?;
     // Nothing can be printed any more; the parent sees the end and starts another child.
     std::panic::set_hook(Box::new(|_| process::exit(101)));
 
-    let isolate = Isolate::new().map_err(|error| error.to_string())?;
+    let isolate = Isolate::new(page_map).map_err(|error| error.to_string())?;
     let tick = isolate.ticker();
     let mut programs = Programs::new(isolate).map_err(|error| error.to_string())?;
     let clock = Clock { busy: Arc::default(), counter: thread::current() };

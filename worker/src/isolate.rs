@@ -1,13 +1,15 @@
-//! One guest at a time: a fresh instance from an image, one call, one answer, gone.
+//! One guest at a time: an instance that is its image to the last byte, one call, one answer.
 //!
-//! Nothing is shared between two calls but images and code, which no call can write.
+//! Nothing is shared between two calls but images and code, which no call can write. A guest that answered is put
+//! back to its image and serves again; one that trapped is gone.
 
-use std::{io, os::fd::OwnedFd, sync::Arc, time::Duration};
+use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use rules::call::{Bounded, Error, Exports, Outcome, Stop};
 use serde::{Serialize, de::DeserializeOwned};
 use wasmtime::{
-    Engine, Instance, InstancePre, Linker, Memory, ModuleExport, ResourceLimiter, Store, Trap, TypedFunc,
+    Engine, Extern, Instance, InstancePre, Linker, Memory, ModuleExport, ResourceLimiter, Store, Trap, TypedFunc,
+    WasmParams, WasmResults,
 };
 
 use crate::{bounds::EPOCH_TICK, typescript::FILE_NAME};
@@ -17,19 +19,25 @@ mod code;
 mod config;
 mod memory;
 mod programs;
+mod rinse;
 
-use memory::Memories;
 pub use memory::Image;
+use memory::Memories;
 pub use programs::Programs;
+use rinse::PageMap;
 
 /// What every guest is made of.
 pub struct Isolate {
     engine: Engine,
     memories: Arc<Memories>,
-    guest: InstancePre<Growth>,
+    module: InstancePre<Growth>,
     exports: GuestExports,
     /// A guest that has booted and knows no program.
     pristine: Arc<Image>,
+    /// Tells which pages a guest has written, where the system tells it.
+    page_map: Option<PageMap>,
+    /// The last guest, rinsed: in no way different from a fresh one, but that its pages are there already.
+    rinsed: Option<Guest>,
 }
 
 struct GuestExports {
@@ -46,7 +54,7 @@ pub struct Fallen(pub Stop);
 
 impl Isolate {
     /// Maps the code and writes the pristine image. Needs rights that the closed jail no longer gives.
-    pub fn new() -> wasmtime::Result<Self> {
+    pub fn new(page_map: Option<OwnedFd>) -> wasmtime::Result<Self> {
         let memories = Arc::new(Memories::default());
         let mut config = config::engine_config();
         config.with_host_memory(memories.clone());
@@ -62,9 +70,10 @@ impl Isolate {
             call: export("everfold_call")?,
             refused: export("everfold_refused")?,
         };
-        let guest = Linker::new(&engine).instantiate_pre(&module)?;
+        let module = Linker::new(&engine).instantiate_pre(&module)?;
         let pristine = Arc::new(Image::write(Image::blank()?, code::IMAGE)?);
-        Ok(Isolate { engine, memories, guest, exports, pristine })
+        let page_map = page_map.map(PageMap::new);
+        Ok(Isolate { engine, memories, module, exports, pristine, page_map, rinsed: None })
     }
 
     /// Counts the time of whatever runs; called every `EPOCH_TICK` while something does.
@@ -75,14 +84,15 @@ impl Isolate {
 
     /// Loads a module into a fresh guest. What it made of itself becomes its image, written to `file`.
     pub fn load(&self, source: &str, within: Duration, file: OwnedFd) -> Result<Loaded, (Fallen, OwnedFd)> {
-        let answer = self.guest(&self.pristine, within).and_then(|mut guest| {
+        let answer = self.fresh(&self.pristine).and_then(|mut guest| {
+            guest.begin(within);
             let exports: Result<Exports, Error> = guest.ask(Entry::Load, &(FILE_NAME, source))?;
             Ok((exports, guest))
         });
         match answer {
             Err(fallen) => Err((fallen, file)),
             Ok((Err(error), _)) => Ok(Loaded::Refused(error, file)),
-            Ok((Ok(exports), guest)) => match guest.image(file) {
+            Ok((Ok(exports), guest)) => match Image::write(file, guest.content()) {
                 Ok(image) => Ok(Loaded::Ready(exports, Arc::new(image))),
                 // Without room for its image a program cannot be kept; the child is not worth keeping either.
                 Err(error) => panic!("an image could not be written: {error}"),
@@ -91,21 +101,53 @@ impl Isolate {
     }
 
     /// One call of a program that was loaded.
-    pub fn call(&self, program: &Arc<Image>, bounded: &Bounded) -> Result<Outcome, Fallen> {
-        self.guest(program, Duration::from_millis(bounded.limits.call_ms))?.ask(Entry::Call, bounded)
+    pub fn call(&mut self, program: &Arc<Image>, bounded: &Bounded) -> Result<Outcome, Fallen> {
+        let mut guest = match self.rinsed.take() {
+            Some(guest) if Arc::ptr_eq(&guest.image, program) => guest,
+            _ => self.fresh(program)?,
+        };
+        guest.begin(Duration::from_millis(bounded.limits.call_ms));
+        let answer = guest.ask(Entry::Call, bounded);
+        if answer.is_ok()
+            && let Some(page_map) = &mut self.page_map
+            && guest.rinse(page_map)
+        {
+            self.rinsed = Some(guest);
+        }
+        answer
     }
 
-    fn guest(&self, image: &Arc<Image>, within: Duration) -> Result<Guest<'_>, Fallen> {
+    /// Forgets the last guest, so that nothing maps its image any more.
+    pub fn let_go(&mut self) {
+        self.rinsed = None;
+    }
+
+    fn fresh(&self, image: &Arc<Image>) -> Result<Guest, Fallen> {
+        let broken = Fallen(Stop::Crash);
         self.memories.lay_out(image);
         let mut store = Store::new(&self.engine, Growth { refused: false });
         store.limiter(|growth| growth);
-        // One more than the division gives, for the tick that has begun already.
-        store.set_epoch_deadline(within.as_millis().div_ceil(EPOCH_TICK.as_millis()) as u64 + 1);
-        let instance = self.guest.instantiate(&mut store).map_err(|_| Fallen(Stop::Crash))?;
-        let memory = instance.get_module_export(&mut store, &self.exports.memory).and_then(|export| export.into_memory());
-        let memory = memory.ok_or(Fallen(Stop::Crash))?;
-        Ok(Guest { isolate: self, store, instance, memory })
+        let instance = self.module.instantiate(&mut store).map_err(|_| broken)?;
+        let memory = instance.get_module_export(&mut store, &self.exports.memory);
+        let memory = memory.and_then(Extern::into_memory).ok_or(broken)?;
+        Ok(Guest {
+            image: image.clone(),
+            memory,
+            alloc: function(&mut store, &instance, &self.exports.alloc).ok_or(broken)?,
+            load: function(&mut store, &instance, &self.exports.load).ok_or(broken)?,
+            call: function(&mut store, &instance, &self.exports.call).ok_or(broken)?,
+            refused: function(&mut store, &instance, &self.exports.refused).ok_or(broken)?,
+            store,
+        })
     }
+}
+
+fn function<P: WasmParams, R: WasmResults>(
+    store: &mut Store<Growth>,
+    instance: &Instance,
+    export: &ModuleExport,
+) -> Option<TypedFunc<P, R>> {
+    instance.get_module_export(&mut *store, export)?.into_func()?.typed(&*store).ok()
 }
 
 /// What became of loading a program. The file comes back when no image needs it.
@@ -114,12 +156,16 @@ pub enum Loaded {
     Refused(Error, OwnedFd),
 }
 
-/// A live guest, good for one question.
-struct Guest<'isolate> {
-    isolate: &'isolate Isolate,
+/// A live guest, good for one question. Its memory is all it is: its globals are the same whenever it rests, and
+/// its table never changes (the bake asserts both).
+struct Guest {
+    image: Arc<Image>,
     store: Store<Growth>,
-    instance: Instance,
     memory: Memory,
+    alloc: TypedFunc<u32, u32>,
+    load: TypedFunc<(u32, u32), u64>,
+    call: TypedFunc<(u32, u32), u64>,
+    refused: TypedFunc<(), u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -128,31 +174,37 @@ enum Entry {
     Call,
 }
 
-impl Guest<'_> {
+impl Guest {
+    fn begin(&mut self, within: Duration) {
+        // One more than the division gives, for the tick that has begun already.
+        self.store.set_epoch_deadline(within.as_millis().div_ceil(EPOCH_TICK.as_millis()) as u64 + 1);
+    }
+
     /// Lays the question into the guest's memory, calls it, and reads the answer, which may be any bytes at all.
     fn ask<A: DeserializeOwned>(&mut self, entry: Entry, question: &impl Serialize) -> Result<A, Fallen> {
         let question = postcard::to_allocvec(question).map_err(|_| Fallen(Stop::Crash))?;
         let length = u32::try_from(question.len()).map_err(|_| Fallen(Stop::Memory))?;
-        let alloc: TypedFunc<u32, u32> = self.function(&self.isolate.exports.alloc)?;
-        let at = alloc.call(&mut self.store, length).map_err(|error| self.fallen(&error))?;
+        let at = self.alloc.call(&mut self.store, length).map_err(|error| self.fallen(&error))?;
         self.memory.write(&mut self.store, at as usize, &question).map_err(|_| Fallen(Stop::Crash))?;
         let entry = match entry {
-            Entry::Load => &self.isolate.exports.load,
-            Entry::Call => &self.isolate.exports.call,
+            Entry::Load => &self.load,
+            Entry::Call => &self.call,
         };
-        let entry: TypedFunc<(u32, u32), u64> = self.function(entry)?;
         let answer = entry.call(&mut self.store, (at, length)).map_err(|error| self.fallen(&error))?;
         let (at, length) = ((answer >> 32) as usize, answer as u32 as usize);
-        let answer = self.memory.data(&self.store).get(at..at.saturating_add(length)).ok_or(Fallen(Stop::Crash))?;
+        let answer = self.content().get(at..at.saturating_add(length)).ok_or(Fallen(Stop::Crash))?;
         postcard::from_bytes(answer).map_err(|_| Fallen(Stop::Crash))
     }
 
-    fn function<P: wasmtime::WasmParams, R: wasmtime::WasmResults>(
-        &mut self,
-        export: &ModuleExport,
-    ) -> Result<TypedFunc<P, R>, Fallen> {
-        let function = self.instance.get_module_export(&mut self.store, export).and_then(|export| export.into_func());
-        function.and_then(|function| function.typed(&self.store).ok()).ok_or(Fallen(Stop::Crash))
+    /// Puts back every page that was written, so that the memory is its image again. False when it is not: the
+    /// guest has grown, has written too much for this to pay, or the system does not tell.
+    fn rinse(&mut self, page_map: &mut PageMap) -> bool {
+        self.store.data_mut().refused = false;
+        page_map.rinse(self.memory.data_mut(&mut self.store), &self.image)
+    }
+
+    fn content(&self) -> &[u8] {
+        self.memory.data(&self.store)
     }
 
     /// Which bound a trap ran into.
@@ -167,13 +219,7 @@ impl Guest<'_> {
 
     /// Whether the guest's own allocator refused something before it fell.
     fn has_refused(&mut self) -> bool {
-        let refused = self.function::<(), u32>(&self.isolate.exports.refused);
-        refused.ok().and_then(|refused| refused.call(&mut self.store, ()).ok()) == Some(1)
-    }
-
-    /// Everything the guest is, between two calls: its globals are the same whenever it rests.
-    fn image(&self, file: OwnedFd) -> io::Result<Image> {
-        Image::write(file, self.memory.data(&self.store))
+        self.refused.call(&mut self.store, ()).is_ok_and(|refused| refused != 0)
     }
 }
 

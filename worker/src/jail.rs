@@ -6,7 +6,10 @@
 //! others, and says whether it holds; only the last is indispensable.
 #![allow(unsafe_code)]
 
-use std::{io, os::fd::AsFd};
+use std::{
+    io,
+    os::fd::{AsFd, OwnedFd},
+};
 
 use rustix::{
     fs::{Mode, OFlags},
@@ -40,6 +43,14 @@ pub struct JailSpec {
     pub data_bytes_max: u64,
     pub file_bytes_max: u64,
     pub open_files_max: u64,
+    /// Whether it may ask which of its own pages were written.
+    pub has_page_map: bool,
+}
+
+/// What a process has once it is jailed.
+pub struct Jailed {
+    pub layers: Vec<Layer>,
+    pub page_map: Option<OwnedFd>,
 }
 
 /// Nobody: the user that owns nothing.
@@ -49,12 +60,13 @@ const NOBODY: u32 = 65_534;
 ///
 /// Must be called while the process has one thread. It returns in the inner process alone; the outer one waits,
 /// stripped as well, and ends as the inner one ends. What stood on descriptor 0 stays; 1 and 2 lead nowhere.
-pub fn enter(spec: &JailSpec) -> io::Result<Vec<Layer>> {
+pub fn enter(spec: &JailSpec) -> io::Result<Jailed> {
     let mut layers = Vec::new();
     allocate_without_files();
     forget_surroundings()?;
     layers.extend(unshare());
     fork()?;
+    let page_map = if spec.has_page_map { open_page_map().ok() } else { None };
     layers.push(layer("empty root", leave_root()));
     let user = become_nobody();
     let capabilities = drop_capabilities();
@@ -66,7 +78,7 @@ pub fn enter(spec: &JailSpec) -> io::Result<Vec<Layer>> {
     layers.push(layer("not traceable", rustix::process::set_dumpable_behavior(DumpableBehavior::NotDumpable)));
     layers.push(layer("resources", limit_resources(spec)));
     layers.push(landlock::deny_everything());
-    Ok(layers)
+    Ok(Jailed { layers, page_map })
 }
 
 /// Takes away every system call that is not permitted, from all threads; whoever makes another is killed.
@@ -194,6 +206,16 @@ fn wait_for(inner: i32) -> ! {
     });
     // SAFETY: ends the process at once; nothing here needs to run on the way out.
     unsafe { libc::_exit(code.unwrap_or(1)) }
+}
+
+/// Opened without capabilities in effect: whoever opens it with them is told where in the machine each page lies.
+fn open_page_map() -> Result<OwnedFd, Errno> {
+    let rights = rustix::thread::capabilities(None)?;
+    let none = CapabilitySet::empty();
+    rustix::thread::set_capabilities(None, CapabilitySets { effective: none, ..rights })?;
+    let opened = rustix::fs::open("/proc/self/pagemap", OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty());
+    rustix::thread::set_capabilities(None, rights)?;
+    opened
 }
 
 /// Pivots into an empty, read-only file system and lets go of the old one.

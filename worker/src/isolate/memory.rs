@@ -22,7 +22,7 @@ const PAGE: usize = 4096;
 /// What a memory holds when it begins. It lives in memory alone, and only memories of this process map it.
 pub struct Image {
     file: OwnedFd,
-    bytes: usize,
+    view: View,
 }
 
 impl Image {
@@ -50,12 +50,46 @@ impl Image {
                 begin += rustix::io::pwrite(&file, &content[begin..end], begin as u64)?;
             }
         }
-        Ok(Image { file, bytes: content.len() })
+        let view = View::of(&file, content.len())?;
+        Ok(Image { file, view })
+    }
+
+    pub fn content(&self) -> &[u8] {
+        // SAFETY: the view maps its bytes until the image is dropped, and nothing writes to the file meanwhile.
+        unsafe { std::slice::from_raw_parts(self.view.start, self.view.bytes) }
     }
 
     /// The file, for the next image.
     pub fn into_file(self) -> OwnedFd {
         self.file
+    }
+}
+
+/// The file of an image, mapped to be read.
+struct View {
+    start: *const u8,
+    bytes: usize,
+}
+
+// SAFETY: the view is never written, and belongs to this value alone.
+unsafe impl Send for View {}
+// SAFETY: as above.
+unsafe impl Sync for View {}
+
+impl View {
+    fn of(file: &OwnedFd, bytes: usize) -> io::Result<Self> {
+        // SAFETY: a fresh mapping, placed where nothing is, that can only be read.
+        let start =
+            unsafe { rustix::mm::mmap(ptr::null_mut(), bytes, ProtFlags::READ, MapFlags::SHARED, file.as_fd(), 0)? };
+        Ok(View { start: start.cast(), bytes })
+    }
+}
+
+impl Drop for View {
+    fn drop(&mut self) {
+        // SAFETY: the view was mapped with this length, and no slice of it outlives the image.
+        let unmapped = unsafe { rustix::mm::munmap(self.start.cast_mut().cast(), self.bytes) };
+        debug_assert!(unmapped.is_ok());
     }
 }
 
@@ -108,7 +142,7 @@ unsafe impl Sync for Mapped {}
 
 impl Mapped {
     fn new(image: &Image, minimum: usize, capacity: usize, guard: usize) -> io::Result<Self> {
-        let accessible = image.bytes.max(minimum);
+        let accessible = image.view.bytes.max(minimum);
         if accessible > capacity {
             return Err(io::Error::other("the image is larger than the memory may grow"));
         }
@@ -118,10 +152,10 @@ impl Mapped {
         let reservation =
             unsafe { rustix::mm::mmap_anonymous(ptr::null_mut(), reserved, ProtFlags::empty(), flags)? }.cast::<u8>();
         let base = reservation.wrapping_add(guard);
-        let mut memory = Mapped { reservation, reserved, base, accessible: image.bytes, capacity };
+        let mut memory = Mapped { reservation, reserved, base, accessible: image.view.bytes, capacity };
         let open = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the range lies inside the reservation above, which belongs to this value.
-        unsafe { rustix::mm::mmap(base.cast(), image.bytes, open, flags | MapFlags::FIXED, image.file.as_fd(), 0)? };
+        unsafe { rustix::mm::mmap(base.cast(), image.view.bytes, open, flags | MapFlags::FIXED, image.file.as_fd(), 0)? };
         memory.open_up_to(accessible)?;
         Ok(memory)
     }

@@ -66,13 +66,14 @@ impl Programs {
             known.state = load(&self.isolate, &source, &limits, &mut self.blanks);
         }
         Some(match &known.state {
-            State::Ready(ready) => ready.call(&self.isolate, call, limits),
+            State::Ready(ready) => ready.call(&mut self.isolate, call, limits),
             State::Unrunnable(error) => Outcome::Unrunnable(error.clone()),
             State::Source(_) => unreachable!("it was loaded above"),
         })
     }
 
     fn forget_one(&mut self) {
+        self.isolate.let_go();
         let oldest = self.known.iter().min_by_key(|(_, known)| known.used).map(|(id, _)| *id);
         if let Some(known) = oldest.and_then(|id| self.known.remove(&id))
             && let State::Ready(ready) = known.state
@@ -103,7 +104,7 @@ fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<Owned
 }
 
 impl Ready {
-    fn call(&self, isolate: &Isolate, call: Call, limits: Limits) -> Outcome {
+    fn call(&self, isolate: &mut Isolate, call: Call, limits: Limits) -> Outcome {
         match call {
             Call::Describe => Outcome::Described(self.exports),
             Call::Fold { state, requests, secrets } => self.fold(isolate, state, requests, secrets, limits),
@@ -111,10 +112,11 @@ impl Ready {
         }
     }
 
-    /// Each request in a guest of its own: what one leaves behind, the next cannot see. State alone is carried.
+    /// Each request in a guest that begins as the image: what one leaves behind, the next cannot see. State alone is
+    /// carried.
     fn fold(
         &self,
-        isolate: &Isolate,
+        isolate: &mut Isolate,
         mut state: Option<Json>,
         requests: Vec<Foldable>,
         secrets: Json,
@@ -147,7 +149,7 @@ impl Ready {
         Outcome::Folded(folded)
     }
 
-    fn once(&self, isolate: &Isolate, bounded: Bounded) -> Outcome {
+    fn once(&self, isolate: &mut Isolate, bounded: Bounded) -> Outcome {
         match isolate.call(&self.image, &bounded) {
             // A guest that answers beside the question has lost its mind.
             Ok(outcome) if !outcome::answers(&outcome, (&bounded.call).into(), &bounded.limits) => {

@@ -25,6 +25,8 @@ pub const ISOLATE: Permitted = Permitted {
         libc::SYS_write,
         libc::SYS_pwrite64,
         libc::SYS_ftruncate,
+        // Which pages were written.
+        libc::SYS_pread64,
         // Memory.
         libc::SYS_brk,
         libc::SYS_munmap,
