@@ -15,14 +15,17 @@ use crate::{
 /// trap, and small enough that what it takes of the native stack stays under 16 MiB.
 const JS_STACK_BYTES: usize = 256 << 10;
 
+/// When QuickJS first looks for cycles that nothing refers to. A collection touches every object there is, and so
+/// would copy the whole image; a call that makes less than this ends before one is needed.
+const COLLECT_FROM_BYTES: usize = 16 << 20;
+
 pub struct Machine {
     context: Context,
-    prelude: Prelude,
+    pub prelude: Prelude,
     program: Option<Program>,
     /// The global `secrets` while no call has brought any.
     no_secrets: Persistent<Object<'static>>,
-    /// Kept: dropping it would free everything.
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl Machine {
@@ -39,12 +42,13 @@ impl Machine {
                 Ok((prelude, Persistent::save(&ctx, no_secrets)))
             })
             .map_err(text)?;
-        Ok(Machine { context, prelude, program: None, no_secrets, _runtime: runtime })
+        Self::tidy(&runtime);
+        Ok(Machine { context, prelude, program: None, no_secrets, runtime })
     }
 
     /// Loads an ES module as the program of this instance. Its top level sees time nought and dice nought.
     pub fn load(&mut self, file_name: &str, source: String) -> Result<Exports, Error> {
-        begin(&Limits::default());
+        self.begin(&Limits::default());
         clock::begin(0, b"load");
         let loaded = self.context.with(|ctx| Program::load(&ctx, file_name, source));
         let program = match (loaded, meter::stopped()) {
@@ -53,6 +57,7 @@ impl Machine {
         };
         let exports = program.exports;
         self.program = Some(program);
+        Self::tidy(&self.runtime);
         Ok(exports)
     }
 
@@ -62,18 +67,18 @@ impl Machine {
         };
         let limits = bounded.limits;
         self.context.with(|ctx| {
-            let run = Run { ctx: &ctx, prelude: &self.prelude, program, limits: &limits };
+            let run = Run { ctx: &ctx, machine: self, program, limits: &limits };
             match bounded.call {
                 Call::Describe => Outcome::Described(program.exports),
-                Call::Answer { request, secrets } => Outcome::Answered(run::answer(&run, self, &request, &secrets)),
+                Call::Answer { request, secrets } => Outcome::Answered(run::answer(&run, &request, &secrets)),
                 Call::Fold { state, requests, secrets } => {
                     if requests.is_empty() {
                         return Outcome::Unavailable("A fold over no requests has no answer.".into());
                     }
-                    Outcome::Folded(run::fold(&run, self, state, &requests, &secrets))
+                    Outcome::Folded(run::fold(&run, state, &requests, &secrets))
                 }
                 Call::Query { state, params, secrets, at_ms } => {
-                    Outcome::Queried(run::query(&run, self, state.as_deref(), &params, &secrets, at_ms))
+                    Outcome::Queried(run::query(&run, state.as_deref(), &params, &secrets, at_ms))
                 }
             }
         })
@@ -86,11 +91,17 @@ impl Machine {
         }
         self.prelude.function(ctx, "setSecrets")?.call((secrets,))
     }
-}
 
-/// Sets every bound back for what runs next.
-pub fn begin(limits: &Limits) {
-    console::begin(limits.console_bytes);
-    memory::begin(limits.heap_bytes);
-    meter::begin(limits.budget_ticks);
+    /// What boot or loading left over does not belong into an image; and a call begins with room before it collects.
+    fn tidy(runtime: &Runtime) {
+        runtime.run_gc();
+        runtime.set_gc_threshold(COLLECT_FROM_BYTES);
+    }
+
+    /// Sets every bound back for what runs next.
+    pub fn begin(&self, limits: &Limits) {
+        console::begin(limits.console_bytes);
+        memory::begin(limits.heap_bytes);
+        meter::begin(limits.budget_ticks);
+    }
 }

@@ -8,9 +8,8 @@ use rules::limits::Limits;
 
 use crate::{
     clock, console, error,
-    machine::{self, Machine},
+    machine::Machine,
     meter,
-    prelude::Prelude,
     program::{self, Program},
     request, response, state,
 };
@@ -18,20 +17,20 @@ use crate::{
 /// What every run needs.
 pub struct Run<'a, 'js> {
     pub ctx: &'a Ctx<'js>,
-    pub prelude: &'a Prelude,
+    pub machine: &'a Machine,
     pub program: &'a Program,
     pub limits: &'a Limits,
 }
 
 /// Runs the responder.
-pub fn answer(run: &Run, machine: &Machine, request: &Arc<Request>, secrets: &str) -> Ran<Response> {
+pub fn answer(run: &Run, request: &Arc<Request>, secrets: &str) -> Ran<Response> {
     clock::begin(request.created_at_ms, &request.id.to_be_bytes());
     run.bounded(|| {
         let Some(responder) = &run.program.responder else {
             return Err(rquickjs::Exception::throw_type(run.ctx, "the program has no responder"));
         };
-        let secrets = machine.secrets(run.ctx, secrets)?;
-        let request = request::make(run.ctx, run.prelude, request)?;
+        let secrets = run.machine.secrets(run.ctx, secrets)?;
+        let request = request::make(run.ctx, &run.machine.prelude, request)?;
         let value = run.call(responder, "responder", (request, secrets))?;
         response::of(run.ctx, value, run.limits.response_bytes)
     })
@@ -40,7 +39,6 @@ pub fn answer(run: &Run, machine: &Machine, request: &Arc<Request>, secrets: &st
 /// Runs the reducer over the requests in order. After a stop the rest is left: the heap may be in any shape.
 pub fn fold(
     run: &Run,
-    machine: &Machine,
     mut state: Option<Json>,
     requests: &[Foldable],
     secrets: &str,
@@ -49,7 +47,7 @@ pub fn fold(
     for Foldable { request, forced } in requests {
         let ran = match forced {
             Some(stop) => Ran { result: Err(error::of_stop(*stop)), console: Vec::new() },
-            None => fold_one(run, machine, state.as_deref(), request, secrets),
+            None => fold_one(run, state.as_deref(), request, secrets),
         };
         if let Ok(next) = &ran.result {
             state = Some(next.clone());
@@ -63,16 +61,16 @@ pub fn fold(
     folded
 }
 
-fn fold_one(run: &Run, machine: &Machine, state: Option<&str>, request: &Arc<Request>, secrets: &str) -> Ran<Json> {
+fn fold_one(run: &Run, state: Option<&str>, request: &Arc<Request>, secrets: &str) -> Ran<Json> {
     clock::begin(request.created_at_ms, &request.id.to_be_bytes());
     run.bounded(|| {
         // Without a reducer the state stays what it was, null at first.
         let Some(reducer) = &run.program.reducer else {
             return Ok(state.unwrap_or("null").into());
         };
-        let secrets = machine.secrets(run.ctx, secrets)?;
+        let secrets = run.machine.secrets(run.ctx, secrets)?;
         let before = run.state(state, || Value::new_undefined(run.ctx.clone()))?;
-        let request = request::make(run.ctx, run.prelude, request)?;
+        let request = request::make(run.ctx, &run.machine.prelude, request)?;
         let next = run.call(reducer, "reducer", (before, request, secrets))?;
         state::stringify(run.ctx, &next, run.limits.state_bytes).map(Json::from)
     })
@@ -81,7 +79,6 @@ fn fold_one(run: &Run, machine: &Machine, state: Option<&str>, request: &Arc<Req
 /// Runs the query; without one, gives the whole state.
 pub fn query(
     run: &Run,
-    machine: &Machine,
     state: Option<&str>,
     params: &str,
     secrets: &str,
@@ -93,8 +90,8 @@ pub fn query(
         let Some(query) = &run.program.query else {
             return Ok(response::json(state.unwrap_or("null")));
         };
-        let secrets = machine.secrets(run.ctx, secrets)?;
-        let params: Value = run.prelude.function(run.ctx, "makeSearchParams")?.call((params,))?;
+        let secrets = run.machine.secrets(run.ctx, secrets)?;
+        let params: Value = run.machine.prelude.function(run.ctx, "makeSearchParams")?.call((params,))?;
         let state = run.state(state, || Value::new_null(run.ctx.clone()))?;
         let value = run.call(query, "query", (state, params, secrets))?;
         response::of(run.ctx, value, run.limits.response_bytes)
@@ -104,7 +101,7 @@ pub fn query(
 impl<'js> Run<'_, 'js> {
     /// Runs `f` within the limits and tells what came of it; a stop outweighs whatever `f` made of it.
     fn bounded<T>(&self, f: impl FnOnce() -> Result<T>) -> Ran<T> {
-        machine::begin(self.limits);
+        self.machine.begin(self.limits);
         let result = f();
         // What the function left pending runs as well, so that the next request does not inherit it.
         meter::drain_jobs(self.ctx);

@@ -1,6 +1,7 @@
 //! JSON Schema and JSON Type Definition (RFC 8927).
 
 use rquickjs::{Ctx, Exception, Object, Result, prelude::Func};
+use serde::Serialize;
 use serde_json::{Value as Json, json};
 
 /// So many errors are told; a long list of the like helps nobody.
@@ -13,23 +14,47 @@ pub fn install(natives: &Object<'_>) -> Result<()> {
     natives.set("validateJsonTypeDef", Func::from(json_type_def))
 }
 
+#[derive(Serialize)]
+struct Verdict {
+    valid: bool,
+    errors: Vec<Json>,
+}
+
+impl Verdict {
+    fn text(errors: Vec<Json>) -> String {
+        serde_json::to_string(&Verdict { valid: errors.is_empty(), errors }).unwrap_or_default()
+    }
+}
+
+/// Where a schema without an `$id` stands. Nothing is ever loaded from anywhere.
+const SCHEMA_URL: &str = "mem:///schema";
+
 /// Takes schema and value as JSON text, gives `{valid, errors: [{instancePath, schemaPath, message}]}` as text.
 fn json_schema(ctx: Ctx<'_>, schema: String, value: String) -> Result<String> {
     let (schema, value) = (parse(&ctx, &schema)?, parse(&ctx, &value)?);
-    let validator = jsonschema::validator_for(&schema)
-        .map_err(|error| Exception::throw_type(&ctx, &format!("the JSON Schema is not valid: {error}")))?;
-    let errors: Vec<Json> = validator
-        .iter_errors(&value)
-        .take(ERRORS_MAX)
-        .map(|error| {
-            json!({
-                "instancePath": error.instance_path().to_string(),
-                "schemaPath": error.schema_path().to_string(),
-                "message": error.to_string(),
-            })
-        })
-        .collect();
-    Ok(json!({ "valid": errors.is_empty(), "errors": errors }).to_string())
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    let compiled = compiler
+        .add_resource(SCHEMA_URL, schema)
+        .and_then(|()| compiler.compile(SCHEMA_URL, &mut schemas))
+        .map_err(|error| Exception::throw_type(&ctx, &format!("the JSON Schema is not valid: {error:#}")))?;
+    let errors = match schemas.validate(&value, compiled) {
+        Ok(()) => Vec::new(),
+        Err(error) => units(&error.basic_output()),
+    };
+    Ok(Verdict::text(errors))
+}
+
+/// The flat list of the specification's `Basic` output.
+fn units(output: &boon::OutputUnit) -> Vec<Json> {
+    match &output.error {
+        boon::OutputError::Branch(units) => units.iter().take(ERRORS_MAX).flat_map(self::units).collect(),
+        boon::OutputError::Leaf(kind) => vec![json!({
+            "instancePath": output.instance_location.to_string(),
+            "schemaPath": output.keyword_location,
+            "message": kind.to_string(),
+        })],
+    }
 }
 
 /// Gives `{valid, errors: [{instancePath: […], schemaPath: […]}]}`.
@@ -46,7 +71,7 @@ fn json_type_def(ctx: Ctx<'_>, schema: String, value: String) -> Result<String> 
         .iter()
         .map(|error| json!({ "instancePath": error.instance_path, "schemaPath": error.schema_path }))
         .collect();
-    Ok(json!({ "valid": errors.is_empty(), "errors": errors }).to_string())
+    Ok(Verdict::text(errors))
 }
 
 fn parse(ctx: &Ctx<'_>, text: &str) -> Result<Json> {
