@@ -14,6 +14,7 @@ const WRITTEN_PAGES_MAX: usize = 256;
 /// `/proc/self/pagemap`: eight bytes for each page of this process.
 pub struct PageMap {
     file: OwnedFd,
+    page_bytes: usize,
     entries: Vec<u64>,
 }
 
@@ -25,14 +26,14 @@ const FILES_OWN: u64 = 1 << 61;
 
 impl PageMap {
     pub fn new(file: OwnedFd) -> Self {
-        PageMap { file, entries: Vec::new() }
+        PageMap { file, page_bytes: rustix::param::page_size(), entries: Vec::new() }
     }
 
     /// Whether `memory`, which began as `image`, is the image again.
     pub fn rinse(&mut self, memory: &mut [u8], image: &Image) -> bool {
         let content = image.content();
-        let page_bytes = rustix::param::page_size();
-        if memory.len() != content.len() || !self.read(memory, page_bytes) {
+        let page_bytes = self.page_bytes;
+        if memory.len() != content.len() || !self.read(memory) {
             return false;
         }
         let is_written = |entry: &u64| entry & (PRESENT | SWAPPED) != 0 && entry & FILES_OWN == 0;
@@ -47,9 +48,9 @@ impl PageMap {
     }
 
     /// Reads the entries of all pages of `memory`, which begins and ends with a page.
-    fn read(&mut self, memory: &[u8], page_bytes: usize) -> bool {
-        self.entries.resize(memory.len() / page_bytes, 0);
-        let first = memory.as_ptr().addr() / page_bytes;
+    fn read(&mut self, memory: &[u8]) -> bool {
+        self.entries.resize(memory.len() / self.page_bytes, 0);
+        let first = memory.as_ptr().addr() / self.page_bytes;
         let mut bytes = [0_u8; 4096];
         let mut done = 0;
         while done < self.entries.len() {
