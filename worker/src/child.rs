@@ -4,6 +4,7 @@
 //! stack, reads a question, runs it, writes the answer. When the socket closes, it is over.
 
 use std::{
+    fs::File,
     io::{self, Read, Write},
     process,
     sync::{
@@ -17,7 +18,7 @@ use std::{
 use crate::{
     bounds::{DATA_BYTES_MAX, EPOCH_TICK, IMAGE_BYTES_MAX, OPEN_FILES_MAX, STACK_BYTES},
     frame::{self, Broken, ToChild, ToParent},
-    isolate::{Isolate, Programs},
+    isolate::{Code, Isolate, Programs},
     jail::{self, JailSpec, Jailed, Layer},
 };
 
@@ -29,7 +30,8 @@ pub const JAIL: JailSpec = JailSpec {
     has_page_map: true,
 };
 
-/// Enters the jail and answers until the socket on descriptor 0 closes. The process must have one thread.
+/// Enters the jail and answers until the socket on descriptor 0 closes; descriptor 1 is the guest's code. The process
+/// must have one thread.
 pub fn isolate_main() -> ! {
     match start() {
         Ok((clock, tick)) => clock.count(tick),
@@ -42,11 +44,13 @@ pub fn isolate_main() -> ! {
 }
 
 fn start() -> Result<(Clock, impl Fn()), String> {
+    let text = |error: wasmtime::Error| error.to_string();
+    let code = Code::of(code_file().map_err(|error| error.to_string())?).map_err(text)?;
     let Jailed { mut layers, page_map } = jail::enter(&JAIL).map_err(|error| error.to_string())?;
     // Nothing can be printed any more; the parent sees the end and starts another child.
     std::panic::set_hook(Box::new(|_| process::exit(101)));
 
-    let isolate = Isolate::new(page_map).map_err(|error| error.to_string())?;
+    let isolate = Isolate::new(code, page_map).map_err(text)?;
     let tick = isolate.ticker();
     let mut programs = Programs::new(isolate).map_err(|error| error.to_string())?;
     let clock = Clock { busy: Arc::default(), counter: thread::current() };
@@ -67,6 +71,11 @@ fn start() -> Result<(Clock, impl Fn()), String> {
     layers.push(jail::seal(&jail::ISOLATE));
     sealed.send(layers).map_err(|error| error.to_string())?;
     Ok((clock, tick))
+}
+
+/// What the parent handed over in place of an output, which nobody would read.
+fn code_file() -> io::Result<File> {
+    Ok(rustix::io::fcntl_dupfd_cloexec(rustix::stdio::stdout(), 3)?.into())
 }
 
 /// Says hello, then answers one question after the other.

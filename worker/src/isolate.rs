@@ -14,13 +14,14 @@ use wasmtime::{
 
 use crate::{bounds::EPOCH_TICK, typescript::FILE_NAME};
 
-mod code;
+pub mod code;
 #[path = "../../guest/bake/src/config.rs"]
 mod config;
 mod memory;
 mod programs;
 mod rinse;
 
+pub use code::Code;
 pub use memory::Image;
 use memory::Memories;
 pub use programs::Programs;
@@ -53,13 +54,9 @@ struct GuestExports {
 pub struct Fallen(pub Stop);
 
 impl Isolate {
-    /// Maps the code and writes the pristine image. Needs rights that the closed jail no longer gives.
-    pub fn new(page_map: Option<OwnedFd>) -> wasmtime::Result<Self> {
-        let memories = Arc::new(Memories::default());
-        let mut config = config::engine_config();
-        config.with_host_memory(memories.clone());
-        let engine = Engine::new(&config)?;
-        let module = code::module(&engine)?;
+    /// Writes the pristine image.
+    pub fn new(code: Code, page_map: Option<OwnedFd>) -> wasmtime::Result<Self> {
+        let Code { engine, memories, module } = code;
         let export = |name: &str| {
             module.get_export_index(name).ok_or_else(|| wasmtime::format_err!("the guest does not export {name}"))
         };

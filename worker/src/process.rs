@@ -2,9 +2,9 @@
 
 use std::{
     collections::HashSet,
+    ffi::OsString,
     io,
-    os::unix::net::UnixStream as StdUnixStream,
-    process::Stdio,
+    os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
     sync::{Arc, mpsc},
     thread,
     time::{Duration, Instant},
@@ -27,6 +27,7 @@ use tokio::{
 use crate::{
     bounds::{CALL_GRACE, FOLD_SLICE, HELLO_WAIT, LOAD_WAIT, PROGRAMS_MAX},
     frame::{self, Broken, ToChild, ToParent},
+    isolate,
     jail::{self, Layer},
     outcome,
 };
@@ -45,6 +46,8 @@ pub struct Child {
 /// Why there is no child.
 #[derive(Debug, thiserror::Error)]
 pub enum NotStarted {
+    #[error("the code of the isolate could not be made: {0}")]
+    NoCode(String),
     #[error("the isolate could not be started: {0}")]
     Spawn(#[from] io::Error),
     #[error("the isolate failed to make itself ready: {0}")]
@@ -169,12 +172,13 @@ pub struct Spawner(mpsc::Sender<oneshot::Sender<io::Result<(Process, StdUnixStre
 
 impl Spawner {
     /// `command` is the program and its arguments, which end up in `isolate_main`.
-    pub fn new(command: Vec<std::ffi::OsString>, runtime: Handle) -> io::Result<Self> {
+    pub fn new(command: Vec<OsString>, runtime: Handle) -> Result<Self, NotStarted> {
+        let code = isolate::code::file().map_err(|error| NotStarted::NoCode(error.to_string()))?;
         let (orders, ordered) = mpsc::channel::<oneshot::Sender<_>>();
         let serve = move || {
             let _inside = runtime.enter();
             for order in ordered {
-                let _ = order.send(spawn(&command));
+                let _ = order.send(spawn(&command, &code));
             }
         };
         thread::Builder::new().name("isolate-spawner".into()).spawn(serve)?;
@@ -189,14 +193,14 @@ impl Spawner {
     }
 }
 
-fn spawn(command: &[std::ffi::OsString]) -> io::Result<(Process, StdUnixStream)> {
+fn spawn(command: &[OsString], code: &OwnedFd) -> io::Result<(Process, StdUnixStream)> {
     let (program, arguments) = command.split_first().ok_or(io::ErrorKind::InvalidInput)?;
     let (ours, theirs) = StdUnixStream::pair()?;
     let process = Command::new(program)
         .args(arguments)
         .env_clear()
-        .stdin(Stdio::from(std::os::fd::OwnedFd::from(theirs)))
-        .stdout(Stdio::null())
+        .stdin(OwnedFd::from(theirs))
+        .stdout(code.try_clone()?)
         .kill_on_drop(true)
         .spawn()?;
     Ok((process, ours))

@@ -78,7 +78,7 @@ mod tests {
         limits::Limits,
     };
 
-    use super::super::{Isolate, Loaded};
+    use super::super::{Code, Isolate, Loaded};
     use super::*;
     use crate::bounds::STACK_BYTES;
 
@@ -112,6 +112,10 @@ mod tests {
         thread::Builder::new().stack_size(STACK_BYTES).spawn(test).expect("a thread").join().expect("the test");
     }
 
+    fn code() -> Code {
+        Code::of(super::super::code::file().expect("a file").into()).expect("code")
+    }
+
     fn loaded(isolate: &Isolate) -> Arc<Image> {
         let file = Image::blank().expect("a file");
         match isolate.load(BUSY, Duration::from_secs(2), file) {
@@ -124,7 +128,7 @@ mod tests {
     fn a_rinsed_guest_is_its_image_to_the_last_byte() {
         on_a_large_stack(|| {
             let page_map = std::fs::File::open("/proc/self/pagemap").expect("a page map");
-            let mut isolate = Isolate::new(Some(page_map.into())).expect("an isolate");
+            let mut isolate = Isolate::new(code(), Some(page_map.into())).expect("an isolate");
             let image = loaded(&isolate);
             let mut rinsed = 0;
             for body in 0..200 {
@@ -142,8 +146,8 @@ mod tests {
     fn a_rinsed_guest_answers_as_a_fresh_one() {
         on_a_large_stack(|| {
             let page_map = std::fs::File::open("/proc/self/pagemap").expect("a page map");
-            let mut rinsing = Isolate::new(Some(page_map.into())).expect("an isolate");
-            let mut fresh = Isolate::new(None).expect("an isolate");
+            let mut rinsing = Isolate::new(code(), Some(page_map.into())).expect("an isolate");
+            let mut fresh = Isolate::new(code(), None).expect("an isolate");
             let images = [loaded(&rinsing), loaded(&fresh)];
             for body in (0..60).chain([40_000, 3, 7]) {
                 let answers = [
