@@ -77,7 +77,8 @@ pub fn hold(promise: impl Future<Output = ()>) {
 }
 
 pub async fn describe_names_what_is_exported(worker: impl Worker) {
-    let source = "export function reducer() {}\nconst query = () => 1;\nfunction other() {}\nlet x = { responder() {} };";
+    let source =
+        "export function reducer() {}\nconst query = () => 1;\nfunction other() {}\nlet x = { responder() {} };";
     let described = call(&worker, source, Call::Describe).await;
     assert_eq!(described, Outcome::Described(Exports { reducer: true, query: true, ..Exports::default() }));
     let source = "function responder() {}\nexport const getIdempotencyKey = (request: Request) => request.id;";
@@ -171,7 +172,8 @@ pub async fn secrets_arrive_as_argument_and_as_constant(worker: impl Worker) {
 }
 
 pub async fn the_console_is_kept_with_its_request(worker: impl Worker) {
-    let source = "export const reducer = (s, { seq }) => { console.warn('seq', seq); if (seq == 2) throw 1; return seq };";
+    let source =
+        "export const reducer = (s, { seq }) => { console.warn('seq', seq); if (seq == 2) throw 1; return seq };";
     let ran = folded(&worker, source, None, &["1", "1", "1"]).await;
     let line = |seq: u64| Line { level: Level::Warn, messages: vec!["seq".into(), seq.to_string()] };
     let lines: Vec<Vec<Line>> = ran.into_iter().map(|ran| ran.console).collect();

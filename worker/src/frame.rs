@@ -18,8 +18,15 @@ use crate::{bounds::FRAME_BYTES_MAX, jail::Layer};
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum ToChild {
     /// The source behind an id, before the first call that names it.
-    Know { program: Program },
-    Ask { id: u64, program: ProgramId, call: Call, limits: Limits },
+    Know {
+        program: Program,
+    },
+    Ask {
+        id: u64,
+        program: ProgramId,
+        call: Call,
+        limits: Limits,
+    },
 }
 
 /// Child to parent.

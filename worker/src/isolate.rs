@@ -37,8 +37,28 @@ pub struct Isolate {
     pristine: Arc<Image>,
     /// Tells which pages a guest has written, where the system tells it.
     page_map: Option<PageMap>,
-    /// The last guest, rinsed: in no way different from a fresh one, but that its pages are there already.
+}
+
+/// A program that was loaded: what every call of it begins as.
+pub struct Loaded {
+    image: Arc<Image>,
+    /// A guest that answered and was rinsed: in no way different from a fresh one, but that its pages are there
+    /// already.
     rinsed: Option<Guest>,
+}
+
+impl Loaded {
+    /// The file of its image, which nothing maps any more.
+    pub fn into_file(self) -> Option<OwnedFd> {
+        drop(self.rinsed);
+        Arc::into_inner(self.image).map(Image::into_file)
+    }
+}
+
+/// A program that was not loaded, and the file that no image needs.
+pub struct NotLoaded {
+    pub why: Result<Error, Fallen>,
+    pub file: OwnedFd,
 }
 
 struct GuestExports {
@@ -70,7 +90,7 @@ impl Isolate {
         let module = Linker::new(&engine).instantiate_pre(&module)?;
         let pristine = Arc::new(Image::write(Image::blank()?, code::IMAGE)?);
         let page_map = page_map.map(PageMap::new);
-        Ok(Isolate { engine, memories, module, exports, pristine, page_map, rinsed: None })
+        Ok(Isolate { engine, memories, module, exports, pristine, page_map })
     }
 
     /// Counts the time of whatever runs; called every `EPOCH_TICK` while something does.
@@ -80,43 +100,38 @@ impl Isolate {
     }
 
     /// Loads a module into a fresh guest. What it made of itself becomes its image, written to `file`.
-    pub fn load(&self, source: &str, within: Duration, file: OwnedFd) -> Result<Loaded, (Fallen, OwnedFd)> {
+    pub fn load(&self, source: &str, within: Duration, file: OwnedFd) -> Result<(Exports, Loaded), NotLoaded> {
         let answer = self.fresh(&self.pristine).and_then(|mut guest| {
             guest.begin(within);
             let exports: Result<Exports, Error> = guest.ask(Entry::Load, &(FILE_NAME, source))?;
             Ok((exports, guest))
         });
         match answer {
-            Err(fallen) => Err((fallen, file)),
-            Ok((Err(error), _)) => Ok(Loaded::Refused(error, file)),
+            Err(fallen) => Err(NotLoaded { why: Err(fallen), file }),
+            Ok((Err(error), _)) => Err(NotLoaded { why: Ok(error), file }),
             Ok((Ok(exports), guest)) => match Image::write(file, guest.content()) {
-                Ok(image) => Ok(Loaded::Ready(exports, Arc::new(image))),
+                Ok(image) => Ok((exports, Loaded { image: Arc::new(image), rinsed: None })),
                 // Without room for its image a program cannot be kept; the child is not worth keeping either.
                 Err(error) => panic!("an image could not be written: {error}"),
             },
         }
     }
 
-    /// One call of a program that was loaded.
-    pub fn call(&mut self, program: &Arc<Image>, bounded: &Bounded) -> Result<Outcome, Fallen> {
-        let mut guest = match self.rinsed.take() {
-            Some(guest) if Arc::ptr_eq(&guest.image, program) => guest,
-            _ => self.fresh(program)?,
+    /// One call of a program.
+    pub fn call(&mut self, program: &mut Loaded, bounded: &Bounded) -> Result<Outcome, Fallen> {
+        let mut guest = match program.rinsed.take() {
+            Some(guest) => guest,
+            None => self.fresh(&program.image)?,
         };
         guest.begin(Duration::from_millis(bounded.limits.call_ms));
         let answer = guest.ask(Entry::Call, bounded);
         if answer.is_ok()
             && let Some(page_map) = &mut self.page_map
-            && guest.rinse(page_map)
+            && guest.rinse(page_map, &program.image)
         {
-            self.rinsed = Some(guest);
+            program.rinsed = Some(guest);
         }
         answer
-    }
-
-    /// Forgets the last guest, so that nothing maps its image any more.
-    pub fn let_go(&mut self) {
-        self.rinsed = None;
     }
 
     fn fresh(&self, image: &Arc<Image>) -> Result<Guest, Fallen> {
@@ -128,7 +143,6 @@ impl Isolate {
         let memory = instance.get_module_export(&mut store, &self.exports.memory);
         let memory = memory.and_then(Extern::into_memory).ok_or(broken)?;
         Ok(Guest {
-            image: image.clone(),
             memory,
             alloc: function(&mut store, &instance, &self.exports.alloc).ok_or(broken)?,
             load: function(&mut store, &instance, &self.exports.load).ok_or(broken)?,
@@ -147,16 +161,9 @@ fn function<P: WasmParams, R: WasmResults>(
     instance.get_module_export(&mut *store, export)?.into_func()?.typed(&*store).ok()
 }
 
-/// What became of loading a program. The file comes back when no image needs it.
-pub enum Loaded {
-    Ready(Exports, Arc<Image>),
-    Refused(Error, OwnedFd),
-}
-
 /// A live guest, good for one question. Its memory is all it is: its globals are the same whenever it rests, and
 /// its table never changes (the bake asserts both).
 struct Guest {
-    image: Arc<Image>,
     store: Store<Growth>,
     memory: Memory,
     alloc: TypedFunc<u32, u32>,
@@ -195,9 +202,9 @@ impl Guest {
 
     /// Puts back every page that was written, so that the memory is its image again. False when it is not: the
     /// guest has grown, has written too much for this to pay, or the system does not tell.
-    fn rinse(&mut self, page_map: &mut PageMap) -> bool {
+    fn rinse(&mut self, page_map: &mut PageMap, image: &Image) -> bool {
         self.store.data_mut().refused = false;
-        page_map.rinse(self.memory.data_mut(&mut self.store), &self.image)
+        page_map.rinse(self.memory.data_mut(&mut self.store), image)
     }
 
     fn content(&self) -> &[u8] {

@@ -3,7 +3,7 @@
 use std::{
     sync::{
         Arc, Mutex as Shared, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::{Duration, Instant},
 };
@@ -49,6 +49,8 @@ pub struct Report {
     pub layers: Shared<Vec<Layer>>,
     pub started_in: Shared<Duration>,
     pub process_ids: Shared<Vec<Option<u32>>>,
+    /// How many children were started so far, of use or not.
+    pub starts: AtomicU64,
 }
 
 impl Pool {
@@ -59,6 +61,7 @@ impl Pool {
         let spawner = Arc::new(spawner);
         let report = Arc::new(Report::default());
         *locked(&report.process_ids) = vec![None; children];
+        report.starts.fetch_add(1, Ordering::Relaxed);
         let mut first = Some(Child::start(&spawner).await?);
         for seat in 0..children {
             let child = first.take();
@@ -238,6 +241,7 @@ impl Seat {
             let doublings = (self.barren - 2).min(16);
             sleep((RESPAWN_PAUSE_MIN * 2_u32.pow(doublings)).min(RESPAWN_PAUSE_MAX)).await;
         }
+        self.report.starts.fetch_add(1, Ordering::Relaxed);
         match Child::start(&self.spawner).await {
             Ok(child) => self.take(child),
             Err(error) => {

@@ -81,8 +81,14 @@ impl Child {
         let (process, socket) = spawner.spawn().await?;
         socket.set_nonblocking(true)?;
         let socket = UnixStream::from_std(socket)?;
-        let mut child =
-            Child { socket, process, known: HashSet::new(), next_id: 0, layers: Vec::new(), started_in: Duration::ZERO };
+        let mut child = Child {
+            socket,
+            process,
+            known: HashSet::new(),
+            next_id: 0,
+            layers: Vec::new(),
+            started_in: Duration::ZERO,
+        };
         let hello = timeout(HELLO_WAIT, frame::read(&mut child.socket)).await.map_err(|_| Lost::Stuck)?;
         let layers = match hello.map_err(Lost::Broken)? {
             ToParent::Hello { layers } => layers,

@@ -1,6 +1,11 @@
 //! The worker for TypeScript and JavaScript: QuickJS inside WebAssembly inside jailed processes.
 
-use std::{ffi::OsString, io, sync::Arc, time::Duration};
+use std::{
+    ffi::OsString,
+    io,
+    sync::{Arc, atomic::Ordering},
+    time::Duration,
+};
 
 use rules::{
     call::{Call, Program},
@@ -8,15 +13,15 @@ use rules::{
 };
 use tokio::runtime::Handle;
 
-pub use crate::{
-    child::{JAIL, isolate_main},
-    process::NotStarted,
-};
 use crate::{
     Calling, Worker,
     jail::Layer,
     pool::{Pool, locked},
     process::Spawner,
+};
+pub use crate::{
+    child::{JAIL, isolate_main},
+    process::NotStarted,
 };
 
 /// Children that run whatever comes, one call each at a time.
@@ -56,6 +61,11 @@ impl QuickJs {
     /// How long the newest child took from nothing to ready.
     pub fn started_in(&self) -> Duration {
         *locked(&self.pool.report().started_in)
+    }
+
+    /// How many children were started since the beginning; many more than there are means that something kills them.
+    pub fn starts(&self) -> u64 {
+        self.pool.report().starts.load(Ordering::Relaxed)
     }
 
     /// The outer processes of the children that live now.

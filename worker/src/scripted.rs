@@ -11,7 +11,10 @@ use std::{
 };
 
 use rules::{
-    call::{Bytes, Call, Error, Exports, Failure, Foldable, Json, Level, Line, Outcome, Program, Ran, Request, Response, Stop},
+    call::{
+        Bytes, Call, Error, Exports, Failure, Foldable, Json, Level, Line, Outcome, Program, Ran, Request, Response,
+        Stop,
+    },
     limits::Limits,
 };
 

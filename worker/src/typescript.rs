@@ -7,11 +7,11 @@ use std::path::{Path, PathBuf};
 
 use oxc_allocator::{Allocator, Vec as ArenaVec};
 use oxc_ast::{
-    builder::AstBuilder,
     ast::{
         Declaration, ExportSpecifier, ImportOrExportKind, ModuleDeclaration, ModuleExportName, Program, Statement,
         VariableDeclaration,
     },
+    builder::AstBuilder,
 };
 use oxc_codegen::{Codegen, CodegenOptions, CommentOptions};
 use oxc_parser::Parser;
@@ -196,7 +196,9 @@ mod tests {
 
     #[test]
     fn enums_and_namespaces_become_code() {
-        let module = module("enum Colour { Red, Green }\nnamespace N { export const one = 1 }\nconst reducer = () => Colour.Green + N.one;");
+        let module = module(
+            "enum Colour { Red, Green }\nnamespace N { export const one = 1 }\nconst reducer = () => Colour.Green + N.one;",
+        );
         assert!(module.source.contains("Colour[") && module.source.contains("export { reducer }"), "{}", module.source);
     }
 

@@ -11,7 +11,6 @@ const KILLED: i32 = 128 + SIGSYS;
 const SIGSYS: i32 = 31;
 const REFUSED: i32 = 0;
 
-
 /// A process outside the jail, of the same user as the test, to aim at.
 struct Bystander(Child);
 
@@ -97,6 +96,11 @@ fn a_child_inherits_neither_environment_nor_descriptors() {
     for name in ["environment", "inherited descriptor"] {
         assert_eq!(attempt(name, false, 1), REFUSED, "{name}");
     }
+}
+
+#[test]
+fn a_child_gets_no_more_memory_than_it_may_have() {
+    assert_eq!(attempt("take all memory", true, 1), REFUSED);
 }
 
 #[test]

@@ -14,6 +14,7 @@ use rules::{
 };
 use worker::{
     Worker,
+    bounds::CALLS_WAITING_MAX,
     contract::hold,
     quickjs::{NotStarted, Options, QuickJs},
 };
@@ -39,7 +40,9 @@ fn every_wall_that_this_machine_can_build_stands() {
     hold(async {
         let layers = two_children().await.layers();
         let names: Vec<&str> = layers.iter().map(|layer| layer.name.as_str()).collect();
-        for name in ["mount namespace", "network namespace", "process namespace", "empty root", "capabilities", "landlock"] {
+        for name in
+            ["mount namespace", "network namespace", "process namespace", "empty root", "capabilities", "landlock"]
+        {
             assert!(names.contains(&name), "{name} of {names:?}");
         }
         for layer in &layers {
@@ -63,7 +66,8 @@ fn a_child_killed_in_the_middle_of_a_fold_costs_nothing() {
                     tokio::time::sleep(Duration::from_millis(150)).await;
                     for process in worker.process_ids() {
                         let process = rustix::process::Pid::from_raw(process as i32).expect("a process");
-                        kills += u32::from(rustix::process::kill_process(process, rustix::process::Signal::KILL).is_ok());
+                        kills +=
+                            u32::from(rustix::process::kill_process(process, rustix::process::Signal::KILL).is_ok());
                     }
                 }
                 kills
@@ -163,6 +167,41 @@ fn a_child_that_speaks_unasked_is_replaced_and_never_trusted() {
         let worker = children(1, &["--liar", "speaks unasked"]).await;
         let outcome = describe(&worker).await;
         assert!(!matches!(outcome, Outcome::Described(_)), "{outcome:?}");
+    });
+}
+
+#[test]
+fn a_child_without_its_filter_is_refused() {
+    hold(async {
+        assert!(matches!(started(1, &["--liar", "unsealed"]).await, Err(NotStarted::Unsealed(_))));
+    });
+}
+
+#[test]
+fn children_that_are_of_no_use_are_replaced_ever_more_slowly() {
+    hold(async {
+        let worker = children(1, &["--liar", "speaks unasked"]).await;
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        assert!((3..20).contains(&worker.starts()), "{}", worker.starts());
+    });
+}
+
+#[test]
+fn calls_beyond_those_that_may_wait_are_turned_away() {
+    hold(async {
+        let worker = children(1, &["--liar", "silent"]).await;
+        let program = Arc::new(Program::new(""));
+        let limits = Limits { call_ms: 60_000, ..Limits::default() };
+        let mut calls: Vec<_> =
+            (0..CALLS_WAITING_MAX + 2).map(|_| worker.call(&program, Call::Describe, limits)).collect();
+        for call in &mut calls {
+            let soon = tokio::time::timeout(Duration::ZERO, call).await;
+            if let Ok(outcome) = soon {
+                assert!(matches!(outcome, Outcome::Unavailable(_)), "{outcome:?}");
+                return;
+            }
+        }
+        panic!("all of them wait");
     });
 }
 

@@ -12,7 +12,9 @@ use crate::Worker;
 
 /// A reducer that does harm at a request whose body is 1, and counts otherwise.
 fn counting_unless(harm: &str) -> String {
-    format!("const harm = () => {{ {harm} }};\nexport const reducer = (n = 0, {{ body }}) => {{ if (body === 1) harm(); return n + 1 }};")
+    format!(
+        "const harm = () => {{ {harm} }};\nexport const reducer = (n = 0, {{ body }}) => {{ if (body === 1) harm(); return n + 1 }};"
+    )
 }
 
 /// The failure of the harmful request, after which all is as if it had never been asked.
@@ -107,7 +109,9 @@ pub async fn a_state_beyond_its_bound_is_a_failure(worker: impl Worker) {
         panic!("not folded")
     };
     assert!(ran[0].result.is_ok() && ran[1].result.is_err(), "{ran:?}");
-    for value in ["undefined", "() => 1", "1n", "NaN", "new Map()", "Symbol()", "(() => { const a = {}; a.a = a; return a })()"] {
+    for value in
+        ["undefined", "() => 1", "1n", "NaN", "new Map()", "Symbol()", "(() => { const a = {}; a.a = a; return a })()"]
+    {
         let source = format!("export const reducer = () => {value};");
         assert_eq!(failure(&worker, &source, Some("1"), "1").await.stop, None, "{value}");
     }

@@ -61,3 +61,18 @@ impl Code {
         Ok(Code { engine, memories, module })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_code_can_be_mapped_but_never_changed() {
+        let file = file().expect("code");
+        assert!(rustix::io::pwrite(&file, b"x", 0).is_err());
+        assert!(rustix::fs::ftruncate(&file, 0).is_err());
+        assert!(Code::of(file.into()).is_ok());
+        let open = rustix::fs::memfd_create("open", MemfdFlags::CLOEXEC).expect("a file");
+        assert!(Code::of(open.into()).is_err());
+    }
+}

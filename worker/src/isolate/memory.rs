@@ -155,7 +155,9 @@ impl Mapped {
         let mut memory = Mapped { reservation, reserved, base, accessible: image.view.bytes, capacity };
         let open = ProtFlags::READ | ProtFlags::WRITE;
         // SAFETY: the range lies inside the reservation above, which belongs to this value.
-        unsafe { rustix::mm::mmap(base.cast(), image.view.bytes, open, flags | MapFlags::FIXED, image.file.as_fd(), 0)? };
+        unsafe {
+            rustix::mm::mmap(base.cast(), image.view.bytes, open, flags | MapFlags::FIXED, image.file.as_fd(), 0)?
+        };
         memory.open_up_to(accessible)?;
         Ok(memory)
     }

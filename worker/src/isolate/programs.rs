@@ -1,13 +1,18 @@
 //! The programs a child keeps ready: read, translated and loaded once, then started from their image.
 
-use std::{collections::HashMap, os::fd::OwnedFd, sync::Arc, time::{Duration, Instant}};
+use std::{
+    collections::HashMap,
+    os::fd::OwnedFd,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use rules::{
     call::{Bounded, Call, Error, Exports, Failure, Foldable, Json, Outcome, Program, ProgramId, Ran, Response, Stop},
     limits::Limits,
 };
 
-use super::{Fallen, Image, Isolate, Loaded};
+use super::{Fallen, Image, Isolate, Loaded, NotLoaded};
 use crate::{
     bounds::{FOLD_ANSWER_BYTES_MAX, FOLD_SLICE, PROGRAMS_MAX},
     outcome,
@@ -36,7 +41,7 @@ enum State {
 
 struct Ready {
     exports: Exports,
-    image: Arc<Image>,
+    loaded: Loaded,
     places: Places,
 }
 
@@ -65,7 +70,7 @@ impl Programs {
             let source = source.clone();
             known.state = load(&self.isolate, &source, &limits, &mut self.blanks);
         }
-        Some(match &known.state {
+        Some(match &mut known.state {
             State::Ready(ready) => ready.call(&mut self.isolate, call, limits),
             State::Unrunnable(error) => Outcome::Unrunnable(error.clone()),
             State::Source(_) => unreachable!("it was loaded above"),
@@ -73,13 +78,11 @@ impl Programs {
     }
 
     fn forget_one(&mut self) {
-        self.isolate.let_go();
         let oldest = self.known.iter().min_by_key(|(_, known)| known.used).map(|(id, _)| *id);
         if let Some(known) = oldest.and_then(|id| self.known.remove(&id))
             && let State::Ready(ready) = known.state
-            && let Some(image) = Arc::into_inner(ready.image)
         {
-            self.blanks.push(image.into_file());
+            self.blanks.extend(ready.loaded.into_file());
         }
     }
 }
@@ -91,20 +94,19 @@ fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<Owned
     };
     let file = blanks.pop().expect("there is a blank for each program that may be known");
     match isolate.load(&module.source, Duration::from_millis(limits.call_ms), file) {
-        Ok(Loaded::Ready(exports, image)) => State::Ready(Ready { exports, image, places: module.places }),
-        Ok(Loaded::Refused(error, file)) => {
+        Ok((exports, loaded)) => State::Ready(Ready { exports, loaded, places: module.places }),
+        Err(NotLoaded { why, file }) => {
             blanks.push(file);
-            State::Unrunnable(module.places.translate(error))
-        }
-        Err((Fallen(stop), file)) => {
-            blanks.push(file);
-            State::Unrunnable(outcome::stopped(stop).error)
+            State::Unrunnable(match why {
+                Ok(error) => module.places.translate(error),
+                Err(Fallen(stop)) => outcome::stopped(stop).error,
+            })
         }
     }
 }
 
 impl Ready {
-    fn call(&self, isolate: &mut Isolate, call: Call, limits: Limits) -> Outcome {
+    fn call(&mut self, isolate: &mut Isolate, call: Call, limits: Limits) -> Outcome {
         match call {
             Call::Describe => Outcome::Described(self.exports),
             Call::Fold { state, requests, secrets } => self.fold(isolate, state, requests, secrets, limits),
@@ -115,7 +117,7 @@ impl Ready {
     /// Each request in a guest that begins as the image: what one leaves behind, the next cannot see. State alone is
     /// carried.
     fn fold(
-        &self,
+        &mut self,
         isolate: &mut Isolate,
         mut state: Option<Json>,
         requests: Vec<Foldable>,
@@ -131,7 +133,9 @@ impl Ready {
                 None => {
                     let call = Call::Fold { state: state.clone(), requests: vec![request], secrets: secrets.clone() };
                     match self.once(isolate, Bounded { call, limits }) {
-                        Outcome::Folded(one) => one.into_iter().next().unwrap_or_else(|| outcome::ran_into(Stop::Crash)),
+                        Outcome::Folded(one) => {
+                            one.into_iter().next().unwrap_or_else(|| outcome::ran_into(Stop::Crash))
+                        }
                         other => return other,
                     }
                 }
@@ -149,8 +153,8 @@ impl Ready {
         Outcome::Folded(folded)
     }
 
-    fn once(&self, isolate: &mut Isolate, bounded: Bounded) -> Outcome {
-        match isolate.call(&self.image, &bounded) {
+    fn once(&mut self, isolate: &mut Isolate, bounded: Bounded) -> Outcome {
+        match isolate.call(&mut self.loaded, &bounded) {
             // A guest that answers beside the question has lost its mind.
             Ok(outcome) if !outcome::answers(&outcome, (&bounded.call).into(), &bounded.limits) => {
                 outcome::stopped_call(&bounded.call, Stop::Crash)

@@ -116,12 +116,10 @@ mod tests {
         Code::of(super::super::code::file().expect("a file").into()).expect("code")
     }
 
-    fn loaded(isolate: &Isolate) -> Arc<Image> {
+    fn loaded(isolate: &Isolate) -> Loaded {
         let file = Image::blank().expect("a file");
-        match isolate.load(BUSY, Duration::from_secs(2), file) {
-            Ok(Loaded::Ready(_, image)) => image,
-            _ => panic!("not loaded"),
-        }
+        let loaded = isolate.load(BUSY, Duration::from_secs(2), file);
+        loaded.unwrap_or_else(|_| panic!("not loaded")).1
     }
 
     #[test]
@@ -129,12 +127,12 @@ mod tests {
         on_a_large_stack(|| {
             let page_map = std::fs::File::open("/proc/self/pagemap").expect("a page map");
             let mut isolate = Isolate::new(code(), Some(page_map.into())).expect("an isolate");
-            let image = loaded(&isolate);
+            let mut program = loaded(&isolate);
             let mut rinsed = 0;
             for body in 0..200 {
-                isolate.call(&image, &fold(1, body % 97)).expect("an answer");
-                if let Some(guest) = &isolate.rinsed {
-                    assert!(guest.content() == image.content(), "after {body}");
+                isolate.call(&mut program, &fold(1, body % 97)).expect("an answer");
+                if let Some(guest) = &program.rinsed {
+                    assert!(guest.content() == program.image.content(), "after {body}");
                     rinsed += 1;
                 }
             }
@@ -148,15 +146,15 @@ mod tests {
             let page_map = std::fs::File::open("/proc/self/pagemap").expect("a page map");
             let mut rinsing = Isolate::new(code(), Some(page_map.into())).expect("an isolate");
             let mut fresh = Isolate::new(code(), None).expect("an isolate");
-            let images = [loaded(&rinsing), loaded(&fresh)];
+            let mut programs = [loaded(&rinsing), loaded(&fresh)];
             for body in (0..60).chain([40_000, 3, 7]) {
                 let answers = [
-                    rinsing.call(&images[0], &fold(body, body)).expect("an answer"),
-                    fresh.call(&images[1], &fold(body, body)).expect("an answer"),
+                    rinsing.call(&mut programs[0], &fold(body, body)).expect("an answer"),
+                    fresh.call(&mut programs[1], &fold(body, body)).expect("an answer"),
                 ];
                 assert!(matches!(answers[0], Outcome::Folded(_)));
                 assert_eq!(answers[0], answers[1]);
-                assert!(fresh.rinsed.is_none());
+                assert!(programs[1].rinsed.is_none());
             }
         });
     }

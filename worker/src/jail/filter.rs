@@ -74,12 +74,8 @@ pub(super) fn install(permitted: &Permitted) -> Result<(), Leaky> {
         rules.insert(*call, Vec::new());
     }
     for call in permitted.data_only {
-        let not_code = SeccompCondition::new(
-            2,
-            SeccompCmpArgLen::Dword,
-            SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64),
-            0,
-        )?;
+        let not_code =
+            SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)?;
         rules.insert(*call, vec![SeccompRule::new(vec![not_code])?]);
     }
     let processor = std::env::consts::ARCH.try_into()?;

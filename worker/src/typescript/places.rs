@@ -68,7 +68,9 @@ mod tests {
         let error = Error {
             name: "TypeError".into(),
             message: "no".into(),
-            stack: "    at inner (hook.ts:2:7)\n    at map (native)\n    at call (prelude.js:1:1)\n    at hook.ts:1:1\n".into(),
+            stack:
+                "    at inner (hook.ts:2:7)\n    at map (native)\n    at call (prelude.js:1:1)\n    at hook.ts:1:1\n"
+                    .into(),
             place: None,
         };
         let translated = places.translate(error);

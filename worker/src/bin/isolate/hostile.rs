@@ -55,6 +55,10 @@ fn succeeds(attempt: &str, outsider: i32) -> bool {
                 let page = libc::mmap(ptr::null_mut(), 4096, libc::PROT_WRITE, anonymous, -1, 0);
                 libc::mprotect(page, 4096, libc::PROT_EXEC) == 0
             }
+            "take all memory" => {
+                let anonymous = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
+                libc::mmap(ptr::null_mut(), 2 << 30, libc::PROT_WRITE, anonymous, -1, 0) != libc::MAP_FAILED
+            }
             other => panic!("unknown attempt {other}"),
         }
     }

@@ -6,11 +6,16 @@ use std::{
 };
 
 use rules::call::{Exports, Outcome, Ran};
-use worker::frame::{self, ToChild, ToParent};
+use worker::{
+    frame::{self, ToChild, ToParent},
+    jail::{self, Layer},
+};
 
 pub fn main(lie: &str) -> ! {
     let mut socket = Socket;
-    socket.say(&ToParent::Hello { layers: Vec::new() });
+    let open = Layer { name: jail::SYSTEM_CALLS.into(), holds: false, detail: "for a test".into() };
+    let layers = if lie == "unsealed" { vec![open] } else { Vec::new() };
+    socket.say(&ToParent::Hello { layers });
     if lie == "speaks unasked" {
         socket.say(&ToParent::Unknown { id: 0 });
     }
