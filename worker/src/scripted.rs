@@ -20,13 +20,19 @@ use rules::{
 
 use crate::{Calling, Worker, outcome};
 
-/// What a scripted program does with one request, or one question.
+/// What a scripted program does with one request, or one question. An `Err` is what it throws.
 pub struct Script {
     pub exports: Exports,
-    pub reducer: Box<dyn Fn(Option<&str>, &Request) -> Result<String, String> + Send + Sync>,
-    pub responder: Box<dyn Fn(&Request) -> Result<Response, String> + Send + Sync>,
-    pub query: Box<dyn Fn(Option<&str>, &str) -> Result<Response, String> + Send + Sync>,
+    pub reducer: Reducer,
+    pub responder: Responder,
+    pub query: Query,
 }
+
+/// From the state and a request to the next state.
+pub type Reducer = Box<dyn Fn(Option<&str>, &Request) -> Result<String, String> + Send + Sync>;
+pub type Responder = Box<dyn Fn(&Request) -> Result<Response, String> + Send + Sync>;
+/// From the state and the parameters to what is read.
+pub type Query = Box<dyn Fn(Option<&str>, &str) -> Result<Response, String> + Send + Sync>;
 
 impl Script {
     /// Counts its requests: the state is a number, the query answers it, the responder says so. A body `throw`

@@ -104,12 +104,27 @@ fn a_child_killed_in_the_middle_of_a_fold_costs_nothing() {
 }
 
 #[test]
+fn a_call_whose_child_is_killed_once_is_run_again() {
+    hold(async {
+        let worker = Arc::new(children(1, &[]).await);
+        let source = "export const reducer = (n = 0) => { for (let i = 0; i < 3000000; i++); return n + 1 };";
+        let program = Arc::new(Program::new(source));
+        let fold = Call::Fold { state: None, requests: vec![request(1)], secrets: "{}".into() };
+        let calling = tokio::spawn(worker.call(&program, fold, Limits::default()));
+        tokio::time::sleep(Duration::from_millis(30)).await;
+        kill(worker.process_ids()[0]);
+        let Outcome::Folded(ran) = calling.await.expect("a call") else { panic!("not folded") };
+        assert_eq!(ran[0].result.as_deref(), Ok("1"));
+        assert_eq!(worker.starts(), 2);
+    });
+}
+
+#[test]
 fn an_idle_child_that_is_killed_is_replaced() {
     hold(async {
         let worker = children(1, &[]).await;
         let before = worker.process_ids();
-        let process = rustix::process::Pid::from_raw(before[0] as i32).expect("a process");
-        rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("killed");
+        kill(before[0]);
         let begun = Instant::now();
         while worker.process_ids().is_empty() || worker.process_ids() == before {
             assert!(begun.elapsed() < Duration::from_secs(5), "it was not replaced");
@@ -249,6 +264,11 @@ fn more_programs_than_a_child_keeps_are_told_again() {
             }
         }
     });
+}
+
+fn kill(process: u32) {
+    let process = rustix::process::Pid::from_raw(process as i32).expect("a process");
+    rustix::process::kill_process(process, rustix::process::Signal::KILL).expect("killed");
 }
 
 async fn describe(worker: &QuickJs) -> Outcome {

@@ -36,7 +36,7 @@ struct Known {
 enum State {
     Source(Arc<str>),
     Unrunnable(Error),
-    Ready(Ready),
+    Ready(Box<Ready>),
 }
 
 struct Ready {
@@ -94,7 +94,7 @@ fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<Owned
     };
     let file = blanks.pop().expect("there is a blank for each program that may be known");
     match isolate.load(&module.source, Duration::from_millis(limits.call_ms), file) {
-        Ok((exports, loaded)) => State::Ready(Ready { exports, loaded, places: module.places }),
+        Ok((exports, loaded)) => State::Ready(Box::new(Ready { exports, loaded, places: module.places })),
         Err(NotLoaded { why, file }) => {
             blanks.push(file);
             State::Unrunnable(match why {
