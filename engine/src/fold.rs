@@ -41,7 +41,10 @@ pub struct Gathered {
 
 /// What a worker made of a batch.
 pub enum Worked {
-    Folded { through: Seq, folded: Vec<Folded> },
+    Folded {
+        through: Seq,
+        folded: Vec<Folded>,
+    },
     /// Ask again later.
     Not(String),
 }

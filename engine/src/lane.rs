@@ -6,10 +6,10 @@ use std::{
 };
 
 use rules::{
-    call::Program,
-    hook::{self, Answered, Changed, Config, Edit, Effect, Fold, Hook, Input, Reply, Seen, Step, Ticket, Write},
     access::{Door, KeyKind},
+    call::Program,
     call::{Exports, Request},
+    hook::{self, Answered, Changed, Config, Edit, Effect, Fold, Hook, Input, Reply, Seen, Step, Ticket, Write},
     record::{LaneId, Position, Seq},
     refusal::Refusal,
     row::{self, Head, Source},
@@ -106,7 +106,13 @@ async fn load_fold(world: &World, lane: LaneId, version: &hook::Version) -> Resu
 
 impl Lane {
     /// Starts the lane of a loaded hook; `ended` is called when it is over.
-    pub fn start(world: World, hook: Hook, queue: usize, doors: Doors, ended: impl FnOnce(End) + Send + 'static) -> Awake {
+    pub fn start(
+        world: World,
+        hook: Hook,
+        queue: usize,
+        doors: Doors,
+        ended: impl FnOnce(End) + Send + 'static,
+    ) -> Awake {
         let (sender, messages) = mpsc::channel(queue);
         let (view, following) = watch::channel(Arc::new(View::of(&hook)));
         let recent = Arc::new(Mutex::new(VecDeque::new()));
@@ -227,9 +233,7 @@ impl Lane {
                 Input::Write(Write { request, idempotency_key, seen, answered, ticket: ticket(waiter) })
             }
             Message::Edit { edit, waiter } => Input::Edit { edit, ticket: ticket(waiter) },
-            Message::Publish { source, exports, waiter } => {
-                Input::Publish { source, exports, ticket: ticket(waiter) }
-            }
+            Message::Publish { source, exports, waiter } => Input::Publish { source, exports, ticket: ticket(waiter) },
             Message::MakeKey { key, kind, waiter } => Input::MakeKey { key, kind, ticket: ticket(waiter) },
             Message::PauseKey { key, paused, waiter } => Input::PauseKey { key, paused, ticket: ticket(waiter) },
             Message::Worked { version, after, worked } => {

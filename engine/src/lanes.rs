@@ -18,8 +18,7 @@ use store::{Batch, Commit, Order};
 use tokio::sync::oneshot;
 
 use crate::{
-    DOORS_MAX, LANE_QUEUE_MAX,
-    fold,
+    DOORS_MAX, LANE_QUEUE_MAX, fold,
     follow::{Following, View},
     lane::{self, Answer, Awake, Doors, End, Lane, Message, Waiter},
     log::Damage,
@@ -48,12 +47,8 @@ pub struct Written {
 
 impl Engine {
     pub fn new(world: World) -> Engine {
-        let inner = Inner {
-            world,
-            lanes: Mutex::default(),
-            doors: Arc::default(),
-            loading: tokio::sync::Mutex::default(),
-        };
+        let inner =
+            Inner { world, lanes: Mutex::default(), doors: Arc::default(), loading: tokio::sync::Mutex::default() };
         Engine { inner: Arc::new(inner) }
     }
 
@@ -128,7 +123,9 @@ impl Engine {
         match self.inner.world.worker.call(&program, Call::Describe, Limits::default()).await {
             Outcome::Described(exports) => Ok(exports),
             Outcome::Unrunnable(error) => Err(Refusal::of_source(&error)),
-            Outcome::Unavailable(why) => Err(Refusal::UNAVAILABLE.because(format!("No worker could read the code: {why}."))),
+            Outcome::Unavailable(why) => {
+                Err(Refusal::UNAVAILABLE.because(format!("No worker could read the code: {why}.")))
+            }
             _ => Err(Refusal::FAULT),
         }
     }
@@ -158,8 +155,7 @@ impl Engine {
         let key = |kind| Key { key: self.new_key(), kind, paused: false };
         let keys = [key(KeyKind::Read), key(KeyKind::Write)];
         let (hook, step) = Hook::create(lane, owner, name, draft, keys, world.clock.now());
-        let batch =
-            Batch { lane, expect: rules::record::Position::START, records: step.records, rows: step.rows };
+        let batch = Batch { lane, expect: rules::record::Position::START, records: step.records, rows: step.rows };
         kept(world.store.commit(batch).await)?;
         drop(hook);
         Ok(lane)

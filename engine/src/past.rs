@@ -86,8 +86,7 @@ impl Engine {
         let mut moments = Vec::new();
         while through < last {
             let arrivals = fold::arrivals(store, view.lane, through, last).await.map_err(damage)?;
-            let gathered =
-                fold::gather(store, view.lane, live.version, through, last).await.map_err(damage)?;
+            let gathered = fold::gather(store, view.lane, live.version, through, last).await.map_err(damage)?;
             let (passed, folded) = match fold::work(world, &live.program, state.clone(), gathered).await {
                 Worked::Folded { through, folded } => (through, folded),
                 Worked::Not(why) => return Err(Refusal::UNAVAILABLE.because(why)),

@@ -69,7 +69,9 @@ impl Server {
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let store = Arc::new(Sqlite::open(&config.data)?);
         let vault = Vault::new(&master_key(&config.data)?);
-        let worker = QuickJs::start(Options::of_this_binary(children())).await.map_err(|error| StartError::Worker(error.to_string()))?;
+        let worker = QuickJs::start(Options::of_this_binary(children()))
+            .await
+            .map_err(|error| StartError::Worker(error.to_string()))?;
         let world = World {
             store: store.clone(),
             worker: Arc::new(worker),

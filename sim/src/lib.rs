@@ -150,7 +150,8 @@ async fn live(
     let hook = match *hook {
         Some(hook) => hook,
         None => {
-            let made = engine.create_hook(LaneId(1), None, "count".into()).await.map_err(|no| no.detail.into_owned())?;
+            let made =
+                engine.create_hook(LaneId(1), None, "count".into()).await.map_err(|no| no.detail.into_owned())?;
             engine.publish(made).await.map_err(|no| no.detail.into_owned())?;
             *hook.insert(made)
         }

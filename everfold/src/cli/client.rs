@@ -64,7 +64,8 @@ impl Client {
             if client.call("GET", "/api/auth/me", None)?.status == 200 {
                 return Ok(client);
             }
-            let renewed = client.call("POST", "/api/auth/refresh-token", Some(json!({"token": known.refresh_token})))?;
+            let renewed =
+                client.call("POST", "/api/auth/refresh-token", Some(json!({"token": known.refresh_token})))?;
             if renewed.status == 200 {
                 return client.keep(parse(&renewed.body)?);
             }
@@ -136,10 +137,7 @@ impl Client {
         };
         let mut response = result.map_err(|error| self.unreachable(error))?;
         let body = response.body_mut().with_config().limit(64 << 20).read_to_string();
-        Ok(Reply {
-            status: response.status().as_u16(),
-            body: body.map_err(|error| self.unreachable(error))?,
-        })
+        Ok(Reply { status: response.status().as_u16(), body: body.map_err(|error| self.unreachable(error))? })
     }
 
     fn unreachable(&self, error: impl Display) -> Failure {

@@ -6,10 +6,7 @@ use axum::{
     http::header,
     response::{IntoResponse, Response},
 };
-use rules::{
-    limits,
-    refusal::Refusal,
-};
+use rules::{limits, refusal::Refusal};
 use serde_json::json;
 
 use super::{Site, problem::Problem};

@@ -37,8 +37,9 @@ pub fn request_id(id: u128) -> String {
 /// The body of a control call. An absent or malformed one is refused in the same words everywhere.
 pub fn body_of<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body)
-        .map_err(|error| Problem(Refusal::BODY_MALFORMED.because(format!("The body is not what this call takes: {error}."))))
+    serde_json::from_slice(body).map_err(|error| {
+        Problem(Refusal::BODY_MALFORMED.because(format!("The body is not what this call takes: {error}.")))
+    })
 }
 
 #[derive(Serialize)]
@@ -52,11 +53,7 @@ pub struct Accepted {
 
 impl Accepted {
     pub fn receipt(receipt: &Receipt) -> Accepted {
-        Accepted {
-            id: request_id(receipt.id),
-            seq: Some(receipt.seq.0),
-            hash: Some(receipt.hash.to_string()),
-        }
+        Accepted { id: request_id(receipt.id), seq: Some(receipt.seq.0), hash: Some(receipt.hash.to_string()) }
     }
 
     /// What a paused key answers: nothing was kept.
@@ -207,9 +204,8 @@ impl Replay {
             let eta_seconds = (per_second > 0.0).then(|| total.saturating_sub(done) as f64 / per_second);
             return Replay { status: "running", done, total, per_second, eta_seconds };
         }
-        let (done, per_second) = view.last_refold.map_or((view.through().0, 0.0), |last| {
-            (last.total.0, rate(last.total.0, last.took_ms))
-        });
+        let (done, per_second) =
+            view.last_refold.map_or((view.through().0, 0.0), |last| (last.total.0, rate(last.total.0, last.took_ms)));
         Replay { status: "done", done, total: done, per_second, eta_seconds: Some(0.0) }
     }
 }
@@ -323,9 +319,7 @@ fn text(bytes: &[u8]) -> String {
 
 /// A state is JSON text already.
 pub fn raw(json: &str) -> Box<RawValue> {
-    RawValue::from_string(json.to_owned())
-        .or_else(|_| to_raw_value(json))
-        .expect("a string always serialises")
+    RawValue::from_string(json.to_owned()).or_else(|_| to_raw_value(json)).expect("a string always serialises")
 }
 
 #[derive(Serialize)]

@@ -123,10 +123,7 @@ fn idempotency_key(headers: &header::HeaderMap) -> Result<Option<Vec<u8>>, Probl
 }
 
 /// `GET /write/KEY/settled/ID`
-pub async fn settled(
-    State(site): State<Site>,
-    Path((key, id)): Path<(String, String)>,
-) -> Result<Response, Problem> {
+pub async fn settled(State(site): State<Site>, Path((key, id)): Path<(String, String)>) -> Result<Response, Problem> {
     let hook = match access::write(site.engine.door(&key).await?)? {
         Entry::Open(hook) => hook,
         Entry::Swallow => return Err(Refusal::REQUEST_UNKNOWN.into()),
