@@ -34,7 +34,9 @@ fn only_its_own_request_is_spoilt_by(evil: &str) {
 
     hook.publish(&code);
     assert_eq!(hook.state(), json!({"good": 2}), "a replay decides the same");
-    assert_eq!(hook.history()[1]["error"]["name"], error["name"]);
+    let again = &hook.history()[1]["error"];
+    // What a clock stopped may end otherwise in a new version; everything else is decided the same.
+    assert!(again["name"] == error["name"] || error["name"] == "Stopped", "{error}, then {again}");
 
     victim.fold(&json!({}));
     assert_eq!(victim.state(), json!(2));
@@ -142,6 +144,7 @@ fn hostile_responders_and_queries_harm_nobody() {
         assert!(answered.header("b").is_none() && read.header("b").is_none(), "no header is smuggled in");
     }
     assert_eq!(hook.write(&json!({})).expect(200).text(), "fine");
+    hook.read("after=7").expect(200);
     hook.history().iter().for_each(|entry| assert_ne!(entry["status"], "pending"));
     assert!(hook.state() != Value::Null && server.is_well());
 }

@@ -83,7 +83,7 @@ fn a_header_flood_is_431() {
     ask(many(80, 500)).expect(202);
     ask(many(1, 70_000)).problem(431, "headers_too_large");
     ask(many(200, 500)).problem(431, "headers_too_large");
-    // So many that the HTTP parser itself gives up: no problem document, but the right status.
+    ask(many(1, 300_000)).expect(431);
     ask(many(20_000, 2)).expect(431);
     assert_eq!(hook.history().len(), 1);
     assert!(server.is_well());
@@ -123,7 +123,7 @@ fn an_api_body_that_is_not_what_the_call_takes_is_400() {
     let server = Server::start();
     let hook = Owner::guest(&server).hook();
     let put = |body: &str| hook.owner.ask(Ask::new("PUT", hook.api("")).body("application/json", body));
-    for body in ["", "{", "[]", "7", r#"{"code": 7}"#, r#"{"workflowState": "asleep"}"#] {
+    for body in ["{", "[]", "7", r#"{"code": 7}"#, r#"{"workflowState": "asleep"}"#] {
         put(body).problem(400, "body_malformed");
     }
     hook.owner.get(&hook.api("/history?token=%00nonsense")).problem(400, "parameter_malformed");
