@@ -39,8 +39,18 @@ pub fn list() -> Result<String> {
 /// What the guest depends on when it runs: neither build scripts nor macros.
 fn crates_inside() -> Result<BTreeSet<String>> {
     let tree = cargo(&[
-        "tree", "--locked", "--package", "guest", "--target", wasm::WASM_TARGET, "--edges", "normal,no-proc-macro",
-        "--prefix", "none", "--format", "{p}",
+        "tree",
+        "--locked",
+        "--package",
+        "guest",
+        "--target",
+        wasm::WASM_TARGET,
+        "--edges",
+        "normal,no-proc-macro",
+        "--prefix",
+        "none",
+        "--format",
+        "{p}",
     ])?;
     let name_version = |line: &str| line.split_whitespace().take(2).collect::<Vec<_>>().join(" ");
     Ok(String::from_utf8(tree)?.lines().map(name_version).collect())

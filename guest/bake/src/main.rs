@@ -13,6 +13,10 @@ use wasmtime::{Result, bail, error::Context};
 const USAGE: &str = "Usage: bake [--out DIRECTORY] [--check]";
 
 fn main() -> ExitCode {
+    if env::var_os(wasm::AS_RUSTC).is_some() {
+        let compiled = wasm::compile_as_rustc(env::args().skip(1)).is_ok_and(|status| status.success());
+        return if compiled { ExitCode::SUCCESS } else { ExitCode::FAILURE };
+    }
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -37,7 +37,8 @@ fn an_instance_restored_from_an_image_equals_the_one_it_was_taken_from() {
     let image = loaded.memory();
     let mut restored = bake::door::Door::open(&BAKED.engine, &BAKED.module, &image, NO_EPOCHS).unwrap();
     let call = || fold_call(None, vec![json_request(1, "{\"a\":1}"), json_request(2, "[]")]);
-    let (here, there) = (loaded.call(call(), Limits::default()).unwrap(), restored.call(call(), Limits::default()).unwrap());
+    let (here, there) =
+        (loaded.call(call(), Limits::default()).unwrap(), restored.call(call(), Limits::default()).unwrap());
     assert_eq!(here, there);
     assert!(loaded.memory() == restored.memory());
     assert_eq!(loaded.ticks().unwrap(), restored.ticks().unwrap());
@@ -45,11 +46,15 @@ fn an_instance_restored_from_an_image_equals_the_one_it_was_taken_from() {
 
 #[test]
 fn the_dice_follow_the_request_and_the_clock_stands_still() {
-    let dice = |seq| fold_once("export const reducer = () => [Math.random(), uuid()]", json_request(seq, "{}")).result.unwrap();
+    let dice = |seq| {
+        fold_once("export const reducer = () => [Math.random(), uuid()]", json_request(seq, "{}")).result.unwrap()
+    };
     assert_ne!(dice(1), dice(2));
     assert_eq!(dice(1), dice(1));
     assert_eq!(
-        value_of("(() => { const a = Date.now(); for (let i = 0; i < 1e5; i++); return [a, Date.now(), new Date().getTimezoneOffset()] })()"),
+        value_of(
+            "(() => { const a = Date.now(); for (let i = 0; i < 1e5; i++); return [a, Date.now(), new Date().getTimezoneOffset()] })()"
+        ),
         format!("[{NOON},{NOON},0]")
     );
     let uuid = value_of("uuid()");

@@ -27,14 +27,23 @@ fn hashes_are_those_of_the_standards() {
 #[test]
 fn urls_follow_the_standard() {
     assert_eq!(
-        value_of("(({href, origin, host, port, pathname, search, hash, username}) => [href, origin, host, port, pathname, search, hash, username])(new URL('../b?x=1#h', 'HTTP://u@Exämple.org:8080/a/c/'))"),
+        value_of(
+            "(({href, origin, host, port, pathname, search, hash, username}) => [href, origin, host, port, pathname, search, hash, username])(new URL('../b?x=1#h', 'HTTP://u@Exämple.org:8080/a/c/'))"
+        ),
         r##"["http://u@xn--exmple-cua.org:8080/a/b?x=1#h","http://xn--exmple-cua.org:8080","xn--exmple-cua.org:8080","8080","/a/b","?x=1","#h","u"]"##
     );
     assert_eq!(
-        value_of("(() => { const u = new URL('https://a.b/c'); u.searchParams.append('q', 'x y'); u.hash = 'z'; u.port = '99'; u.protocol = 'http'; u.pathname = '/ä'; return [u.href, u.searchParams.get('q'), `${u}`, JSON.stringify(u)] })()"),
+        value_of(
+            "(() => { const u = new URL('https://a.b/c'); u.searchParams.append('q', 'x y'); u.hash = 'z'; u.port = '99'; u.protocol = 'http'; u.pathname = '/ä'; return [u.href, u.searchParams.get('q'), `${u}`, JSON.stringify(u)] })()"
+        ),
         r##"["http://a.b:99/%C3%A4?q=x+y#z","x y","http://a.b:99/%C3%A4?q=x+y#z","\"http://a.b:99/%C3%A4?q=x+y#z\""]"##
     );
-    assert_eq!(value_of("(() => { const u = new URL('https://a.b/?a=1'); const p = u.searchParams; u.search = '?b=2'; return [p.get('a'), p.get('b'), p === u.searchParams] })()"), r#"[null,"2",true]"#);
+    assert_eq!(
+        value_of(
+            "(() => { const u = new URL('https://a.b/?a=1'); const p = u.searchParams; u.search = '?b=2'; return [p.get('a'), p.get('b'), p === u.searchParams] })()"
+        ),
+        r#"[null,"2",true]"#
+    );
     assert_eq!(value_of("[URL.canParse('x'), URL.canParse('a:b'), URL.parse('x')]"), "[false,true,null]");
     assert_eq!(failure_of("return new URL('x')").error.name, "TypeError");
 }
@@ -42,11 +51,19 @@ fn urls_follow_the_standard() {
 #[test]
 fn search_params_follow_the_standard() {
     assert_eq!(
-        value_of("(() => { const p = new URLSearchParams('?a=1&b=2&a=3&c=%F0%9F%98%80+'); p.set('a', '9'); p.append('z', ''); p.delete('b'); return [`${p}`, p.size, p.has('a', '9'), p.has('a', '1'), [...p.keys()], Object.fromEntries(p)] })()"),
+        value_of(
+            "(() => { const p = new URLSearchParams('?a=1&b=2&a=3&c=%F0%9F%98%80+'); p.set('a', '9'); p.append('z', ''); p.delete('b'); return [`${p}`, p.size, p.has('a', '9'), p.has('a', '1'), [...p.keys()], Object.fromEntries(p)] })()"
+        ),
         r#"["a=9&c=%F0%9F%98%80+&z=",3,true,false,["a","c","z"],{"a":"9","c":"😀 ","z":""}]"#
     );
-    assert_eq!(value_of("`${new URLSearchParams({b: 1, a: 2})}|${new URLSearchParams([['x', 'y']])}`"), r#""b=1&a=2|x=y""#);
-    assert_eq!(value_of("(() => { const p = new URLSearchParams('b=1&a=2&b=0'); p.sort(); return `${p}` })()"), r#""a=2&b=1&b=0""#);
+    assert_eq!(
+        value_of("`${new URLSearchParams({b: 1, a: 2})}|${new URLSearchParams([['x', 'y']])}`"),
+        r#""b=1&a=2|x=y""#
+    );
+    assert_eq!(
+        value_of("(() => { const p = new URLSearchParams('b=1&a=2&b=0'); p.sort(); return `${p}` })()"),
+        r#""a=2&b=1&b=0""#
+    );
 }
 
 #[test]
@@ -56,10 +73,15 @@ fn text_is_encoded_and_decoded() {
     assert_eq!(value_of("new TextDecoder('utf-16').decode(new Uint8Array([61, 216, 0, 222, 65, 0]))"), r#""😀A""#);
     assert_eq!(value_of("new TextDecoder('latin1').decode(new Uint8Array([0x80, 0xe9]))"), r#""€é""#);
     assert_eq!(
-        value_of("(() => { const d = new TextDecoder(); return d.decode(new Uint8Array([0xf0, 0x9f]), {stream: true}) + d.decode(new Uint8Array([0x98, 0x80]), {stream: true}) + d.decode() })()"),
+        value_of(
+            "(() => { const d = new TextDecoder(); return d.decode(new Uint8Array([0xf0, 0x9f]), {stream: true}) + d.decode(new Uint8Array([0x98, 0x80]), {stream: true}) + d.decode() })()"
+        ),
         r#""😀""#
     );
-    assert_eq!(failure_of("return new TextDecoder('utf-8', {fatal: true}).decode(new Uint8Array([255]))").error.name, "TypeError");
+    assert_eq!(
+        failure_of("return new TextDecoder('utf-8', {fatal: true}).decode(new Uint8Array([255]))").error.name,
+        "TypeError"
+    );
     assert_eq!(failure_of("return new TextDecoder('klingon')").error.name, "RangeError");
     assert_eq!(value_of("[atob('aGk='), btoa('hi')]"), r#"["hi","aGk="]"#);
 }
@@ -76,22 +98,30 @@ fn structured_clone_copies_what_json_cannot() {
 
 #[test]
 fn json_schema_tells_where_a_value_fails() {
-    let schema = "{type: 'object', required: ['a'], properties: {a: {type: 'integer', minimum: 3}, m: {format: 'email'}}}";
+    let schema =
+        "{type: 'object', required: ['a'], properties: {a: {type: 'integer', minimum: 3}, m: {format: 'email'}}}";
     assert_eq!(value_of(&format!("validateJsonSchema({schema}, {{a: 3}})")), r#"{"valid":true,"errors":[]}"#);
     assert_eq!(
-        value_of(&format!("(({{valid, errors}}) => [valid, errors.map((e) => [e.instancePath, e.schemaPath, typeof e.message])])(validateJsonSchema({schema}, {{a: 1}}))")),
+        value_of(&format!(
+            "(({{valid, errors}}) => [valid, errors.map((e) => [e.instancePath, e.schemaPath, typeof e.message])])(validateJsonSchema({schema}, {{a: 1}}))"
+        )),
         r#"[false,[["/a","/properties/a/minimum","string"]]]"#
     );
     assert_eq!(failure_of("return validateJsonSchema({type: 'nonsense'}, 1)").error.name, "TypeError");
     assert_eq!(value_of("validateJsonSchema({$ref: '#/$defs/x', $defs: {x: {const: 1}}}, 1).valid"), "true");
-    assert_eq!(failure_of("return validateJsonSchema({$ref: 'https://example.org/s.json'}, 1)").error.name, "TypeError");
+    assert_eq!(
+        failure_of("return validateJsonSchema({$ref: 'https://example.org/s.json'}, 1)").error.name,
+        "TypeError"
+    );
 }
 
 #[test]
 fn json_type_definitions_tell_where_a_value_fails() {
     let schema = "{properties: {name: {type: 'string'}, tags: {elements: {type: 'uint8'}}, at: {type: 'timestamp'}}}";
     assert_eq!(
-        value_of(&format!("validateJsonTypeDef({schema}, {{name: 'x', tags: [1, 300], at: '2020-01-01T00:00:00Z', more: 1}})")),
+        value_of(&format!(
+            "validateJsonTypeDef({schema}, {{name: 'x', tags: [1, 300], at: '2020-01-01T00:00:00Z', more: 1}})"
+        )),
         r#"{"valid":false,"errors":[{"instancePath":["tags","1"],"schemaPath":["properties","tags","elements","type"]},{"instancePath":["more"],"schemaPath":[]}]}"#
     );
     assert_eq!(
@@ -100,7 +130,10 @@ fn json_type_definitions_tell_where_a_value_fails() {
     );
     assert_eq!(failure_of("return validateJsonTypeDef({type: 'nonsense'}, 1)").error.name, "TypeError");
     // A definition that refers to itself ends in an error, not in a trap.
-    assert_eq!(failure_of("return validateJsonTypeDef({definitions: {a: {ref: 'a'}}, ref: 'a'}, 1)").error.name, "RangeError");
+    assert_eq!(
+        failure_of("return validateJsonTypeDef({definitions: {a: {ref: 'a'}}, ref: 'a'}, 1)").error.name,
+        "RangeError"
+    );
 }
 
 #[test]

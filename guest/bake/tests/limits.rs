@@ -42,7 +42,9 @@ fn the_budget_ends_at_the_same_operation_with_or_without_a_request_before() {
     };
     let alone = |n: u64| {
         let mut door = program(source);
-        folded(door.call(fold_call(None, vec![json_request(2, &format!("{{\"n\":{n}}}"))]), limits).unwrap())[0].result.is_ok()
+        folded(door.call(fold_call(None, vec![json_request(2, &format!("{{\"n\":{n}}}"))]), limits).unwrap())[0]
+            .result
+            .is_ok()
     };
     let (mut passing, mut failing) = (0u64, 1_000_000u64);
     while failing - passing > 1 {
@@ -75,7 +77,10 @@ fn too_deep_a_recursion_is_a_range_error_that_can_be_caught() {
         assert_eq!(state_of("const f = () => f() + 1; try { f() } catch (e) { return e.name }"), r#""RangeError""#);
         assert_eq!(failure_of("return JSON.parse('['.repeat(1e6))").error.name, "RangeError");
         assert_eq!(failure_of("return eval('('.repeat(1e5) + ')'.repeat(1e5))").stop, None);
-        assert_eq!(failure_of("const p = new Proxy({}, {get: (t, k, r) => r[k]}); return p.x").error.name, "RangeError");
+        assert_eq!(
+            failure_of("const p = new Proxy({}, {get: (t, k, r) => r[k]}); return p.x").error.name,
+            "RangeError"
+        );
         assert_eq!(failure_of("let s = []; for (let i = 0; i < 1e5; i++) s = [s]; return s").stop, None);
         assert_eq!(failure_of("return JSON.stringify(request) + new RegExp('('.repeat(1e5))").stop, None);
     });
@@ -96,7 +101,8 @@ fn a_native_loop_ends_by_the_epoch_and_the_host_lives() {
                 engine.increment_epoch();
             }
         });
-        let result = door.call(fold_call(None, vec![json_request(1, "{}")]), Limits { budget_ticks: u32::MAX, ..Limits::default() });
+        let result = door
+            .call(fold_call(None, vec![json_request(1, "{}")]), Limits { budget_ticks: u32::MAX, ..Limits::default() });
         ticker.join().unwrap();
         match result {
             Err(trap) => assert_eq!(trap.downcast_ref(), Some(&wasmtime::Trap::Interrupt)),

@@ -8,7 +8,8 @@ use rules::limits::Limits;
 
 #[test]
 fn exports_are_found_by_name() {
-    let mut door = program("export function reducer() {} export const query = async () => 1; export const getIdempotencyKey = 5;");
+    let mut door =
+        program("export function reducer() {} export const query = async () => 1; export const getIdempotencyKey = 5;");
     let exports = Exports { reducer: true, query: true, responder: false, idempotency_key: false };
     assert_eq!(door.call(Call::Describe, Limits::default()).unwrap(), Outcome::Described(exports));
 }
@@ -76,7 +77,8 @@ fn anything_can_be_thrown() {
         let failure = failure_of(&format!("throw {thrown}"));
         assert_eq!((failure.error.name.as_str(), failure.error.message.as_str()), (name, message), "{thrown}");
     }
-    let rejected = fold_once("export const reducer = async () => { await 0; throw new Error('late') }", json_request(1, "{}"));
+    let rejected =
+        fold_once("export const reducer = async () => { await 0; throw new Error('late') }", json_request(1, "{}"));
     assert_eq!(rejected.result.unwrap_err().error.message, "late");
 }
 

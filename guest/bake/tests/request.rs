@@ -38,7 +38,9 @@ fn lazy_parts_are_plain_properties_once_they_were_looked_at() {
 #[test]
 fn query_is_a_url_search_params() {
     assert_eq!(
-        value_of("[request.query instanceof URLSearchParams, request.query.getAll('a'), request.query.get('b'), request.query.get('c')]"),
+        value_of(
+            "[request.query instanceof URLSearchParams, request.query.getAll('a'), request.query.get('b'), request.query.get('c')]"
+        ),
         r#"[true,["1","3"],"two words",null]"#
     );
 }
@@ -47,7 +49,10 @@ fn query_is_a_url_search_params() {
 fn bodies_are_read_by_their_content_type() {
     assert_eq!(seen("request.body", JSON, b"[1,null,\"\xc3\xa9\"]"), "[1,null,\"é\"]");
     assert_eq!(seen("request.body", &[("content-type", "application/vnd.x+json")], b"{}"), "{}");
-    assert_eq!(seen("request.body", FORM, b"a=1&b=x+y%21&a=2&__proto__=z"), r#"{"a":["1","2"],"b":"x y!","__proto__":"z"}"#);
+    assert_eq!(
+        seen("request.body", FORM, b"a=1&b=x+y%21&a=2&__proto__=z"),
+        r#"{"a":["1","2"],"b":"x y!","__proto__":"z"}"#
+    );
     assert_eq!(seen("request.body", &[("content-type", "text/plain")], b"hello"), r#""hello""#);
     assert_eq!(seen("request.body", &[], b"hello"), r#""hello""#);
     assert_eq!(seen("[request.body, request.rawBody]", JSON, b""), r#"[null,""]"#);

@@ -7,8 +7,10 @@ use rules::limits::Limits;
 
 #[test]
 fn state_is_what_json_stringify_reads() {
-    assert_eq!(state_of("return {b: 1, a: undefined, d: new Date(), z: -0, n: null, t: 'x'}"),
-        r#"{"b":1,"d":"2023-11-14T22:13:20.000Z","z":0,"n":null,"t":"x"}"#);
+    assert_eq!(
+        state_of("return {b: 1, a: undefined, d: new Date(), z: -0, n: null, t: 'x'}"),
+        r#"{"b":1,"d":"2023-11-14T22:13:20.000Z","z":0,"n":null,"t":"x"}"#
+    );
     assert_eq!(state_of("return [undefined, true, {}]"), "[null,true,{}]");
     assert_eq!(state_of("return null"), "null");
     assert_eq!(state_of("return '\\ud800'"), r#""\ud800""#);
@@ -25,7 +27,10 @@ fn what_json_cannot_hold_is_a_type_error_that_names_the_place() {
         ("return {n: 10n}", "the state holds a BigInt at `n`, which JSON cannot hold"),
         ("return {m: new Map()}", "the state holds a Map at `m`, which JSON cannot hold"),
         ("return [new Set()]", "the state holds a Set at `[0]`, which JSON cannot hold"),
-        ("const s = {deep: {}}; s.deep.up = s; return s", "the state holds a cycle at `deep.up`, which JSON cannot hold"),
+        (
+            "const s = {deep: {}}; s.deep.up = s; return s",
+            "the state holds a cycle at `deep.up`, which JSON cannot hold",
+        ),
         ("return () => 1", "the state is a function, which JSON cannot hold"),
         ("return -Infinity", "the state is -Infinity, which JSON cannot hold"),
         ("return undefined", "the reducer returned undefined; it must return the next state"),
@@ -45,7 +50,8 @@ fn patched_globals_do_not_change_what_a_state_may_hold() {
 
 #[test]
 fn the_first_call_gets_undefined_and_the_next_what_was_returned() {
-    let source = "export const reducer = (state, request) => ({was: state === undefined ? 'undefined' : state, n: request.seq})";
+    let source =
+        "export const reducer = (state, request) => ({was: state === undefined ? 'undefined' : state, n: request.seq})";
     let call = fold_call(None, vec![json_request(1, "{}"), json_request(2, "{}")]);
     let ran = folded(program(source).call(call, Limits::default()).unwrap());
     assert_eq!(&*ran[0].result.clone().unwrap(), r#"{"was":"undefined","n":1}"#);

@@ -69,7 +69,8 @@ fn hmac_sha256(key: &str, message: &str) -> Vec<u8> {
 #[test]
 fn stripe_takes_any_of_its_v1_signatures_in_time() {
     let body = r#"{"id":"evt_1"}"#;
-    let code: String = hmac_sha256("whsec_x", &format!("1492774577.{body}")).iter().map(|byte| format!("{byte:02x}")).collect();
+    let code: String =
+        hmac_sha256("whsec_x", &format!("1492774577.{body}")).iter().map(|byte| format!("{byte:02x}")).collect();
     let header = format!("t=1492774577,v1=00,v1={code},v0=11");
     let headers = [("stripe-signature", header.as_str())];
     assert!(verified(signed(&headers, body, 1_492_774_577), "whsec_x", "stripe"));
@@ -87,8 +88,16 @@ fn shopify_signs_the_body_in_base64() {
 
 #[test]
 fn nothing_that_is_given_makes_it_throw() {
-    for arguments in ["", "null, null, null", "request, undefined, 'github'", "{}, 'a', 'standard'", "request, 'a', 'nonsense'",
-        "{get headers() { throw 1 }}, 'a', 'github'", "request, Symbol(), 'github'", "{headers: {}, rawBody: 5}, '', 'slack'"] {
+    for arguments in [
+        "",
+        "null, null, null",
+        "request, undefined, 'github'",
+        "{}, 'a', 'standard'",
+        "request, 'a', 'nonsense'",
+        "{get headers() { throw 1 }}, 'a', 'github'",
+        "request, Symbol(), 'github'",
+        "{headers: {}, rawBody: 5}, '', 'slack'",
+    ] {
         assert_eq!(value_of(&format!("verifyWebhook({arguments})")), "false", "{arguments}");
     }
 }

@@ -80,12 +80,8 @@ pub fn parse_json<'js>(ctx: &Ctx<'js>, json: &[u8]) -> Result<Value<'js>> {
     terminated.push(0);
     // SAFETY: the text is terminated; the result is owned.
     let value = unsafe {
-        let raw = qjs::JS_ParseJSON(
-            ctx.as_raw().as_ptr(),
-            terminated.as_ptr().cast(),
-            json.len() as _,
-            c"body".as_ptr(),
-        );
+        let raw =
+            qjs::JS_ParseJSON(ctx.as_raw().as_ptr(), terminated.as_ptr().cast(), json.len() as _, c"body".as_ptr());
         Value::from_raw(ctx.clone(), raw)
     };
     if value.is_exception() { Err(rquickjs::Error::Exception) } else { Ok(value) }

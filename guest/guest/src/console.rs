@@ -59,7 +59,9 @@ fn write(level: u8, messages: Vec<String>) {
     if !kept.is_empty() {
         console.lines.push(Line { level, messages: kept });
     }
-    console.lines.push(Line { level: Level::Warn, messages: vec!["The console is full; the rest of it is cut.".into()] });
+    console
+        .lines
+        .push(Line { level: Level::Warn, messages: vec!["The console is full; the rest of it is cut.".into()] });
     console.bytes_left = 0;
     console.is_full = true;
 }

@@ -23,12 +23,7 @@ fn sha512<'js>(ctx: Ctx<'js>, message: Value<'js>) -> Result<TypedArray<'js, u8>
     TypedArray::new_copy(ctx, digest)
 }
 
-fn hmac<'js>(
-    ctx: Ctx<'js>,
-    hash: String,
-    key: Value<'js>,
-    message: Value<'js>,
-) -> Result<TypedArray<'js, u8>> {
+fn hmac<'js>(ctx: Ctx<'js>, hash: String, key: Value<'js>, message: Value<'js>) -> Result<TypedArray<'js, u8>> {
     let (key, message) = (octets(&ctx, &key)?, octets(&ctx, &message)?);
     let code = match hash.as_str() {
         "sha256" => code::<Hmac<Sha256>>(&key, &[&message]).finalize().into_bytes().to_vec(),

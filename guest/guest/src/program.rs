@@ -51,9 +51,8 @@ pub fn settle<'js>(ctx: &Ctx<'js>, promise: &Promise<'js>, what: &str) -> rquick
     meter::drain_jobs(ctx);
     match promise.state() {
         PromiseState::Pending => {
-            let message = format!(
-                "{what} returned a promise that never settles: there are no timers and no network in a hook"
-            );
+            let message =
+                format!("{what} returned a promise that never settles: there are no timers and no network in a hook");
             Err(rquickjs::Exception::throw_message(ctx, &message))
         }
         _ => promise.result().unwrap_or(Err(rquickjs::Error::Unknown)),

@@ -37,12 +37,7 @@ pub fn answer(run: &Run, request: &Arc<Request>, secrets: &str) -> Ran<Response>
 }
 
 /// Runs the reducer over the requests in order. After a stop the rest is left: the heap may be in any shape.
-pub fn fold(
-    run: &Run,
-    mut state: Option<Json>,
-    requests: &[Foldable],
-    secrets: &str,
-) -> Vec<Ran<Json>> {
+pub fn fold(run: &Run, mut state: Option<Json>, requests: &[Foldable], secrets: &str) -> Vec<Ran<Json>> {
     let mut folded = Vec::with_capacity(requests.len());
     for Foldable { request, forced } in requests {
         let ran = match forced {
@@ -77,13 +72,7 @@ fn fold_one(run: &Run, state: Option<&str>, request: &Arc<Request>, secrets: &st
 }
 
 /// Runs the query; without one, gives the whole state.
-pub fn query(
-    run: &Run,
-    state: Option<&str>,
-    params: &str,
-    secrets: &str,
-    at_ms: u64,
-) -> Ran<Response> {
+pub fn query(run: &Run, state: Option<&str>, params: &str, secrets: &str, at_ms: u64) -> Ran<Response> {
     // Nothing names a read, so its dice are those of its own question.
     clock::begin(at_ms, format!("{at_ms} {params}").as_bytes());
     run.bounded(|| {

@@ -60,7 +60,8 @@ fn units(output: &boon::OutputUnit) -> Vec<Json> {
 /// Gives `{valid, errors: [{instancePath: […], schemaPath: […]}]}`.
 fn json_type_def(ctx: Ctx<'_>, schema: String, value: String) -> Result<String> {
     let (schema, value) = (parse(&ctx, &schema)?, parse(&ctx, &value)?);
-    let invalid = |error: String| Exception::throw_type(&ctx, &format!("the JSON Type Definition is not valid: {error}"));
+    let invalid =
+        |error: String| Exception::throw_type(&ctx, &format!("the JSON Type Definition is not valid: {error}"));
     let schema: jtd::SerdeSchema = serde_json::from_value(schema).map_err(|error| invalid(error.to_string()))?;
     let schema = jtd::Schema::from_serde_schema(schema).map_err(|error| invalid(error.to_string()))?;
     schema.validate().map_err(|error| invalid(error.to_string()))?;

@@ -74,7 +74,9 @@ fn parse_form(text: String) -> Vec<String> {
 
 fn write_form(flat: Vec<String>) -> String {
     let (pairs, _) = flat.as_chunks::<2>();
-    form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs.iter().map(|[name, value]| (name, value))).finish()
+    form_urlencoded::Serializer::new(String::new())
+        .extend_pairs(pairs.iter().map(|[name, value]| (name, value)))
+        .finish()
 }
 
 fn percent_decode(text: String) -> String {

@@ -2,7 +2,10 @@
 
 use base64::{Engine, prelude::BASE64_STANDARD};
 use hmac::{Hmac, Mac};
-use rquickjs::{Ctx, Object, Result, Value, prelude::{Func, List}};
+use rquickjs::{
+    Ctx, Object, Result, Value,
+    prelude::{Func, List},
+};
 use rules::call::{Bytes, Request};
 use sha2::Sha256;
 

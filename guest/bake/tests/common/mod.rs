@@ -118,8 +118,7 @@ pub fn value_of(expression: &str) -> String {
 }
 
 pub fn query_once(source: &str, state: Option<&str>, params: &str) -> Ran<Response> {
-    let call =
-        Call::Query { state: state.map(Json::from), params: params.into(), secrets: "{}".into(), at_ms: NOON };
+    let call = Call::Query { state: state.map(Json::from), params: params.into(), secrets: "{}".into(), at_ms: NOON };
     match program(source).call(call, Limits::default()).unwrap() {
         Outcome::Queried(ran) => ran,
         other => panic!("not queried: {other:?}"),
