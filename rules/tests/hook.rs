@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use rules::{
     access::{Key, KeyKind},
-    call::{Bytes, Error, Exports, Failure, Line, Level, Ran, Request, Stop},
+    call::{Bytes, Error, Exports, Failure, Level, Line, Ran, Request, Stop},
     hook::{
         Answered, Changed, Edit, Effect, Entry, Folded, Hook, Input, Reply, SNAPSHOT_REQUESTS, Seen, Step, Ticket,
         Verdict, Write,
@@ -308,7 +308,11 @@ fn what_a_responder_refused_is_kept_and_not_folded() {
     let step = hook.step(At(10), Input::Write(Write { answered, ..write_of(1, "{}") }));
     let Entry::Arrived { verdict, .. } = &entries(&step)[0] else { panic!() };
     assert_eq!(*verdict, Verdict::Ignored);
-    assert!(step.effects.contains(&Effect::Reply { ticket: Ticket(1), reply: Reply::Response(response), replayed: false }));
+    assert!(step.effects.contains(&Effect::Reply {
+        ticket: Ticket(1),
+        reply: Reply::Response(response),
+        replayed: false
+    }));
     assert!(step.effects.iter().any(|effect| matches!(effect, Effect::Arrived { is_folded: false, .. })));
 }
 

@@ -12,17 +12,51 @@ use crate::{
 /// The body of a record. `Arrived` stands at a request's position; all others are notes.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Entry {
-    Arrived { request: Arc<Request>, verdict: Verdict, at: At },
-    Created { owner: LaneId, name: String, draft: Arc<str>, at: At },
-    Edited { edit: Edit, at: At },
-    KeyMade { key: String, kind: KeyKind, at: At },
-    KeyPaused { key: String, paused: bool, at: At },
+    Arrived {
+        request: Arc<Request>,
+        verdict: Verdict,
+        at: At,
+    },
+    Created {
+        owner: LaneId,
+        name: String,
+        draft: Arc<str>,
+        at: At,
+    },
+    Edited {
+        edit: Edit,
+        at: At,
+    },
+    KeyMade {
+        key: String,
+        kind: KeyKind,
+        at: At,
+    },
+    KeyPaused {
+        key: String,
+        paused: bool,
+        at: At,
+    },
     /// The draft is refolded as this version, beside the live one.
-    Publishing { version: u32, source: Arc<str>, exports: Exports, at: At },
+    Publishing {
+        version: u32,
+        source: Arc<str>,
+        exports: Exports,
+        at: At,
+    },
     /// The refold caught up, and readers see this version from here on.
-    Published { version: u32, through: Seq, at: At },
+    Published {
+        version: u32,
+        through: Seq,
+        at: At,
+    },
     /// A backstop ended this request's fold. Replay forces it instead of deciding it again.
-    Stopped { version: u32, seq: Seq, stop: Stop, at: At },
+    Stopped {
+        version: u32,
+        seq: Seq,
+        stop: Stop,
+        at: At,
+    },
 }
 
 /// What an owner may change of a hook; only what is set.

@@ -108,14 +108,36 @@ pub struct Ticket(pub u64);
 pub enum Input {
     Write(Write),
     /// A worker folded the requests after `after` up to `through`, in `version`.
-    Folded { version: u32, after: Seq, through: Seq, folded: Vec<Folded> },
+    Folded {
+        version: u32,
+        after: Seq,
+        through: Seq,
+        folded: Vec<Folded>,
+    },
     /// A worker could not; the batch is asked for again.
-    NotFolded { version: u32 },
-    Edit { edit: Edit, ticket: Ticket },
+    NotFolded {
+        version: u32,
+    },
+    Edit {
+        edit: Edit,
+        ticket: Ticket,
+    },
     /// The draft was described: it has these exports.
-    Publish { source: Arc<str>, exports: Exports, ticket: Ticket },
-    MakeKey { key: String, kind: KeyKind, ticket: Ticket },
-    PauseKey { key: String, paused: bool, ticket: Ticket },
+    Publish {
+        source: Arc<str>,
+        exports: Exports,
+        ticket: Ticket,
+    },
+    MakeKey {
+        key: String,
+        kind: KeyKind,
+        ticket: Ticket,
+    },
+    PauseKey {
+        key: String,
+        paused: bool,
+        ticket: Ticket,
+    },
 }
 
 /// A request that came in at a write key.
@@ -146,15 +168,34 @@ pub struct Step {
 
 #[derive(Debug, PartialEq, Eq)]
 pub enum Effect {
-    Reply { ticket: Ticket, reply: Reply, replayed: bool },
-    Refuse { ticket: Ticket, refusal: Refusal },
-    Changed { ticket: Ticket, change: Changed },
+    Reply {
+        ticket: Ticket,
+        reply: Reply,
+        replayed: bool,
+    },
+    Refuse {
+        ticket: Ticket,
+        refusal: Refusal,
+    },
+    Changed {
+        ticket: Ticket,
+        change: Changed,
+    },
     /// Keep this request at hand: it is folded next.
-    Arrived { seq: Seq, request: Arc<Request>, is_folded: bool },
+    Arrived {
+        seq: Seq,
+        request: Arc<Request>,
+        is_folded: bool,
+    },
     /// Ask a worker for the next batch of this version.
-    Fold { version: u32 },
+    Fold {
+        version: u32,
+    },
     /// A key now leads here.
-    Door { key: String, door: Door },
+    Door {
+        key: String,
+        door: Door,
+    },
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -421,9 +462,10 @@ impl Hook {
     }
 
     fn note(&mut self, entry: Entry, step: &mut Step) {
-        let position = self.tail.next_note().unwrap_or_else(|| {
-            panic!("lane {:?} holds 16 million notes behind one request", self.lane)
-        });
+        let position = self
+            .tail
+            .next_note()
+            .unwrap_or_else(|| panic!("lane {:?} holds 16 million notes behind one request", self.lane));
         self.append(position, entry, step);
     }
 
