@@ -36,11 +36,9 @@ const EXAMPLE: &str = include_str!("../../../examples/hooks/counter.ts");
 impl Dev {
     pub fn run(self) -> Result<(), Failure> {
         let Listening { listen, data } = self.listening;
-        if let Some(dir) = &self.dir {
-            if !dir.join("hooks").is_dir() {
-                return Err(Failure::new(format!("{} has no directory 'hooks'.", dir.display()))
-                    .hint("put a file such as hooks/counter.ts into it, or leave the directory away for an example"));
-            }
+        if let Some(dir) = self.dir.as_ref().filter(|dir| !dir.join("hooks").is_dir()) {
+            return Err(Failure::new(format!("{} has no directory 'hooks'.", dir.display()))
+                .hint("put a file such as hooks/counter.ts into it, or leave the directory away for an example"));
         }
         runtime()?.block_on(async {
             let server = Server::start(Config { listen, data }).await?;

@@ -298,12 +298,8 @@ fn parameters(query: &str) -> Box<RawValue> {
 /// JSON as JSON, everything else as text.
 fn body_shown(request: &call::Request) -> Box<RawValue> {
     let body = text(&request.body.0);
-    if claims_json(request) {
-        if let Ok(json) = RawValue::from_string(body.clone()) {
-            return json;
-        }
-    }
-    to_raw_value(&body).expect("a string always serialises")
+    let json = claims_json(request).then(|| RawValue::from_string(body.clone()).ok()).flatten();
+    json.unwrap_or_else(|| to_raw_value(&body).expect("a string always serialises"))
 }
 
 pub fn claims_json(request: &call::Request) -> bool {
