@@ -1,5 +1,7 @@
 //! What the store in memory promises: the contract, and beyond it every fault on demand.
 
+use std::time::Duration;
+
 use rules::record::{Hash, LaneId, Position, Record, Seq};
 use store::{
     Batch, Commit, Extent, Fault, Store,
@@ -50,12 +52,13 @@ fn a_delayed_commit_is_not_read_before_its_release_and_holds_its_place() {
         let memory = Memory::new();
         let (release, delayed) = delay();
         memory.faults().commit(Verdict::Delayed(delayed));
-        let slow = tokio::spawn(memory.commit(next(0)));
-        tokio::task::yield_now().await;
+        let mut slow = memory.commit(next(0));
+        let early = tokio::time::timeout(Duration::from_millis(20), &mut slow).await;
+        assert!(early.is_err(), "answered before its release: {early:?}");
         assert_eq!(length(&memory).await, 0);
         assert_eq!(memory.commit(next(0)).await, Commit::Conflict, "its place is taken");
         release.now();
-        assert_eq!(slow.await.expect("ends well"), Commit::Done);
+        assert_eq!(slow.await, Commit::Done);
         assert_eq!(length(&memory).await, 1);
     });
 }

@@ -92,7 +92,7 @@ fn a_damaged_database_is_refused_in_a_sentence() {
         ("half is left", |file| file.truncate(file.len() / 2)),
         ("one page is missing", |file| file.truncate(file.len() - 4_096)),
         ("the first page is overwritten behind the header", |file| file[100..4_096].fill(0xa5)),
-        ("the tables are gone", |file| {
+        ("the names of the tables disagree", |file| {
             let from = file.windows(13).position(|window| window == b"TABLE record ").expect("is there");
             file[from..from + 13].copy_from_slice(b"TABLE decord ");
         }),
@@ -112,6 +112,16 @@ fn a_damaged_database_is_refused_in_a_sentence() {
         let refused = sentence(open(directory.path()));
         assert!(refused.starts_with("store_damaged: "), "{refused}");
     }
+}
+
+#[test]
+fn a_database_without_its_tables_is_damaged() {
+    let directory = filled();
+    let connection = Connection::open(directory.path().join("everfold.db")).expect("opens");
+    connection.execute_batch("DROP TABLE row").expect("writes");
+    drop(connection);
+    let refused = sentence(open(directory.path()));
+    assert!(refused.starts_with("store_damaged: ") && refused.contains("row"), "{refused}");
 }
 
 #[test]

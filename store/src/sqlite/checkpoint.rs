@@ -11,7 +11,7 @@ const LOG_PAGES_DUE: u32 = (32 << 20) / PAGE_BYTES;
 /// So little left that the writer may copy the rest itself.
 const LOG_PAGES_REST: u32 = (1 << 20) / PAGE_BYTES;
 /// From this length on commits wait for the copying.
-const LOG_PAGES_MAX: u32 = (256 << 20) / PAGE_BYTES;
+const LOG_PAGES_MAX: u32 = (128 << 20) / PAGE_BYTES;
 /// How often the copier runs after a writer that is as fast as itself.
 const PASSES_MAX: usize = 4;
 
