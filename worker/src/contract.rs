@@ -298,13 +298,24 @@ async fn unrunnable(worker: &impl Worker, source: &str) -> Error {
 
 /// Folds all of it, in as many calls as the worker takes.
 async fn folded(worker: &impl Worker, source: &str, state: Option<&str>, bodies: &[&str]) -> Vec<Ran<Json>> {
+    folded_within(worker, source, state, bodies, Limits::default()).await
+}
+
+async fn folded_within(
+    worker: &impl Worker,
+    source: &str,
+    state: Option<&str>,
+    bodies: &[&str],
+    limits: Limits,
+) -> Vec<Ran<Json>> {
+    let program = Arc::new(Program::new(source));
     let mut state = state.map(Json::from);
     let mut done: Vec<Ran<Json>> = Vec::new();
     while done.len() < bodies.len() {
         let left = &bodies[done.len()..];
         let requests = left.iter().zip(done.len() as u64 + 1..).map(|(body, seq)| foldable(seq, body)).collect();
         let fold = Call::Fold { state: state.clone(), requests, secrets: "{}".into() };
-        let Outcome::Folded(ran) = call(worker, source, fold).await else { panic!("not folded") };
+        let Outcome::Folded(ran) = worker.call(&program, fold, limits).await else { panic!("not folded") };
         assert!((1..=left.len()).contains(&ran.len()), "{} of {}", ran.len(), left.len());
         for ran in ran {
             if let Ok(next) = &ran.result {

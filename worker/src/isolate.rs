@@ -66,7 +66,6 @@ struct GuestExports {
     alloc: ModuleExport,
     load: ModuleExport,
     call: ModuleExport,
-    refused: ModuleExport,
 }
 
 /// Why a guest gave no answer. The stop is for the record; the guest is gone in any case.
@@ -85,7 +84,6 @@ impl Isolate {
             alloc: export("everfold_alloc")?,
             load: export("everfold_load")?,
             call: export("everfold_call")?,
-            refused: export("everfold_refused")?,
         };
         let module = Linker::new(&engine).instantiate_pre(&module)?;
         let pristine = Arc::new(Image::write(Image::blank()?, code::IMAGE)?);
@@ -147,7 +145,6 @@ impl Isolate {
             alloc: function(&mut store, &instance, &self.exports.alloc).ok_or(broken)?,
             load: function(&mut store, &instance, &self.exports.load).ok_or(broken)?,
             call: function(&mut store, &instance, &self.exports.call).ok_or(broken)?,
-            refused: function(&mut store, &instance, &self.exports.refused).ok_or(broken)?,
             store,
         })
     }
@@ -169,7 +166,6 @@ struct Guest {
     alloc: TypedFunc<u32, u32>,
     load: TypedFunc<(u32, u32), u64>,
     call: TypedFunc<(u32, u32), u64>,
-    refused: TypedFunc<(), u32>,
 }
 
 #[derive(Clone, Copy)]
@@ -212,18 +208,13 @@ impl Guest {
     }
 
     /// Which bound a trap ran into.
-    fn fallen(&mut self, error: &wasmtime::Error) -> Fallen {
+    fn fallen(&self, error: &wasmtime::Error) -> Fallen {
         Fallen(match error.downcast_ref::<Trap>() {
             Some(Trap::Interrupt) => Stop::Clock,
             Some(Trap::StackOverflow) => Stop::Stack,
-            _ if self.store.data().refused || self.has_refused() => Stop::Memory,
+            _ if self.store.data().refused => Stop::Memory,
             _ => Stop::Crash,
         })
-    }
-
-    /// Whether the guest's own allocator refused something before it fell.
-    fn has_refused(&mut self) -> bool {
-        self.refused.call(&mut self.store, ()).is_ok_and(|refused| refused != 0)
     }
 }
 

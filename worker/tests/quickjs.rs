@@ -186,6 +186,21 @@ fn a_child_that_speaks_unasked_is_replaced_and_never_trusted() {
 }
 
 #[test]
+fn a_guest_that_falls_for_want_of_memory_is_stopped_for_memory() {
+    hold(async {
+        let worker = children(1, &[]).await;
+        let program = Arc::new(Program::new("export const reducer = () => 1;"));
+        let limits = Limits { heap_bytes: 1 << 30, call_ms: 10_000, ..Limits::default() };
+        // It fits once, as it comes in, but not twice, so the guest cannot even begin.
+        let state = Some(format!("\"{}\"", "x".repeat(50 << 20)).into());
+        let fold = Call::Fold { state, requests: vec![request(1)], secrets: "{}".into() };
+        let Outcome::Folded(ran) = worker.call(&program, fold, limits).await else { panic!("not folded") };
+        assert_eq!(ran[0].result.as_deref().map_err(|failure| failure.stop), Err(Some(Stop::Memory)));
+        assert_eq!(worker.starts(), 1);
+    });
+}
+
+#[test]
 fn a_child_without_its_filter_is_refused() {
     hold(async {
         assert!(matches!(started(1, &["--liar", "unsealed"]).await, Err(NotStarted::Unsealed(_))));
