@@ -90,8 +90,8 @@ fn a_damaged_database_is_refused_in_a_sentence() {
         ("nothing is left", Vec::clear),
         ("the header is cut off", |file| file.truncate(50)),
         ("half is left", |file| file.truncate(file.len() / 2)),
-        ("one page is missing", |file| file.truncate(file.len() - 4_096)),
-        ("the first page is overwritten behind the header", |file| file[100..4_096].fill(0xa5)),
+        ("one page is missing", |file| file.truncate(file.len() - 8_192)),
+        ("the first page is overwritten behind the header", |file| file[100..8_192].fill(0xa5)),
         ("the names of the tables disagree", |file| {
             let from = file.windows(13).position(|window| window == b"TABLE record ").expect("is there");
             file[from..from + 13].copy_from_slice(b"TABLE decord ");

