@@ -110,7 +110,8 @@ fn a_call_whose_child_is_killed_once_is_run_again() {
         let source = "export const reducer = (n = 0) => { for (let i = 0; i < 3000000; i++); return n + 1 };";
         let program = Arc::new(Program::new(source));
         let fold = Call::Fold { state: None, requests: vec![request(1)], secrets: "{}".into() };
-        let calling = tokio::spawn(worker.call(&program, fold, Limits::default()));
+        let limits = Limits { budget_ticks: 100_000, call_ms: 30_000, ..Limits::default() };
+        let calling = tokio::spawn(worker.call(&program, fold, limits));
         tokio::time::sleep(Duration::from_millis(30)).await;
         kill(worker.process_ids()[0]);
         let Outcome::Folded(ran) = calling.await.expect("a call") else { panic!("not folded") };
