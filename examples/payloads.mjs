@@ -30,7 +30,7 @@ const stripe = (id, type, object) => {
 };
 stripe("evt_1", "payment_intent.succeeded", { id: "pi_1", object: "payment_intent", amount: 2000, amount_received: 2000, currency: "eur", status: "succeeded" });
 stripe("evt_2", "payment_intent.succeeded", { id: "pi_2", object: "payment_intent", amount: 1599, amount_received: 1599, currency: "usd", status: "succeeded" });
-stripe("evt_1", "payment_intent.succeeded", { id: "pi_1", object: "payment_intent", amount: 2000, amount_received: 2000, currency: "eur", status: "succeeded" });
+stripe("evt_6", "customer.updated", { id: "cus_2", object: "customer" });
 stripe("evt_3", "refund.created", { id: "re_1", object: "refund", amount: 500, currency: "eur", payment_intent: "pi_1", status: "succeeded" });
 stripe("evt_4", "payment_intent.payment_failed", { id: "pi_3", object: "payment_intent", amount: 900, amount_received: 0, currency: "eur", status: "requires_payment_method" });
 stripe("evt_5", "customer.created", { id: "cus_1", object: "customer" });
@@ -46,6 +46,6 @@ const message = (event_id, user, channel, more = {}) => slack({
 slack({ token: "Jhj5dZrVaK7ZwHHjRyZWjbDl", challenge: "3eZbrw1aBm2rZgRNFdxV2595E9CY3gmdALWMmHkvFXO7tYXAYM8P", type: "url_verification" });
 message("Ev1", "U1", "C1");
 message("Ev2", "U2", "C1");
-message("Ev2", "U2", "C1");
+message("Ev5", "U2", "C1", { subtype: "channel_join" });
 message("Ev3", "U1", "C2");
 message("Ev4", "U1", "C2", { subtype: "message_changed" });

@@ -249,31 +249,30 @@ impl Lane {
         }
     }
 
-    /// Only what was decided, and only after it is committed.
+    /// Only what was decided, and only after it is committed. Who is answered finds it already shown.
     fn act(&mut self, effects: Vec<Effect>, waiters: &mut [Option<Waiter>]) {
         let mut folds = Vec::new();
-        let mut answer = |ticket: Ticket, answer| {
-            // A waiter that went away does not want its answer; what it asked for is done all the same.
-            if let Some(waiter) = waiters.get_mut(ticket.0 as usize).and_then(Option::take) {
-                let _ = waiter.send(answer);
-            }
-        };
+        let mut answers = Vec::with_capacity(waiters.len());
         for effect in effects {
             match effect {
-                Effect::Reply { ticket, reply, replayed } => answer(ticket, Ok(Answer::Reply { reply, replayed })),
-                Effect::Refuse { ticket, refusal } => answer(ticket, Err(refusal)),
-                Effect::Changed { ticket, change } => answer(ticket, Ok(Answer::Changed(change))),
+                Effect::Reply { ticket, reply, replayed } => {
+                    answers.push((ticket, Ok(Answer::Reply { reply, replayed })))
+                }
+                Effect::Refuse { ticket, refusal } => answers.push((ticket, Err(refusal))),
+                Effect::Changed { ticket, change } => answers.push((ticket, Ok(Answer::Changed(change)))),
                 Effect::Arrived { seq, request, is_folded } => {
-                    let mut recent = self.recent.lock().expect("no thread panics while it holds this");
-                    if recent.len() == RECENT_IDS_MAX {
-                        recent.pop_front();
-                    }
-                    recent.push_back((request.id, seq));
-                    drop(recent);
+                    self.remember(request.id, seq);
                     self.at_hand.push(seq, request, is_folded);
                 }
                 Effect::Door { key, door } => (self.doors)(key, door),
                 Effect::Fold { version } => folds.push(version),
+            }
+        }
+        self.view.send_replace(Arc::new(View::of(&self.hook)));
+        for (ticket, answer) in answers {
+            // A waiter that went away does not want its answer; what it asked for is done all the same.
+            if let Some(waiter) = waiters.get_mut(ticket.0 as usize).and_then(Option::take) {
+                let _ = waiter.send(answer);
             }
         }
         for version in folds {
@@ -281,7 +280,14 @@ impl Lane {
         }
         let passed = self.hook.live.iter().chain(&self.hook.refold).map(|fold| fold.through).min();
         self.at_hand.forget_through(passed.unwrap_or(self.hook.seq()));
-        self.view.send_replace(Arc::new(View::of(&self.hook)));
+    }
+
+    fn remember(&self, id: u128, seq: Seq) {
+        let mut recent = self.recent.lock().expect("no thread panics while it holds this");
+        if recent.len() == RECENT_IDS_MAX {
+            recent.pop_front();
+        }
+        recent.push_back((id, seq));
     }
 
     /// Sends a worker what waits behind a fold; its answer comes back as a message of this lane.

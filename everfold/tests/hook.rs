@@ -444,19 +444,6 @@ fn a_key_sent_many_times_at_once_is_kept_once() {
 }
 
 #[test]
-fn a_request_whose_own_key_came_before_is_a_duplicate() {
-    let server = Server::start();
-    let code = format!("export const getIdempotencyKey = request => request.body.id;\n{SUM}");
-    let hook = Hook::running(&server, &code);
-    for id in ["a", "b", "a", "a", "c"] {
-        hook.fold(&json!({"id": id, "n": 1}));
-    }
-    assert_eq!(hook.state(), json!({"count": 3, "sum": 3}));
-    let statuses: Vec<_> = hook.history().iter().map(|entry| entry["status"].clone()).collect();
-    assert_eq!(json!(statuses), json!(["folded", "folded", "duplicate", "duplicate", "folded"]));
-}
-
-#[test]
 fn a_responder_answers_and_what_it_refuses_is_kept_but_not_folded() {
     let server = Server::start();
     let code = format!(

@@ -1,6 +1,6 @@
 // What GitHub says about your repositories: stars, open issues, open pull requests.
 // In a repository: Settings > Webhooks > Add webhook; payload URL: this hook's write URL; content type:
-// application/json; the secret you choose goes into .env as GITHUB_SECRET.
+// application/json; the secret you choose in place of secrets.GITHUB_SECRET, as "…".
 
 type Titles = Record<string, string>; // by number
 type Repository = { stars: number; openIssues: Titles; openPullRequests: Titles };
@@ -10,11 +10,6 @@ type State = Record<string, Repository>; // by full name, such as "octocat/hello
 export function responder(request, secrets) {
   const isSigned = !secrets.GITHUB_SECRET || verifyWebhook(request, secrets.GITHUB_SECRET, "github");
   return isSigned ? { statusCode: 202, body: "thank you" } : { statusCode: 401, body: "wrong signature" };
-}
-
-// GitHub repeats a delivery that it is not sure of; the second one is not folded.
-export function getIdempotencyKey(request) {
-  return request.headers["x-github-delivery"] ?? request.id;
 }
 
 export function reducer(state: State = {}, request): State {

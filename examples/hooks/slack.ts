@@ -1,6 +1,6 @@
 // Who writes how much in which Slack channel.
 // api.slack.com > Your app > Event Subscriptions: this hook's write URL; subscribe to message.channels; the app's
-// signing secret goes into .env as SLACK_SECRET.
+// signing secret in place of secrets.SLACK_SECRET, as "…".
 
 type State = Record<string, { messages: number; byPerson: Record<string, number> }>; // by channel
 
@@ -12,11 +12,6 @@ export function responder(request, secrets) {
     return { statusCode: 200, headers: { "content-type": "text/plain" }, body: request.body.challenge };
   }
   return { statusCode: 200, body: "" };
-}
-
-// Slack tries up to three times when an answer is late.
-export function getIdempotencyKey(request) {
-  return request.body.event_id ?? request.id;
 }
 
 export function reducer(state: State = {}, request): State {

@@ -1,16 +1,12 @@
 // Money that came and went, by currency, in the smallest unit (cents), as Stripe counts it.
-// Developers > Webhooks > Add endpoint: this hook's write URL; its signing secret goes into .env as STRIPE_SECRET.
+// Developers > Webhooks > Add endpoint: this hook's write URL; its signing secret in place of
+// secrets.STRIPE_SECRET, as "…".
 
 type State = { paid: Record<string, number>; refunded: Record<string, number>; failed: number };
 
 export function responder(request, secrets) {
   const isSigned = !secrets.STRIPE_SECRET || verifyWebhook(request, secrets.STRIPE_SECRET, "stripe");
   return isSigned ? { statusCode: 200, body: { received: true } } : { statusCode: 401, body: "wrong signature" };
-}
-
-// Stripe delivers at least once: an event that comes again has the same id.
-export function getIdempotencyKey(request) {
-  return request.body.id;
 }
 
 export function reducer(state: State = { paid: {}, refunded: {}, failed: 0 }, request): State {

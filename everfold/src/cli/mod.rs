@@ -124,8 +124,9 @@ pub fn main() -> ExitCode {
         Command::Doctor(doctor) => doctor.run(),
         Command::Completions { shell } => {
             let mut command = <Everfold as clap::CommandFactory>::command();
-            clap_complete::generate(shell, &mut command, "everfold", &mut std::io::stdout());
-            Ok(())
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut command, "everfold", &mut script);
+            say(String::from_utf8_lossy(&script).trim_end())
         }
     };
     match result {

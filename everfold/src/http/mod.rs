@@ -82,12 +82,17 @@ pub fn router(site: Site) -> Router {
         .route("/", get(health::home))
         .fallback(|| async { Problem(Refusal::PATH_UNKNOWN) })
         .method_not_allowed_fallback(|| async { Problem(Refusal::METHOD_UNKNOWN) })
-        .layer(middleware::from_fn(bound_headers))
+        .layer(middleware::from_fn(at_the_rim))
         .with_state(site)
 }
 
-/// The bound on headers holds everywhere, and is said in our own words.
-async fn bound_headers(request: Request, next: Next) -> Response {
+/// What no handler has to look at again: headers within their bound, and a path that is text.
+async fn at_the_rim(request: Request, next: Next) -> Response {
+    let path = request.uri().path();
+    if percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
+        let names_a_key = path.contains("/write/") || path.contains("/read/");
+        return Problem(if names_a_key { Refusal::KEY_UNKNOWN } else { Refusal::PATH_UNKNOWN }).into_response();
+    }
     let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > limits::HEADER_BYTES_MAX {
         return Problem(Refusal::HEADERS_TOO_LARGE).into_response();

@@ -16,7 +16,6 @@ use rules::{
     limits,
     refusal::Refusal,
 };
-use serde::de::IgnoredAny;
 
 use super::{Site, problem::Problem, read_body, wire};
 
@@ -104,14 +103,31 @@ async fn accept(site: &Site, key: &str, request: Request<Body>) -> Result<Respon
 
 /// JSON nested deeper than the bound is refused whatever else it is; other broken JSON is kept as text.
 fn refuse_depth(request: &call::Request) -> Result<(), Problem> {
-    if !wire::claims_json(request) {
-        return Ok(());
+    if wire::claims_json(request) && depth(&request.body.0) > limits::JSON_DEPTH_MAX {
+        return Err(Refusal::BODY_TOO_DEEP.into());
     }
-    // serde_json's own bound is the one that limits.rs names: 128.
-    match serde_json::from_slice::<IgnoredAny>(&request.body.0) {
-        Err(error) if error.to_string().starts_with("recursion limit exceeded") => Err(Refusal::BODY_TOO_DEEP.into()),
-        _ => Ok(()),
+    Ok(())
+}
+
+/// How deep brackets nest outside of strings. Counted, not parsed: the body is parsed once, where it is folded, and
+/// serde_json skips values without a bound of its own.
+fn depth(json: &[u8]) -> usize {
+    let (mut depth, mut deepest) = (0usize, 0);
+    let (mut in_string, mut is_escaped) = (false, false);
+    for byte in json {
+        match byte {
+            _ if is_escaped => is_escaped = false,
+            b'\\' if in_string => is_escaped = true,
+            b'"' => in_string = !in_string,
+            b'[' | b'{' if !in_string => {
+                depth += 1;
+                deepest = deepest.max(depth);
+            }
+            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
+            _ => {}
+        }
     }
+    deepest
 }
 
 fn idempotency_key(headers: &header::HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
@@ -137,4 +153,17 @@ pub async fn settled(State(site): State<Site>, Path((key, id)): Path<(String, St
     }
     let status = wire::status_of(&verdict, true);
     Ok(axum::Json(wire::Settled { settled: true, seq: seq.0, status }).into_response())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn depth_counts_brackets_and_not_what_strings_hold() {
+        assert_eq!(depth(b"7"), 0);
+        assert_eq!(depth(br#"{"a": [1, {"b": []}], "c": []}"#), 4);
+        assert_eq!(depth(br#"["[[[[", "\"[[[", "\\", []]"#), 2);
+        assert_eq!(depth(b"]]][["), 2);
+    }
 }
