@@ -67,10 +67,6 @@ pub fn source(lane: LaneId, version: u32) -> Vec<u8> {
     format!("source/{:032x}/{version:08x}", lane.0).into_bytes()
 }
 
-pub fn source_range(lane: LaneId) -> (Vec<u8>, Vec<u8>) {
-    prefix(lane_key("source", lane) + "/")
-}
-
 /// `Head` of a version: the newest state of its fold.
 pub fn head(lane: LaneId, version: u32) -> Vec<u8> {
     format!("head/{:032x}/{version:08x}", lane.0).into_bytes()

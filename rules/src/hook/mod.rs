@@ -1,6 +1,6 @@
 //! A hook: what happens when a request arrives, a batch is folded, or its owner changes something.
 
-use alloc::{format, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{format, string::String, sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -476,11 +476,6 @@ impl Hook {
         self.tail = position;
         step.records.push(Record { position, hash: self.hash, body });
     }
-}
-
-/// The rows that a hook's fold is loaded from, for a version.
-pub fn fold_rows(lane: LaneId, version: u32) -> Vec<Vec<u8>> {
-    vec![row::source(lane, version), row::head(lane, version)]
 }
 
 /// How a hook is called until its owner says otherwise.
