@@ -78,6 +78,21 @@ pub enum End {
     Lost,
 }
 
+/// Tells that a lane is over even when a broken invariant unwinds it: others may then load it anew.
+struct Over<F: FnOnce(Option<End>)> {
+    /// `None` until it ended by itself.
+    end: Option<End>,
+    ended: Option<F>,
+}
+
+impl<F: FnOnce(Option<End>)> Drop for Over<F> {
+    fn drop(&mut self) {
+        if let Some(ended) = self.ended.take() {
+            ended(self.end.take());
+        }
+    }
+}
+
 /// Reads a hook from the store; `None` when there is none.
 pub async fn load(world: &World, lane: LaneId) -> Result<Option<Hook>, Damage> {
     let store = &*world.store;
@@ -105,13 +120,13 @@ async fn load_fold(world: &World, lane: LaneId, version: &hook::Version) -> Resu
 }
 
 impl Lane {
-    /// Starts the lane of a loaded hook; `ended` is called when it is over.
+    /// Starts the lane of a loaded hook; `ended` is called when it is over, whatever ended it.
     pub fn start(
         world: World,
         hook: Hook,
         queue: usize,
         doors: Doors,
-        ended: impl FnOnce(End) + Send + 'static,
+        ended: impl FnOnce(Option<End>) + Send + 'static,
     ) -> Awake {
         let (sender, messages) = mpsc::channel(queue);
         let (view, following) = watch::channel(Arc::new(View::of(&hook)));
@@ -127,7 +142,11 @@ impl Lane {
             doors,
             working: 0,
         };
-        tokio::spawn(async move { ended(lane.run().await) });
+        let over = Over { end: None, ended: Some(ended) };
+        tokio::spawn(async move {
+            let mut over = over;
+            over.end = Some(lane.run().await);
+        });
         Awake { messages: sender, view: following, recent }
     }
 

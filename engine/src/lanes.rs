@@ -257,11 +257,15 @@ impl Engine {
                 }
             })
         };
-        let ended = move |end: End| {
+        let ended = move |end: Option<End>| {
             if let Some(inner) = Weak::upgrade(&engine) {
                 Engine { inner }.lock().remove(&hook);
             }
-            tracing::debug!(lane = format!("{:032x}", hook.0), ?end, "a lane ended");
+            let lane = format!("{:032x}", hook.0);
+            match end {
+                Some(end) => tracing::debug!(lane, ?end, "a lane ended"),
+                None => tracing::error!(lane, "a lane broke an invariant; it is loaded anew when it is next asked for"),
+            }
         };
         let mut lanes = self.lock();
         let awake = Lane::start(world.clone(), loaded, LANE_QUEUE_MAX, doors, ended);

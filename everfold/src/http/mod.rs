@@ -1,6 +1,6 @@
 //! What a machine sees: the router, and the bounds that hold for every request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -28,6 +28,9 @@ use problem::Problem;
 
 /// Writes that may be under way at once, over all hooks; more are refused before anything is kept.
 const WRITES_MAX: usize = 4096;
+
+/// The longest that a body may take to arrive: it holds one of those places meanwhile.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -132,14 +135,47 @@ pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Probl
     if announced.is_some_and(|bytes| bytes > limits::BODY_BYTES_MAX) {
         return Err(Refusal::BODY_TOO_LARGE.into());
     }
-    match Limited::new(body, limits::BODY_BYTES_MAX).collect().await {
-        Ok(collected) => Ok(collected.to_bytes().into()),
-        Err(error) if error.is::<LengthLimitError>() => Err(Refusal::BODY_TOO_LARGE.into()),
-        Err(_) => Err(Refusal::BODY_UNREADABLE.into()),
+    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limits::BODY_BYTES_MAX).collect()).await {
+        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BODY_TOO_LARGE.into()),
+        Ok(Err(_)) | Err(_) => Err(Refusal::BODY_UNREADABLE.into()),
     }
 }
 
 /// Resolves when the server is going down.
 pub async fn drained(draining: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
+    use super::*;
+
+    /// A body of which nothing ever comes.
+    struct Silent;
+
+    impl hyper::body::Body for Silent {
+        type Data = hyper::body::Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
+            Poll::Pending
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let headers = HeaderMap::new();
+        let reading = read_body(&headers, Body::new(Silent));
+        let read = tokio::time::timeout(2 * BODY_TIMEOUT, reading).await.expect("the wait has a bound");
+        assert_eq!(read.map_err(|Problem(refusal)| refusal.code), Err("body_unreadable"));
+    }
 }

@@ -1,0 +1,89 @@
+//! What a lane promises when something under it breaks.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use engine::{
+    Engine,
+    world::{SystemClock, SystemEntropy, World},
+};
+use rules::{
+    call::{Bytes, Request},
+    record::{LaneId, Position, Record},
+    refusal::Refusal,
+};
+use store::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, memory::Memory};
+use worker::scripted::Scripted;
+
+/// A store whose next commit panics, in the lane that asked for it.
+#[derive(Default)]
+struct Panicking {
+    memory: Memory,
+    is_armed: AtomicBool,
+}
+
+impl Store for Panicking {
+    fn commit(&self, batch: Batch) -> Pending<Commit> {
+        assert!(!self.is_armed.swap(false, Ordering::SeqCst), "an invariant is broken, on purpose");
+        self.memory.commit(batch)
+    }
+
+    fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>> {
+        self.memory.read(lane, after, extent)
+    }
+
+    fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
+        self.memory.last(lane, at_most)
+    }
+
+    fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {
+        self.memory.rows(from, to, order, rows_max)
+    }
+
+    fn row(&self, key: Vec<u8>) -> Pending<Result<Option<Vec<u8>>, Fault>> {
+        self.memory.row(key)
+    }
+}
+
+fn request(engine: &Engine) -> Request {
+    Request {
+        id: engine.world().request_id(engine.now()),
+        seq: 0,
+        method: "POST".into(),
+        path: "/".into(),
+        query: String::new(),
+        headers: Vec::new(),
+        body: Bytes::default(),
+        created_at_ms: 0,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_broken_invariant_stops_the_lane_and_not_the_server() {
+    let store = Arc::new(Panicking::default());
+    let engine = Engine::new(World {
+        store: store.clone(),
+        worker: Arc::new(Scripted::counting()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    });
+    let broken = engine.create_hook(LaneId(1), None, "count".into()).await.expect("a hook");
+    let neighbour = engine.create_hook(LaneId(1), None, "count".into()).await.expect("a hook");
+    engine.view(broken).await.expect("it is awake");
+
+    store.is_armed.store(true, Ordering::SeqCst);
+    let refusal = engine.write(broken, request(&engine), None, None).await.err();
+    assert_eq!(refusal, Some(Refusal::UNCERTAIN), "nothing was acknowledged");
+
+    let both = async {
+        for hook in [broken, neighbour] {
+            engine.write(hook, request(&engine), None, None).await.expect("it is loaded anew");
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), both).await.expect("nobody waits for a lane that is gone");
+}
