@@ -67,6 +67,9 @@ pub struct Lane {
     doors: Doors,
     /// Folds that a worker has; the lane stays awake for them.
     working: usize,
+    /// Who waits for this turn. Last of all fields: when a broken invariant unwinds the lane, its queue
+    /// is closed before anybody hears of it, and who asks again finds the lane gone.
+    waiters: Vec<Option<Waiter>>,
 }
 
 /// Why a lane ended.
@@ -141,6 +144,7 @@ impl Lane {
             recent: recent.clone(),
             doors,
             working: 0,
+            waiters: Vec::new(),
         };
         let over = Over { end: None, ended: Some(ended) };
         tokio::spawn(async move {
@@ -153,7 +157,7 @@ impl Lane {
     async fn run(mut self) -> End {
         // A fold that a crash interrupted goes on.
         let step = self.hook.resume();
-        self.act(step.effects, &mut []);
+        self.act(step.effects);
         let mut waiting = Vec::new();
         loop {
             tokio::select! {
@@ -191,10 +195,9 @@ impl Lane {
 
         let at = self.world.clock.now();
         let expect = self.hook.tail;
-        let mut waiters = Vec::with_capacity(waiting.len());
         let mut step = Step::default();
         for (message, seen) in waiting.drain(..).zip(seen) {
-            let input = self.input(message, seen, &mut waiters);
+            let input = self.input(message, seen);
             let Step { records, rows, effects } = self.hook.step(at, input);
             step.records.extend(records);
             step.rows.extend(rows);
@@ -216,14 +219,14 @@ impl Lane {
                 }
             };
             if let Some(refusal) = refusal {
-                for waiter in waiters.into_iter().flatten() {
+                for waiter in self.waiters.drain(..).flatten() {
                     let _ = waiter.send(Err(refusal.clone()));
                 }
                 return Err(refusal);
             }
             self.hook.committed();
         }
-        self.act(step.effects, &mut waiters);
+        self.act(step.effects);
         Ok(())
     }
 
@@ -242,7 +245,8 @@ impl Lane {
         Ok(seen)
     }
 
-    fn input(&mut self, message: Message, seen: Option<Seen>, waiters: &mut Vec<Option<Waiter>>) -> Input {
+    fn input(&mut self, message: Message, seen: Option<Seen>) -> Input {
+        let waiters = &mut self.waiters;
         let mut ticket = |waiter| {
             waiters.push(Some(waiter));
             Ticket(waiters.len() as u64 - 1)
@@ -269,9 +273,9 @@ impl Lane {
     }
 
     /// Only what was decided, and only after it is committed. Who is answered finds it already shown.
-    fn act(&mut self, effects: Vec<Effect>, waiters: &mut [Option<Waiter>]) {
+    fn act(&mut self, effects: Vec<Effect>) {
         let mut folds = Vec::new();
-        let mut answers = Vec::with_capacity(waiters.len());
+        let mut answers = Vec::with_capacity(self.waiters.len());
         for effect in effects {
             match effect {
                 Effect::Reply { ticket, reply, replayed } => {
@@ -290,10 +294,11 @@ impl Lane {
         self.view.send_replace(Arc::new(View::of(&self.hook)));
         for (ticket, answer) in answers {
             // A waiter that went away does not want its answer; what it asked for is done all the same.
-            if let Some(waiter) = waiters.get_mut(ticket.0 as usize).and_then(Option::take) {
+            if let Some(waiter) = self.waiters.get_mut(ticket.0 as usize).and_then(Option::take) {
                 let _ = waiter.send(answer);
             }
         }
+        self.waiters.clear();
         for version in folds {
             self.fold(version);
         }
