@@ -175,6 +175,10 @@ pub struct Line {
     pub messages: Vec<String>,
 }
 
+/// What a program that may run in a live guest also exports: a function that gives an array of all that stands at
+/// its top. No owner's code can import it, and none uses this name: see the worker's proof of purity.
+pub const SHARED_EXPORT: &str = "everfold$shared";
+
 /// Which of the functions of hooks.md a program has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Exports {
@@ -197,4 +201,14 @@ pub struct Response {
 pub struct Bounded {
     pub call: Call,
     pub limits: Limits,
+    pub parsed: Parsed,
+}
+
+/// The bodies of a call's requests, in order, where the host has parsed them already. It never has to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parsed {
+    /// The names of properties in all of them.
+    pub names: Vec<String>,
+    /// As `rules::compact` has it; empty for a body that was not parsed.
+    pub bodies: Vec<Bytes>,
 }

@@ -10,6 +10,7 @@ extern crate alloc;
 pub mod access;
 pub mod account;
 pub mod call;
+pub mod compact;
 pub mod hook;
 pub mod limits;
 pub mod record;

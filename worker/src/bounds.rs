@@ -14,6 +14,16 @@ pub const FOLD_ANSWER_BYTES_MAX: usize = 32 << 20;
 /// A child that has folded for this long answers for the prefix it did, so that others get their turn.
 pub const FOLD_SLICE: Duration = Duration::from_millis(200);
 
+/// How many requests a live guest is given at once, at first and at most.
+pub const LIVE_STRIDE_MIN: usize = 8;
+pub const LIVE_STRIDE_MAX: usize = 128;
+/// A stride that takes longer than this is halved: all of it shares the clock of one call.
+pub const LIVE_STRIDE_TIME: Duration = Duration::from_millis(20);
+/// After so many requests it is asked whether live guests pay for this program:
+pub const LIVE_TRIAL: u32 = 1_024;
+/// not when they left more than one in so many to a pristine guest.
+pub const LIVE_LEFT_SHARE: u32 = 8;
+
 /// How often the epoch moves while a call runs: a call outlives its clock by at most this much.
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 
@@ -28,8 +38,8 @@ pub const PROGRAMS_MAX: usize = 24;
 pub const DATA_BYTES_MAX: u64 = 1 << 30;
 /// The largest file a child may write: the image of a program, a guest's whole memory (1,536 pages of 64 KiB).
 pub const IMAGE_BYTES_MAX: usize = 1_536 << 16;
-/// The descriptors a child may hold: the socket, the streams, the page map, the base image and one image for each program.
-pub const OPEN_FILES_MAX: u64 = 8 + PROGRAMS_MAX as u64;
+/// The descriptors a child may hold: the socket, the streams, the page map, the base image and two images for each program.
+pub const OPEN_FILES_MAX: u64 = 8 + 2 * PROGRAMS_MAX as u64;
 /// A child whose resident memory once passed this is replaced after its call.
 pub const RESIDENT_BYTES_MAX: u64 = 320 << 20;
 

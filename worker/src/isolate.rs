@@ -17,7 +17,9 @@ use crate::{bounds::EPOCH_TICK, typescript::FILE_NAME};
 pub mod code;
 #[path = "../../guest/bake/src/config.rs"]
 mod config;
+mod live;
 mod memory;
+mod parse;
 mod programs;
 mod rinse;
 
@@ -39,15 +41,28 @@ pub struct Isolate {
     page_map: Option<PageMap>,
 }
 
-/// A program that was loaded: what every call of it begins as.
-pub struct Loaded {
+/// What every call begins as: a program that was loaded, or the same made live.
+pub struct Origin {
     image: Arc<Image>,
     /// A guest that answered and was rinsed: in no way different from a fresh one, but that its pages are there
     /// already.
     rinsed: Option<Guest>,
 }
 
-impl Loaded {
+impl Origin {
+    fn of(guest: &Guest, file: OwnedFd) -> Self {
+        match Image::write(file, guest.content()) {
+            Ok(image) => Origin { image: Arc::new(image), rinsed: None },
+            // Without room for its image a program cannot be kept; the child is not worth keeping either.
+            Err(error) => panic!("an image could not be written: {error}"),
+        }
+    }
+
+    #[cfg(test)]
+    fn is_rinsed(&self) -> bool {
+        self.rinsed.as_ref().is_some_and(|guest| guest.content() == self.image.content())
+    }
+
     /// The file of its image, which nothing maps any more.
     pub fn into_file(self) -> Option<OwnedFd> {
         drop(self.rinsed);
@@ -65,6 +80,7 @@ struct GuestExports {
     memory: ModuleExport,
     alloc: ModuleExport,
     load: ModuleExport,
+    freeze: ModuleExport,
     call: ModuleExport,
 }
 
@@ -83,6 +99,7 @@ impl Isolate {
             memory: export("memory")?,
             alloc: export("everfold_alloc")?,
             load: export("everfold_load")?,
+            freeze: export("everfold_freeze")?,
             call: export("everfold_call")?,
         };
         let module = Linker::new(&engine).instantiate_pre(&module)?;
@@ -98,7 +115,7 @@ impl Isolate {
     }
 
     /// Loads a module into a fresh guest. What it made of itself becomes its image, written to `file`.
-    pub fn load(&self, source: &str, within: Duration, file: OwnedFd) -> Result<(Exports, Loaded), NotLoaded> {
+    pub fn load(&self, source: &str, within: Duration, file: OwnedFd) -> Result<(Exports, Origin), NotLoaded> {
         let answer = self.fresh(&self.pristine).and_then(|mut guest| {
             guest.begin(within);
             let exports: Result<Exports, Error> = guest.ask(Entry::Load, &(FILE_NAME, source))?;
@@ -107,29 +124,46 @@ impl Isolate {
         match answer {
             Err(fallen) => Err(NotLoaded { why: Err(fallen), file }),
             Ok((Err(error), _)) => Err(NotLoaded { why: Ok(error), file }),
-            Ok((Ok(exports), guest)) => match Image::write(file, guest.content()) {
-                Ok(image) => Ok((exports, Loaded { image: Arc::new(image), rinsed: None })),
-                // Without room for its image a program cannot be kept; the child is not worth keeping either.
-                Err(error) => panic!("an image could not be written: {error}"),
-            },
+            Ok((Ok(exports), guest)) => Ok((exports, Origin::of(&guest, file))),
         }
     }
 
-    /// One call of a program.
-    pub fn call(&mut self, program: &mut Loaded, bounded: &Bounded) -> Result<Outcome, Fallen> {
-        let mut guest = match program.rinsed.take() {
-            Some(guest) => guest,
-            None => self.fresh(&program.image)?,
-        };
-        guest.begin(Duration::from_millis(bounded.limits.call_ms));
-        let answer = guest.ask(Entry::Call, bounded);
-        if answer.is_ok()
-            && let Some(page_map) = &mut self.page_map
-            && guest.rinse(page_map, &program.image)
-        {
-            program.rinsed = Some(guest);
+    /// Makes a program live: requests of one fold may follow one another in one guest of it. Gives the file back
+    /// when the guest could not close itself.
+    pub fn enliven(&self, program: &Origin, file: OwnedFd) -> Result<Origin, OwnedFd> {
+        let Ok(mut guest) = self.fresh(&program.image) else { return Err(file) };
+        guest.begin(Duration::from_millis(rules::limits::CALL_MS_MAX));
+        match guest.freeze.call(&mut guest.store, ()) {
+            Ok(1) => Ok(Origin::of(&guest, file)),
+            _ => Err(file),
+        }
+    }
+
+    /// One call, in a guest that is its image to the last byte.
+    pub fn call(&mut self, origin: &mut Origin, bounded: &Bounded) -> Result<Outcome, Fallen> {
+        let mut guest = self.guest(origin)?;
+        let answer = guest.answer(bounded);
+        if answer.is_ok() {
+            self.rinse(origin, guest);
         }
         answer
+    }
+
+    /// A guest that is its image to the last byte.
+    pub fn guest(&self, origin: &mut Origin) -> Result<Guest, Fallen> {
+        match origin.rinsed.take() {
+            Some(guest) => Ok(guest),
+            None => self.fresh(&origin.image),
+        }
+    }
+
+    /// Makes a guest that has answered its image again, for the next call; where that is not possible it is gone.
+    pub fn rinse(&mut self, origin: &mut Origin, mut guest: Guest) {
+        if let Some(page_map) = &mut self.page_map
+            && guest.rinse(page_map, &origin.image)
+        {
+            origin.rinsed = Some(guest);
+        }
     }
 
     fn fresh(&self, image: &Arc<Image>) -> Result<Guest, Fallen> {
@@ -144,6 +178,7 @@ impl Isolate {
             memory,
             alloc: function(&mut store, &instance, &self.exports.alloc).ok_or(broken)?,
             load: function(&mut store, &instance, &self.exports.load).ok_or(broken)?,
+            freeze: function(&mut store, &instance, &self.exports.freeze).ok_or(broken)?,
             call: function(&mut store, &instance, &self.exports.call).ok_or(broken)?,
             store,
         })
@@ -158,13 +193,14 @@ fn function<P: WasmParams, R: WasmResults>(
     instance.get_module_export(&mut *store, export)?.into_func()?.typed(&*store).ok()
 }
 
-/// A live guest, good for one question. Its memory is all it is: its globals are the same whenever it rests, and
-/// its table never changes (the bake asserts both).
-struct Guest {
+/// An instance. Its memory is all it is: its globals are the same whenever it rests, and its table never changes (the
+/// bake asserts both).
+pub struct Guest {
     store: Store<Growth>,
     memory: Memory,
     alloc: TypedFunc<u32, u32>,
     load: TypedFunc<(u32, u32), u64>,
+    freeze: TypedFunc<(), u32>,
     call: TypedFunc<(u32, u32), u64>,
 }
 
@@ -175,6 +211,12 @@ enum Entry {
 }
 
 impl Guest {
+    /// Answers a call within its limits. After an error the guest must be dropped.
+    pub fn answer(&mut self, bounded: &Bounded) -> Result<Outcome, Fallen> {
+        self.begin(Duration::from_millis(bounded.limits.call_ms));
+        self.ask(Entry::Call, bounded)
+    }
+
     fn begin(&mut self, within: Duration) {
         // One more than the division gives, for the tick that has begun already.
         self.store.set_epoch_deadline(within.as_millis().div_ceil(EPOCH_TICK.as_millis()) as u64 + 1);

@@ -70,7 +70,7 @@ impl From<&Call> for Asked {
     }
 }
 
-fn is_state(state: &str, limits: &Limits) -> bool {
+pub fn is_state(state: &str, limits: &Limits) -> bool {
     state.len() <= limits.state_bytes && serde_json::from_str::<serde::de::IgnoredAny>(state).is_ok()
 }
 

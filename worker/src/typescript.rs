@@ -18,9 +18,13 @@ use oxc_parser::Parser;
 use oxc_semantic::SemanticBuilder;
 use oxc_span::{GetSpan, SPAN, SourceType, Span};
 use oxc_transformer::{TransformOptions, Transformer};
-use rules::{call::Error, limits::SOURCE_BYTES_MAX};
+use rules::{
+    call::{Error, SHARED_EXPORT},
+    limits::SOURCE_BYTES_MAX,
+};
 
 mod places;
+mod purity;
 
 pub use places::Places;
 
@@ -34,6 +38,8 @@ const HOOK_FUNCTIONS: [&str; 4] = ["responder", "getIdempotencyKey", "reducer", 
 pub struct Module {
     pub source: String,
     pub places: Places,
+    /// Its requests may follow one another in one guest: it is proven that none could tell.
+    pub is_pure: bool,
 }
 
 /// Strips the types and exports the functions of a hook that are only declared.
@@ -66,8 +72,15 @@ pub fn module_of(source: &str) -> Result<Module, Error> {
             ..CodegenOptions::default()
         })
         .build(&program);
+    let shared = purity::prove(&program).filter(|_| !printed.code.contains(SHARED_EXPORT));
+    let is_pure = shared.is_some();
+    let mut source = printed.code;
+    if let Some(purity::Shared(names)) = shared {
+        // Behind everything, so that no place moves.
+        source.push_str(&format!("export const {SHARED_EXPORT} = () => [{}];\n", names.join(", ")));
+    }
     let places = printed.map.map(|map| Places::of(&map)).unwrap_or_default();
-    Ok(Module { source: printed.code, places })
+    Ok(Module { source, places, is_pure })
 }
 
 fn refuse_first(source: &str, found: &oxc_diagnostics::Diagnostics) -> Result<(), Error> {
@@ -178,7 +191,7 @@ mod tests {
     fn types_are_stripped_and_declared_functions_exported() {
         let source = "type S = { n: number };\nfunction reducer(state: S | undefined): S { return { n: (state?.n ?? 0) + 1 } }\nconst query = (s: S) => s.n;\nexport function responder() {}";
         let module = module(source).source;
-        assert!(module.ends_with("export { reducer, query };\n"), "{module}");
+        assert!(module.contains("export { reducer, query };\n"), "{module}");
         assert!(!module.contains("number"), "{module}");
     }
 

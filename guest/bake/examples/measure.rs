@@ -10,7 +10,7 @@ use std::{
 };
 
 use bake::{compile, door::Door, wasm};
-use rules::call::{Bounded, Bytes, Call, Foldable, Json, Request};
+use rules::call::{Bounded, Bytes, Call, Foldable, Json, Parsed, Request};
 use rules::limits::Limits;
 use wasmtime::{Engine, Instance, LinearMemory, MemoryCreator, MemoryType, Module, Result, Store};
 
@@ -123,7 +123,7 @@ fn fold(count: u64) -> Vec<u8> {
     let requests = (1..=count).map(|seq| Foldable { request: Arc::new(request(seq)), forced: None }).collect();
     let state = Some(Json::from(r#"{"count":41,"byKind":{"order":820,"refund":-3}}"#));
     let call = Call::Fold { state, requests, secrets: "{}".into() };
-    postcard::to_allocvec(&Bounded { call, limits: Limits::default() }).unwrap()
+    postcard::to_allocvec(&Bounded { call, limits: Limits::default(), parsed: Parsed::default() }).unwrap()
 }
 
 /// In microseconds.

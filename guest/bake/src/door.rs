@@ -1,6 +1,6 @@
 //! The guest's door from the host's side, as a test uses it: plain frames in, plain frames out.
 
-use rules::call::{Bounded, Call, Error, Exports, Outcome};
+use rules::call::{Bounded, Call, Error, Exports, Outcome, Parsed};
 use rules::limits::Limits;
 use wasmtime::{Engine, Instance, Memory, Module, Result, Store, TypedFunc, error::Context};
 
@@ -43,7 +43,7 @@ impl Door {
     }
 
     pub fn call(&mut self, call: Call, limits: Limits) -> Result<Outcome> {
-        let answer = self.raw_call(&postcard::to_allocvec(&Bounded { call, limits })?)?;
+        let answer = self.raw_call(&postcard::to_allocvec(&Bounded { call, limits, parsed: Parsed::default() })?)?;
         Ok(postcard::from_bytes(&answer)?)
     }
 

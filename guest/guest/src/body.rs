@@ -11,8 +11,7 @@ use crate::request;
 pub fn install(natives: &Object<'_>) -> Result<()> {
     natives.set("headers", Func::from(headers))?;
     natives.set("body", Func::from(body))?;
-    natives.set("rawBody", Func::from(raw_body))?;
-    natives.set("claimsJson", Func::from(claims_json))
+    natives.set("rawBody", Func::from(raw_body))
 }
 
 fn headers<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {
@@ -31,8 +30,8 @@ fn raw_body(ctx: Ctx<'_>) -> Result<String> {
     Ok(String::from_utf8_lossy(&request::current(&ctx)?.body.0).into_owned())
 }
 
-fn claims_json(content_type: String) -> bool {
-    is_json(media_type(&content_type))
+pub fn claims_json(content_type: &str) -> bool {
+    is_json(media_type(content_type))
 }
 
 fn media_type(content_type: &str) -> &str {

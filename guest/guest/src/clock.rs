@@ -43,13 +43,51 @@ pub fn random() -> f64 {
 pub fn uuid() -> String {
     let random = (u128::from(roll()) << 64) | u128::from(roll());
     let versioned = (random & !(0xf << 76)) | (0x4 << 76);
-    uuid_text((versioned & !(0x3 << 62)) | (0x2 << 62))
+    String::from_utf8_lossy(&uuid_text((versioned & !(0x3 << 62)) | (0x2 << 62))).into_owned()
 }
 
 /// A UUID as it is written.
-pub fn uuid_text(id: u128) -> String {
-    let hex = format!("{id:032x}");
-    format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..])
+pub fn uuid_text(id: u128) -> [u8; 36] {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = [b'-'; 36];
+    let places = (0..36).filter(|place| !matches!(place, 8 | 13 | 18 | 23));
+    for (place, shift) in places.zip((0..32).rev()) {
+        text[place] = DIGITS[(id >> (4 * shift)) as usize & 15];
+    }
+    text
+}
+
+/// Milliseconds since 1970 as `toISOString` writes them; no later than the year 9999.
+pub fn iso_text(ms: u64) -> String {
+    const DAYS_OF_400_YEARS: u64 = 146_097;
+    let (days, ms) = (ms / 86_400_000, ms % 86_400_000);
+    // Years begin in March here, so that a leap day is a year's last. Day 0 is 0000-03-01.
+    let day = days + 719_468;
+    let (era, day) = (day / DAYS_OF_400_YEARS, day % DAYS_OF_400_YEARS);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let year = era * 400 + year + u64::from(month >= 10);
+    let month = if month < 10 { month + 3 } else { month - 9 };
+
+    let mut text = *b"0000-00-00T00:00:00.000Z";
+    let parts = [
+        (0, 4, year),
+        (5, 2, month),
+        (8, 2, day),
+        (11, 2, ms / 3_600_000),
+        (14, 2, ms / 60_000 % 60),
+        (17, 2, ms / 1_000 % 60),
+        (20, 3, ms % 1_000),
+    ];
+    for (begin, length, mut number) in parts {
+        for place in (begin..begin + length).rev() {
+            text[place] = b'0' + (number % 10) as u8;
+            number /= 10;
+        }
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// Where hash tables of the crates inside would get their keys: always the same, so that nothing depends on chance.

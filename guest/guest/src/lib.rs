@@ -1,16 +1,18 @@
 //! User JavaScript inside WebAssembly: QuickJS, what a hook may call, and a door of plain bytes. Imports nothing.
 //!
-//! The door: `everfold_boot` once, when the image is baked; `everfold_load` once for a program; `everfold_call` for
-//! what is asked of it. Frames are postcard. An answer is `ptr << 32 | len` and stays until the next call.
+//! The door: `everfold_boot` once, when the image is baked; `everfold_load` once for a program; `everfold_freeze` where
+//! requests are to follow one another; `everfold_call` for what is asked of it. Frames are postcard. An answer is `ptr << 32 | len` and stays until the next call.
 
 mod body;
 mod clock;
 mod console;
 mod crypto;
 mod error;
+mod live;
 mod machine;
 mod memory;
 mod meter;
+mod plain;
 mod prelude;
 mod program;
 mod request;
@@ -80,6 +82,12 @@ extern "C" fn everfold_call(ptr: u32, len: u32) -> u64 {
         (Err(_), _) => Outcome::Unavailable("The frame of a call does not decode.".into()),
     };
     answer(&mut guest, &outcome)
+}
+
+/// Makes this guest a live one (live.rs): 1, or 0 when it could not be done and the guest is of no use.
+#[unsafe(no_mangle)]
+extern "C" fn everfold_freeze() -> u32 {
+    GUEST.0.borrow().machine.as_ref().is_some_and(|machine| machine.freeze()).into()
 }
 
 /// Whether memory was refused to what ran last: 1 or 0. Asked after a trap, to tell a full memory from a fault.

@@ -5,7 +5,7 @@ use rules::call::{Bounded, Call, Error, Exports, Outcome};
 use rules::limits::Limits;
 
 use crate::{
-    clock, console, error, memory, meter,
+    clock, console, error, live, memory, meter,
     prelude::Prelude,
     program::Program,
     run::{self, Run},
@@ -61,6 +61,18 @@ impl Machine {
         Ok(exports)
     }
 
+    /// Closes all that outlives a call; only a program that tells what it shares can be closed.
+    pub fn freeze(&self) -> bool {
+        self.begin(&Limits::default());
+        let Some(shared) = self.program.as_ref().and_then(|program| program.shared.as_ref()) else { return false };
+        let frozen = self.context.with(|ctx| {
+            let shared: Value = shared.clone().restore(&ctx)?.call(())?;
+            live::freeze(&ctx, shared)
+        });
+        Self::tidy(&self.runtime);
+        frozen.is_ok() && meter::stopped().is_none()
+    }
+
     pub fn call(&self, bounded: Bounded) -> Outcome {
         let Some(program) = &self.program else {
             return Outcome::Unavailable("No program was loaded.".into());
@@ -75,7 +87,7 @@ impl Machine {
                     if requests.is_empty() {
                         return Outcome::Unavailable("A fold over no requests has no answer.".into());
                     }
-                    Outcome::Folded(run::fold(&run, state, &requests, &secrets))
+                    Outcome::Folded(run::fold(&run, state, &requests, bounded.parsed, &secrets))
                 }
                 Call::Query { state, params, secrets, at_ms } => {
                     Outcome::Queried(run::query(&run, state.as_deref(), &params, &secrets, at_ms))
@@ -100,6 +112,7 @@ impl Machine {
 
     /// Sets every bound back for what runs next.
     pub fn begin(&self, limits: &Limits) {
+        live::begin();
         console::begin(limits.console_bytes);
         memory::begin(limits.heap_bytes);
         meter::begin(limits.budget_ticks);

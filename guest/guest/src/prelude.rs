@@ -2,10 +2,12 @@
 
 use rquickjs::{Ctx, Function, Object, Persistent, Result, Value, context::EvalOptions, prelude::Func};
 
-use crate::{body, clock, console, crypto, error::PRELUDE_FILE_PREFIX, schema, state, text, url, webhook};
+use crate::{
+    body, clock, console, crypto, error::PRELUDE_FILE_PREFIX, live, request, schema, state, text, url, webhook,
+};
 
 /// In the order in which they build on one another.
-const FILES: [(&str, &str); 8] = [
+const FILES: [(&str, &str); 9] = [
     ("console.js", include_str!("prelude/console.js")),
     ("state.js", include_str!("prelude/state.js")),
     ("text.js", include_str!("prelude/text.js")),
@@ -14,6 +16,7 @@ const FILES: [(&str, &str); 8] = [
     ("event.js", include_str!("prelude/event.js")),
     ("request.js", include_str!("prelude/request.js")),
     ("globals.js", include_str!("prelude/globals.js")),
+    ("freeze.js", include_str!("prelude/freeze.js")),
 ];
 
 /// What Rust calls of the prelude.
@@ -65,10 +68,12 @@ fn natives<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     natives.set("random", Func::from(clock::random))?;
     natives.set("uuid", Func::from(clock::uuid))?;
     console::install(&natives)?;
+    live::install(&natives)?;
     state::install(ctx, &natives)?;
     text::install(&natives)?;
     url::install(&natives)?;
     body::install(&natives)?;
+    request::install(ctx, &natives)?;
     crypto::install(&natives)?;
     webhook::install(&natives)?;
     schema::install(&natives)?;

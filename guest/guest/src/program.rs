@@ -1,7 +1,7 @@
 //! A program: the module that was loaded, and the functions found in it by name.
 
 use rquickjs::{Ctx, Function, Module, Persistent, Promise, Value, promise::PromiseState};
-use rules::call::{Error, Exports};
+use rules::call::{Error, Exports, SHARED_EXPORT};
 
 use crate::{error, meter};
 
@@ -13,6 +13,8 @@ pub struct Program {
     pub responder: Kept,
     pub reducer: Kept,
     pub query: Kept,
+    /// Gives an array of what stands at the program's top.
+    pub shared: Kept,
 }
 
 impl Program {
@@ -42,6 +44,7 @@ impl Program {
             responder,
             reducer,
             query,
+            shared: find(SHARED_EXPORT)?,
         })
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use rquickjs::{Ctx, Function, Persistent, Result, Value, function::IntoArgs};
-use rules::call::{Error, Failure, Foldable, Json, Ran, Request, Response};
+use rules::call::{Error, Failure, Foldable, Json, Parsed, Ran, Request, Response};
 use rules::limits::Limits;
 
 use crate::{
-    clock, console, error,
+    clock, console, error, live,
     machine::Machine,
     meter,
+    plain::Names,
     program::{self, Program},
     request, response, state,
 };
@@ -30,20 +31,34 @@ pub fn answer(run: &Run, request: &Arc<Request>, secrets: &str) -> Ran<Response>
             return Err(rquickjs::Exception::throw_type(run.ctx, "the program has no responder"));
         };
         let secrets = run.machine.secrets(run.ctx, secrets)?;
-        let request = request::make(run.ctx, &run.machine.prelude, request)?;
+        let request = request::make(run.ctx, request, (&mut Names::new(run.ctx, Vec::new()), &[]))?;
         let value = run.call(responder, "responder", (request, secrets))?;
         response::of(run.ctx, value, run.limits.response_bytes)
     })
 }
 
-/// Runs the reducer over the requests in order. After a stop the rest is left: the heap may be in any shape.
-pub fn fold(run: &Run, mut state: Option<Json>, requests: &[Foldable], secrets: &str) -> Vec<Ran<Json>> {
+/// Runs the reducer over the requests in order. After a stop the rest is left: the heap may be in any shape. A live
+/// guest leaves whatever has no plain answer, and what follows it.
+pub fn fold(
+    run: &Run,
+    mut state: Option<Json>,
+    requests: &[Foldable],
+    parsed: Parsed,
+    secrets: &str,
+) -> Vec<Ran<Json>> {
     let mut folded = Vec::with_capacity(requests.len());
+    let mut names = Names::new(run.ctx, parsed.names);
+    let mut bodies = parsed.bodies.into_iter();
+    let mut alive = None;
     for Foldable { request, forced } in requests {
+        let body = bodies.next().unwrap_or_default();
         let ran = match forced {
             Some(stop) => Ran { result: Err(error::of_stop(*stop)), console: Vec::new() },
-            None => fold_one(run, state.as_deref(), request, secrets),
+            None => fold_one(run, state.as_deref(), &mut alive, request, (&mut names, &body.0), secrets),
         };
+        if live::is_live() && !(ran.result.is_ok() && live::is_plain(run.limits)) {
+            break;
+        }
         if let Ok(next) = &ran.result {
             state = Some(next.clone());
         }
@@ -56,7 +71,15 @@ pub fn fold(run: &Run, mut state: Option<Json>, requests: &[Foldable], secrets: 
     folded
 }
 
-fn fold_one(run: &Run, state: Option<&str>, request: &Arc<Request>, secrets: &str) -> Ran<Json> {
+/// `alive` is the state as a value, where that is known to be the same as its text.
+fn fold_one<'js>(
+    run: &Run<'_, 'js>,
+    state: Option<&str>,
+    alive: &mut Option<Value<'js>>,
+    request: &Arc<Request>,
+    body: (&mut Names<'js>, &[u8]),
+    secrets: &str,
+) -> Ran<Json> {
     clock::begin(request.created_at_ms, &request.id.to_be_bytes());
     run.bounded(|| {
         // Without a reducer the state stays what it was, null at first.
@@ -64,10 +87,15 @@ fn fold_one(run: &Run, state: Option<&str>, request: &Arc<Request>, secrets: &st
             return Ok(state.unwrap_or("null").into());
         };
         let secrets = run.machine.secrets(run.ctx, secrets)?;
-        let before = run.state(state, || Value::new_undefined(run.ctx.clone()))?;
-        let request = request::make(run.ctx, &run.machine.prelude, request)?;
+        let before = match alive.take() {
+            Some(value) => value,
+            None => run.state(state, || Value::new_undefined(run.ctx.clone()))?,
+        };
+        let request = request::make(run.ctx, request, body)?;
         let next = run.call(reducer, "reducer", (before, request, secrets))?;
-        state::stringify(run.ctx, &next, run.limits.state_bytes).map(Json::from)
+        let text = state::text_of(run.ctx, &next, run.limits.state_bytes)?;
+        *alive = text.is_tree.then_some(next);
+        Ok(text.json.into())
     })
 }
 
@@ -94,7 +122,7 @@ impl<'js> Run<'_, 'js> {
         let result = f();
         // What the function left pending runs as well, so that the next request does not inherit it.
         meter::drain_jobs(self.ctx);
-        request::forget();
+        request::forget(self.ctx);
         let result = match (meter::stopped(), result) {
             (Some(stop), _) => {
                 let _ = self.ctx.catch();

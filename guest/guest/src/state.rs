@@ -34,8 +34,21 @@ pub fn install<'js>(ctx: &Ctx<'js>, natives: &Object<'js>) -> Result<()> {
     natives.set("replacer", replacer)
 }
 
+/// A state as text. `is_tree` when parsing the text would give the same value in every respect.
+pub struct Text {
+    pub json: String,
+    pub is_tree: bool,
+}
+
 /// `JSON.stringify` of `state`, which throws where JSON would lose something.
-pub fn stringify<'js>(ctx: &Ctx<'js>, state: &Value<'js>, bytes_max: usize) -> Result<String> {
+pub fn text_of<'js>(ctx: &Ctx<'js>, state: &Value<'js>, bytes_max: usize) -> Result<Text> {
+    match crate::plain::write(ctx, state) {
+        Some(json) if json.len() <= bytes_max => Ok(Text { json, is_tree: true }),
+        _ => stringify(ctx, state, bytes_max).map(|json| Text { json, is_tree: false }),
+    }
+}
+
+fn stringify<'js>(ctx: &Ctx<'js>, state: &Value<'js>, bytes_max: usize) -> Result<String> {
     if state.is_undefined() {
         return Err(Exception::throw_type(ctx, "the reducer returned undefined; it must return the next state"));
     }

@@ -58,7 +58,7 @@ pub async fn native_loops_are_stopped(worker: impl Worker) {
         let begun = Instant::now();
         let stop = harm_alone(&worker, harm).await.stop;
         assert!(matches!(stop, Some(Stop::Clock | Stop::Budget | Stop::Memory)), "{harm}: {stop:?}");
-        assert!(begun.elapsed().as_secs() < 6, "{harm}: {:?}", begun.elapsed());
+        assert!(begun.elapsed().as_secs() < 20, "{harm}: {:?}", begun.elapsed());
     }
 }
 

@@ -8,11 +8,18 @@ use std::{
 };
 
 use rules::{
-    call::{Bounded, Call, Error, Exports, Failure, Foldable, Json, Outcome, Program, ProgramId, Ran, Response, Stop},
+    call::{
+        Bounded, Call, Error, Exports, Failure, Foldable, Json, Outcome, Parsed, Program, ProgramId, Ran, Response,
+        Stop,
+    },
     limits::Limits,
 };
 
-use super::{Fallen, Image, Isolate, Loaded, NotLoaded};
+use super::{
+    Fallen, Image, Isolate, NotLoaded, Origin,
+    live::{Live, Run},
+    parse::parse,
+};
 use crate::{
     bounds::{FOLD_ANSWER_BYTES_MAX, FOLD_SLICE, PROGRAMS_MAX},
     outcome,
@@ -23,7 +30,7 @@ use crate::{
 pub struct Programs {
     isolate: Isolate,
     known: HashMap<ProgramId, Known>,
-    /// Files for images, made before the jail closed; one for each program that may be known.
+    /// Files for images, made before the jail closed; two for each program that may be known.
     blanks: Vec<OwnedFd>,
     uses: u64,
 }
@@ -41,13 +48,14 @@ enum State {
 
 struct Ready {
     exports: Exports,
-    loaded: Loaded,
+    origin: Origin,
+    live: Live,
     places: Places,
 }
 
 impl Programs {
     pub fn new(isolate: Isolate) -> std::io::Result<Self> {
-        let blanks = (0..PROGRAMS_MAX).map(|_| Image::blank()).collect::<Result<_, _>>()?;
+        let blanks = (0..2 * PROGRAMS_MAX).map(|_| Image::blank()).collect::<Result<_, _>>()?;
         Ok(Programs { isolate, known: HashMap::new(), blanks, uses: 0 })
     }
 
@@ -71,10 +79,22 @@ impl Programs {
             known.state = load(&self.isolate, &source, &limits, &mut self.blanks);
         }
         Some(match &mut known.state {
-            State::Ready(ready) => ready.call(&mut self.isolate, call, limits),
+            State::Ready(ready) => ready.call(&mut self.isolate, &mut self.blanks, call, limits),
             State::Unrunnable(error) => Outcome::Unrunnable(error.clone()),
             State::Source(_) => unreachable!("it was loaded above"),
         })
+    }
+
+    /// How many requests a live guest of this program was given and left, if there is one.
+    #[cfg(test)]
+    pub fn live_answers(&self, id: &ProgramId) -> Option<(u32, u32)> {
+        match &self.known.get(id)?.state {
+            State::Ready(ready) => match ready.live {
+                Live::Ready { given, left, .. } => Some((given, left)),
+                _ => None,
+            },
+            _ => None,
+        }
     }
 
     fn forget_one(&mut self) {
@@ -82,7 +102,8 @@ impl Programs {
         if let Some(known) = oldest.and_then(|id| self.known.remove(&id))
             && let State::Ready(ready) = known.state
         {
-            self.blanks.extend(ready.loaded.into_file());
+            self.blanks.extend(ready.origin.into_file());
+            self.blanks.extend(ready.live.into_file());
         }
     }
 }
@@ -92,9 +113,12 @@ fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<Owned
         Ok(module) => module,
         Err(error) => return State::Unrunnable(error),
     };
-    let file = blanks.pop().expect("there is a blank for each program that may be known");
+    let file = blanks.pop().expect("there are blanks for every program that may be known");
     match isolate.load(&module.source, Duration::from_millis(limits.call_ms), file) {
-        Ok((exports, loaded)) => State::Ready(Box::new(Ready { exports, loaded, places: module.places })),
+        Ok((exports, origin)) => {
+            let live = Live::of(module.is_pure);
+            State::Ready(Box::new(Ready { exports, origin, live, places: module.places }))
+        }
         Err(NotLoaded { why, file }) => {
             blanks.push(file);
             State::Unrunnable(match why {
@@ -106,16 +130,21 @@ fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<Owned
 }
 
 impl Ready {
-    fn call(&mut self, isolate: &mut Isolate, call: Call, limits: Limits) -> Outcome {
+    fn call(&mut self, isolate: &mut Isolate, blanks: &mut Vec<OwnedFd>, call: Call, limits: Limits) -> Outcome {
         match call {
             Call::Describe => Outcome::Described(self.exports),
-            Call::Fold { state, requests, secrets } => self.fold(isolate, state, requests, secrets, limits),
-            call => self.once(isolate, Bounded { call, limits }),
+            Call::Fold { state, requests, secrets } => {
+                if requests.len() > 1 {
+                    self.live.try_once(isolate, &self.origin, blanks);
+                }
+                self.fold(isolate, state, requests, secrets, limits)
+            }
+            call => self.once(isolate, Bounded { call, limits, parsed: Parsed::default() }),
         }
     }
 
-    /// Each request in a guest that begins as the image: what one leaves behind, the next cannot see. State alone is
-    /// carried.
+    /// Each request sees the state and nothing else of those before it. A live guest answers for what it can answer
+    /// plainly; everything else is asked of a guest that begins as the image.
     fn fold(
         &mut self,
         isolate: &mut Isolate,
@@ -127,34 +156,51 @@ impl Ready {
         let begun = Instant::now();
         let mut weight = 0;
         let mut folded = Vec::with_capacity(requests.len());
-        for request in requests {
-            let ran = match request.forced {
-                Some(stop) => outcome::ran_into(stop),
-                None => {
-                    let call = Call::Fold { state: state.clone(), requests: vec![request], secrets: secrets.clone() };
-                    match self.once(isolate, Bounded { call, limits }) {
-                        Outcome::Folded(one) => {
-                            one.into_iter().next().unwrap_or_else(|| outcome::ran_into(Stop::Crash))
-                        }
-                        other => return other,
-                    }
-                }
-            };
-            if let Ok(next) = &ran.result {
-                weight += next.len();
-                state = Some(next.clone());
+        let mut run = Run::begin();
+        while folded.len() < requests.len() {
+            let rest = &requests[folded.len()..];
+            let mut rans = run.answer(isolate, &mut self.live, &state, rest, &secrets, limits);
+            if rans.is_empty() {
+                rans.push(self.fold_one(isolate, &state, &rest[0], &secrets, limits));
             }
-            weight += ran.console.iter().flat_map(|line| &line.messages).map(String::len).sum::<usize>();
-            folded.push(ran);
+            for ran in rans {
+                if let Ok(next) = &ran.result {
+                    weight += next.len();
+                    state = Some(next.clone());
+                }
+                weight += ran.console.iter().flat_map(|line| &line.messages).map(String::len).sum::<usize>();
+                folded.push(ran);
+            }
             if begun.elapsed() >= FOLD_SLICE || weight >= FOLD_ANSWER_BYTES_MAX {
                 break;
             }
         }
+        run.end(isolate, &mut self.live);
         Outcome::Folded(folded)
     }
 
+    /// A request in a guest that begins as the image: what others left behind, it cannot see.
+    fn fold_one(
+        &mut self,
+        isolate: &mut Isolate,
+        state: &Option<Json>,
+        request: &Foldable,
+        secrets: &Json,
+        limits: Limits,
+    ) -> Ran<Json> {
+        if let Some(stop) = request.forced {
+            return outcome::ran_into(stop);
+        }
+        let parsed = parse(std::slice::from_ref(request));
+        let call = Call::Fold { state: state.clone(), requests: vec![request.clone()], secrets: secrets.clone() };
+        match self.once(isolate, Bounded { call, limits, parsed }) {
+            Outcome::Folded(one) => one.into_iter().next().unwrap_or_else(|| outcome::ran_into(Stop::Crash)),
+            _ => outcome::ran_into(Stop::Crash),
+        }
+    }
+
     fn once(&mut self, isolate: &mut Isolate, bounded: Bounded) -> Outcome {
-        match isolate.call(&mut self.loaded, &bounded) {
+        match isolate.call(&mut self.origin, &bounded) {
             // A guest that answers beside the question has lost its mind.
             Ok(outcome) if !outcome::answers(&outcome, (&bounded.call).into(), &bounded.limits) => {
                 outcome::stopped_call(&bounded.call, Stop::Crash)

@@ -74,11 +74,11 @@ mod tests {
     use std::{sync::Arc, thread, time::Duration};
 
     use rules::{
-        call::{Bounded, Bytes, Call, Foldable, Outcome, Request},
+        call::{Bounded, Bytes, Call, Foldable, Outcome, Parsed, Request},
         limits::Limits,
     };
 
-    use super::super::{Code, Isolate, Loaded};
+    use super::super::{Code, Isolate, Origin};
     use super::*;
     use crate::bounds::STACK_BYTES;
 
@@ -105,7 +105,11 @@ mod tests {
         };
         let requests = vec![Foldable { request: Arc::new(request), forced: None }];
         let state = Some(state.to_string().into());
-        Bounded { call: Call::Fold { state, requests, secrets: "{}".into() }, limits: Limits::default() }
+        Bounded {
+            call: Call::Fold { state, requests, secrets: "{}".into() },
+            limits: Limits::default(),
+            parsed: Parsed::default(),
+        }
     }
 
     fn on_a_large_stack(test: impl FnOnce() + Send + 'static) {
@@ -116,7 +120,7 @@ mod tests {
         Code::of(super::super::code::file().expect("a file").into()).expect("code")
     }
 
-    fn loaded(isolate: &Isolate) -> Loaded {
+    fn loaded(isolate: &Isolate) -> Origin {
         let file = Image::blank().expect("a file");
         let loaded = isolate.load(BUSY, Duration::from_secs(2), file);
         loaded.unwrap_or_else(|_| panic!("not loaded")).1

@@ -97,6 +97,7 @@
       return textOf(value, [], { left: natives.consoleRoom() }).toWellFormed();
     } catch (error) {
       // A proxy or a getter of the value threw.
+      natives.swallowed();
       return `[a value that cannot be shown]`;
     }
   };

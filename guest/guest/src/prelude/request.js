@@ -2,16 +2,14 @@
 // spread, JSON.stringify and structuredClone see them, and a reducer that never looks at the body never parses it.
 (natives, inner) => {
   'use strict';
-  const { defineProperty } = Object;
-  const ours = new WeakSet();
+  const { defineProperty, freeze, getOwnPropertyDescriptor, keys } = Object;
 
   const settle = (request, name, value) => {
     defineProperty(request, name, { value, writable: true, enumerable: true, configurable: true });
     return value;
   };
 
-  const parsedBody = (request, claimsJson) => {
-    if (!claimsJson) return settle(request, 'body', natives.body());
+  const settleBody = (request) => {
     let body;
     let fault;
     try {
@@ -26,72 +24,61 @@
     return settle(request, 'body', body);
   };
 
-  inner.makeRequest = (id, seq, method, path, queryString, contentType, createdAtMs) => {
-    const claimsJson = contentType !== '' && natives.claimsJson(contentType);
-    const request = {
-      id,
-      seq,
-      method,
-      path,
-      get headers() {
-        return settle(request, 'headers', natives.headers());
-      },
-      set headers(value) {
-        settle(request, 'headers', value);
-      },
-      get query() {
-        return settle(request, 'query', inner.makeSearchParams(queryString));
-      },
-      set query(value) {
-        settle(request, 'query', value);
-      },
-      queryString,
-      get body() {
-        return parsedBody(request, claimsJson);
-      },
-      set body(value) {
-        settle(request, 'body', value);
-      },
-      get rawBody() {
-        return settle(request, 'rawBody', natives.rawBody());
-      },
-      set rawBody(value) {
-        settle(request, 'rawBody', value);
-      },
-      contentType,
-      createdAt: new Date(createdAtMs).toISOString(),
-      get event() {
-        return settle(request, 'event', inner.eventOf(request));
-      },
-      set event(value) {
-        settle(request, 'event', value);
-      },
-    };
-    if (claimsJson) {
-      defineProperty(request, 'bodyError', {
-        get() {
-          parsedBody(request, claimsJson);
-          return request.bodyError;
-        },
-        set(value) {
-          settle(request, 'bodyError', value);
-        },
-        enumerable: true,
-        configurable: true,
-      });
-    }
-    ours.add(request);
-    return request;
+  // The accessors of every request.
+  const parts = {
+    get headers() {
+      return settle(this, 'headers', natives.headers());
+    },
+    set headers(value) {
+      settle(this, 'headers', value);
+    },
+    get query() {
+      return settle(this, 'query', inner.makeSearchParams(natives.queryString()));
+    },
+    set query(value) {
+      settle(this, 'query', value);
+    },
+    get body() {
+      return settleBody(this);
+    },
+    set body(value) {
+      settle(this, 'body', value);
+    },
+    get rawBody() {
+      return settle(this, 'rawBody', natives.rawBody());
+    },
+    set rawBody(value) {
+      settle(this, 'rawBody', value);
+    },
+    get event() {
+      return settle(this, 'event', inner.eventOf(this));
+    },
+    set event(value) {
+      settle(this, 'event', value);
+    },
+    get bodyError() {
+      settleBody(this);
+      return getOwnPropertyDescriptor(this, 'bodyError')?.value;
+    },
+    set bodyError(value) {
+      settle(this, 'bodyError', value);
+    },
   };
+  inner.requestParts = keys(parts).flatMap((name) => {
+    const { get, set } = getOwnPropertyDescriptor(parts, name);
+    natives.setRequestPart(name, freeze(get), freeze(set));
+    return [get, set];
+  });
 
   // True or false, whatever it is given. A copy of a request is checked by what the copy holds.
   inner.verifyWebhook = (request, secret, scheme) => {
     try {
       const [key, how] = [inner.wellFormed(secret), inner.wellFormed(scheme)];
-      if (ours.has(request)) return natives.verifyCurrent(key, how);
+      if (natives.isCurrent(request)) return natives.verifyCurrent(key, how);
       const headers = Object.entries(request.headers).map(([name, value]) => [name.toLowerCase(), `${value}`]);
       return natives.verifyCopy(headers, inner.messageOf(request.rawBody), Date.parse(request.createdAt), key, how);
     } catch {
+      natives.swallowed();
       return false;
     }
   };
