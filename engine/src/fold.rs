@@ -34,6 +34,7 @@ pub struct Arrival {
 
 /// A run of consecutive requests, and what backstops decided about them before.
 pub struct Gathered {
+    pub after: Seq,
     pub arrivals: Vec<(Seq, Arc<Request>, bool)>,
     pub through: Seq,
     pub forced: HashMap<Seq, Stop>,
@@ -96,7 +97,7 @@ impl AtHand {
             .cloned()
             .collect();
         let through = arrivals.last()?.0;
-        Some(Gathered { arrivals, through, forced: HashMap::new() })
+        Some(Gathered { after, arrivals, through, forced: HashMap::new() })
     }
 }
 
@@ -148,7 +149,7 @@ pub async fn gather(store: &dyn Store, lane: LaneId, version: u32, after: Seq, t
         .into_iter()
         .filter_map(|(seq, fate)| fate.stop.filter(|stop| !stop.is_replayable()).map(|stop| (seq, stop)))
         .collect();
-    Ok(Gathered { arrivals, through, forced })
+    Ok(Gathered { after, arrivals, through, forced })
 }
 
 /// What is remembered of the requests in `after+1..=through`.
@@ -171,7 +172,7 @@ pub async fn fates(
 
 /// Has a worker fold a batch.
 pub async fn work(world: &World, program: &Arc<Program>, state: Option<Json>, gathered: Gathered) -> Worked {
-    let Gathered { arrivals, through, forced } = gathered;
+    let Gathered { arrivals, through, forced, .. } = gathered;
     let requests: Vec<_> = arrivals
         .into_iter()
         .filter(|(.., is_folded)| *is_folded)

@@ -18,8 +18,8 @@ use store::{Batch, Commit, Order};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    LANE_IDLE_MS, RECENT_IDS_MAX, TURN_INPUTS_MAX, WORKER_RETRY_MS,
-    fold::{self, AtHand, Worked},
+    FOLD_PATIENCE_MS, FOLD_REQUESTS_MAX, LANE_IDLE_MS, RECENT_IDS_MAX, TURN_INPUTS_MAX, WORKER_RETRY_MS,
+    fold::{self, AtHand, Gathered, Worked},
     follow::View,
     log::{self, Damage},
     world::World,
@@ -27,12 +27,38 @@ use crate::{
 
 /// What a lane is asked, and who waits for the answer.
 pub enum Message {
-    Write { request: Request, idempotency_key: Option<Vec<u8>>, answered: Option<Answered>, waiter: Waiter },
-    Edit { edit: Edit, waiter: Waiter },
-    Publish { source: Arc<str>, exports: Exports, waiter: Waiter },
-    MakeKey { key: String, kind: KeyKind, waiter: Waiter },
-    PauseKey { key: String, paused: bool, waiter: Waiter },
-    Worked { version: u32, after: Seq, worked: Worked },
+    Write {
+        request: Request,
+        idempotency_key: Option<Vec<u8>>,
+        answered: Option<Answered>,
+        waiter: Waiter,
+    },
+    Edit {
+        edit: Edit,
+        waiter: Waiter,
+    },
+    Publish {
+        source: Arc<str>,
+        exports: Exports,
+        waiter: Waiter,
+    },
+    MakeKey {
+        key: String,
+        kind: KeyKind,
+        waiter: Waiter,
+    },
+    PauseKey {
+        key: String,
+        paused: bool,
+        waiter: Waiter,
+    },
+    /// `ahead` is the batch behind it, read meanwhile.
+    Worked {
+        version: u32,
+        after: Seq,
+        worked: Worked,
+        ahead: Option<Gathered>,
+    },
 }
 
 pub type Waiter = oneshot::Sender<Result<Answer, Refusal>>;
@@ -59,6 +85,8 @@ pub struct Lane {
     world: World,
     hook: Hook,
     at_hand: AtHand,
+    /// The next batch of a version, where it was read ahead.
+    ahead: Option<(u32, Gathered)>,
     messages: mpsc::Receiver<Message>,
     /// For the workers' answers; weak, so that a lane nobody holds can end.
     own: mpsc::WeakSender<Message>,
@@ -138,6 +166,7 @@ impl Lane {
             world,
             hook,
             at_hand: AtHand::default(),
+            ahead: None,
             messages,
             own: sender.downgrade(),
             view,
@@ -173,6 +202,14 @@ impl Lane {
                     continue;
                 }
             }
+            // Under load the next writes are on their way already: one sync serves both.
+            if waiting.len() == 1 && self.is_last_fold(&waiting[0]) {
+                tokio::select! {
+                    biased;
+                    _ = self.messages.recv_many(&mut waiting, TURN_INPUTS_MAX) => {}
+                    () = self.world.clock.sleep(FOLD_PATIENCE_MS) => {}
+                }
+            }
             if let Err(refusal) = self.turn(&mut waiting).await {
                 self.messages.close();
                 while let Some(message) = self.messages.recv().await {
@@ -181,6 +218,11 @@ impl Lane {
                 return End::Lost;
             }
         }
+    }
+
+    /// Whether this is a fold of all there is: nothing is sent to a worker after it.
+    fn is_last_fold(&self, message: &Message) -> bool {
+        matches!(message, Message::Worked { worked: Worked::Folded { through, .. }, .. } if *through == self.hook.seq())
     }
 
     async fn turn(&mut self, waiting: &mut Vec<Message>) -> Result<(), Refusal> {
@@ -259,8 +301,9 @@ impl Lane {
             Message::Publish { source, exports, waiter } => Input::Publish { source, exports, ticket: ticket(waiter) },
             Message::MakeKey { key, kind, waiter } => Input::MakeKey { key, kind, ticket: ticket(waiter) },
             Message::PauseKey { key, paused, waiter } => Input::PauseKey { key, paused, ticket: ticket(waiter) },
-            Message::Worked { version, after, worked } => {
+            Message::Worked { version, after, worked, ahead } => {
                 self.working -= 1;
+                self.ahead = ahead.map(|ahead| (version, ahead));
                 match worked {
                     Worked::Folded { through, folded } => Input::Folded { version, after, through, folded },
                     Worked::Not(why) => {
@@ -320,22 +363,31 @@ impl Lane {
         let (lane, to) = (self.hook.lane, self.hook.seq());
         let Some(fold) = self.hook.fold_of(version) else { return };
         let (after, program, state) = (fold.through, fold.program.clone(), fold.state.clone());
-        let at_hand = self.at_hand.gather(after);
+        let ahead = self.ahead.take_if(|(known, ahead)| *known == version && ahead.after == after);
+        let ready = ahead.map(|(_, ahead)| ahead).or_else(|| self.at_hand.gather(after));
         let world = self.world.clone();
         self.working += 1;
         tokio::spawn(async move {
-            let gathered = match at_hand {
+            let gathered = match ready {
                 Some(gathered) => Ok(gathered),
                 None => fold::gather(&*world.store, lane, version, after, to).await,
             };
-            let worked = match gathered {
-                Ok(gathered) => fold::work(&world, &program, state, gathered).await,
-                Err(damage) => Worked::Not(damage.to_string()),
+            let (worked, ahead) = match gathered {
+                Ok(gathered) => {
+                    // A long way to go: the next batch is read while this one is folded.
+                    let next = gathered.through;
+                    let is_far = to.0 - next.0 > FOLD_REQUESTS_MAX as u64;
+                    let read_ahead = async {
+                        if is_far { fold::gather(&*world.store, lane, version, next, to).await.ok() } else { None }
+                    };
+                    tokio::join!(fold::work(&world, &program, state, gathered), read_ahead)
+                }
+                Err(damage) => (Worked::Not(damage.to_string()), None),
             };
             if let Worked::Not(_) = worked {
                 world.clock.sleep(WORKER_RETRY_MS).await;
             }
-            let _ = own.send(Message::Worked { version, after, worked }).await;
+            let _ = own.send(Message::Worked { version, after, worked, ahead }).await;
         });
     }
 

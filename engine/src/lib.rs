@@ -18,7 +18,7 @@ pub const LANE_QUEUE_MAX: usize = 1024;
 /// Inputs that one turn of a lane takes at most.
 pub const TURN_INPUTS_MAX: usize = 512;
 /// Requests that are sent to a worker at once.
-pub const FOLD_REQUESTS_MAX: usize = 256;
+pub const FOLD_REQUESTS_MAX: usize = 1024;
 /// About how many bytes of requests are sent to a worker at once.
 pub const FOLD_BYTES_MAX: usize = 4 << 20;
 /// Requests that a lane keeps at hand for the next fold; what does not fit is read from the store.
@@ -27,6 +27,8 @@ pub const AT_HAND_MAX: usize = 2 * LANE_QUEUE_MAX;
 pub const AT_HAND_BYTES_MAX: usize = 8 << 20;
 /// A lane with nothing to do for this long is put to sleep.
 pub const LANE_IDLE_MS: u64 = 60_000;
+/// How long a fold that nobody has to wait behind waits for writes, to share their sync.
+pub const FOLD_PATIENCE_MS: u64 = 1;
 /// How long to wait before a worker is asked again for what it could not do.
 pub const WORKER_RETRY_MS: u64 = 250;
 /// Ids of new requests that a lane remembers, so that asking whether they are settled needs no search.

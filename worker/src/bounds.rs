@@ -27,6 +27,9 @@ pub const LIVE_LEFT_SHARE: u32 = 8;
 /// How often the epoch moves while a call runs: a call outlives its clock by at most this much.
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
 
+/// How far a child stands behind in line for a core: whoever writes is answered before anything is folded.
+pub const CHILD_NICE: i32 = 5;
+
 /// The stack of the thread that runs programs. Wasm may use 16 MiB of it; the rest is for the TypeScript parser,
 /// which recurses as deep as the source nests.
 pub const STACK_BYTES: usize = 256 << 20;
