@@ -9,6 +9,7 @@ use rules::{
     access::{Door, KeyKind},
     call::Program,
     call::{Exports, Request},
+    canary::{self, Bug},
     hook::{self, Answered, Changed, Config, Edit, Effect, Fold, Hook, Input, Reply, Seen, Step, Ticket, Write},
     record::{LaneId, Position, Seq},
     refusal::Refusal,
@@ -146,7 +147,10 @@ async fn load_fold(world: &World, lane: LaneId, version: &hook::Version) -> Resu
     let bytes = store.row(row::source(lane, version.version)).await?;
     let source: Source = bytes.and_then(|bytes| row::decode(&bytes)).ok_or(Damage::Unknown(Seq(0)))?;
     let head = store.row(row::head(lane, version.version)).await?;
-    let head: Option<Head> = head.and_then(|bytes| row::decode(&bytes));
+    let mut head: Option<Head> = head.and_then(|bytes| row::decode(&bytes));
+    if let Some(head) = head.as_mut().filter(|_| canary::is_planted(Bug::StaleSnapshot)) {
+        head.state = snapshot(world, lane, version.version, head.through).await?.and_then(|old| old.state);
+    }
     Ok(Fold::begin(version.version, Arc::new(Program::new(source.source)), head, version.since))
 }
 
@@ -246,6 +250,9 @@ impl Lane {
             step.effects.extend(effects);
         }
 
+        if canary::is_planted(Bug::AcknowledgedTooEarly) {
+            self.act(std::mem::take(&mut step.effects));
+        }
         if !step.records.is_empty() || !step.rows.is_empty() {
             let batch = Batch { lane: self.hook.lane, expect, records: step.records, rows: step.rows };
             let refusal = match self.world.store.commit(batch).await {

@@ -6,10 +6,13 @@
 #![forbid(unsafe_code)]
 
 extern crate alloc;
+#[cfg(feature = "canary")]
+extern crate std;
 
 pub mod access;
 pub mod account;
 pub mod call;
+pub mod canary;
 pub mod compact;
 pub mod hook;
 pub mod limits;

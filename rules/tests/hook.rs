@@ -101,10 +101,24 @@ fn a_note_between_two_requests_takes_no_number_and_is_covered_by_the_next_hash()
     write(&mut with, 1);
     write(&mut without, 1);
     let edit = Edit { name: Some("coffee".into()), ..Edit::default() };
-    with.step(At(11), Input::Edit { edit, ticket: Ticket(0) });
+    with.step(At(10), Input::Edit { edit, ticket: Ticket(0) });
     let (a, b) = (receipt(&write(&mut with, 2)), receipt(&write(&mut without, 2)));
     assert_eq!((a.0, b.0), (Seq(2), Seq(2)));
     assert_ne!(a.1, b.1);
+}
+
+#[test]
+fn a_receipt_covers_everything_that_came_before() {
+    let hashes = ["one", "other"].map(|body| {
+        let mut hook = published();
+        hook.step(At(10), Input::Write(write_of(1, body)));
+        // From here on both logs hold the same.
+        (2..=4).map(|id| receipt(&write(&mut hook, id))).collect::<Vec<_>>()
+    });
+    for (one, other) in hashes[0].iter().zip(&hashes[1]) {
+        assert_eq!(one.0, other.0);
+        assert_ne!(one.1, other.1);
+    }
 }
 
 #[test]

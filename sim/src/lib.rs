@@ -320,7 +320,7 @@ fn write(story: &Story, engine: &Engine, clock: &Arc<Jumping>, which: usize, hoo
 /// After the last crash everything is read back and held against the model.
 async fn judge(story: &mut Story) -> Result<Report, String> {
     let (engine, ..) = begin(story);
-    let mut hooks = locked(&story.hooks);
+    let mut hooks = std::mem::take(&mut *locked(&story.hooks));
     let mut report = Report { acknowledged: 0, states_seen: 0, ends: Vec::new() };
     for Known { hook, model } in hooks.iter_mut() {
         let (last, hash) = engine.verify(*hook).await.map_err(words)?.map_err(|damage| damage.to_string())?;

@@ -44,6 +44,8 @@ pub fn isolate_main() -> ! {
 }
 
 fn start() -> Result<(Clock, impl Fn()), String> {
+    // Asked while there is an environment.
+    rules::canary::planted();
     let text = |error: wasmtime::Error| error.to_string();
     let code = Code::of(code_file().map_err(|error| error.to_string())?).map_err(text)?;
     // A machine that does not have it so loses nothing but politeness.

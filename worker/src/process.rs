@@ -12,6 +12,7 @@ use std::{
 
 use rules::{
     call::{Call, Outcome, Program, ProgramId},
+    canary,
     limits::Limits,
 };
 use serde::Serialize;
@@ -205,6 +206,7 @@ fn spawn(command: &[OsString], code: &OwnedFd) -> io::Result<(Process, StdUnixSt
     let process = Command::new(program)
         .args(arguments)
         .env_clear()
+        .envs(canary::planted().map(|name| (canary::VARIABLE, name)))
         .stdin(OwnedFd::from(theirs))
         .stdout(code.try_clone()?)
         .kill_on_drop(true)

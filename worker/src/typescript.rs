@@ -3,7 +3,10 @@
 //! Types are stripped, never checked. The parser is native code that recurses over hostile text, so all of this
 //! runs inside the jailed child, on its large stack.
 
-use std::path::{Path, PathBuf};
+use std::{
+    borrow::Cow,
+    path::{Path, PathBuf},
+};
 
 use oxc_allocator::{Allocator, Vec as ArenaVec};
 use oxc_ast::{
@@ -20,6 +23,7 @@ use oxc_span::{GetSpan, SPAN, SourceType, Span};
 use oxc_transformer::{TransformOptions, Transformer};
 use rules::{
     call::{Error, SHARED_EXPORT},
+    canary::{self, Bug},
     limits::SOURCE_BYTES_MAX,
 };
 
@@ -48,6 +52,7 @@ pub fn module_of(source: &str) -> Result<Module, Error> {
         let message = format!("The source is larger than {SOURCE_BYTES_MAX} bytes.");
         return Err(Error { name: "RangeError".into(), message, stack: String::new(), place: None });
     }
+    let source = &*spoilt(source);
     let arena = Allocator::default();
     let parsed = Parser::new(&arena, source, SourceType::ts()).parse();
     refuse_first(source, &parsed.diagnostics)?;
@@ -81,6 +86,16 @@ pub fn module_of(source: &str) -> Result<Module, Error> {
     }
     let places = printed.map.map(|map| Places::of(&map)).unwrap_or_default();
     Ok(Module { source, places, is_pure })
+}
+
+/// A planted bug: what a reducer changed before it threw is its result.
+fn spoilt(source: &str) -> Cow<'_, str> {
+    const REDUCER: &str = "export const reducer =";
+    if !canary::is_planted(Bug::HalfChangeKept) || !source.contains(REDUCER) {
+        return source.into();
+    }
+    let spoilt = "export const reducer = (s, ...rest) => { try { return honest(s, ...rest) } catch { return s } };";
+    format!("{}\n{spoilt}", source.replace(REDUCER, "const honest =")).into()
 }
 
 fn refuse_first(source: &str, found: &oxc_diagnostics::Diagnostics) -> Result<(), Error> {

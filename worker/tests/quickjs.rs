@@ -304,3 +304,37 @@ fn request(seq: u64) -> Foldable {
     };
     Foldable { request: Arc::new(request), forced: None }
 }
+
+/// The count of operations decides, never the clock: what takes long but stays within its operations goes through,
+/// and what does not is stopped, however busy the machine is.
+#[test]
+fn what_stops_a_request_is_the_same_every_time() {
+    hold(async {
+        let worker = two_children().await;
+        let program = Arc::new(Program::new(
+            "let unproven = 0; unproven++;
+            export const reducer = (s, { seq }) => { let n = 0; for (let i = 0; i < seq * 20000; i++) n += i % 7; return n };",
+        ));
+        let other =
+            Arc::new(Program::new("export const reducer = () => { for (let i = 0; i < 1000000; i++); return 1 };"));
+        let mut stopped = 0;
+        for seq in (1..=60).chain([100_000]) {
+            let call = |seq: u64| Call::Fold { state: None, requests: vec![request(seq)], secrets: "{}".into() };
+            let (first, second, _) = tokio::join!(
+                worker.call(&program, call(seq), Limits::default()),
+                worker.call(&program, call(seq), Limits::default()),
+                worker.call(&other, call(1), Limits::default()),
+            );
+            assert_eq!(first, second, "{seq}");
+            let Outcome::Folded(ran) = first else { panic!("{first:?}") };
+            match &ran[0].result {
+                Ok(_) => assert!(seq < 100_000),
+                Err(failure) => {
+                    assert_eq!((failure.stop, seq), (Some(Stop::Budget), 100_000), "{failure:?}");
+                    stopped += 1;
+                }
+            }
+        }
+        assert_eq!(stopped, 1);
+    });
+}

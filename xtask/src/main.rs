@@ -1,5 +1,6 @@
 //! `cargo x`: everything that CI does, one word each.
 
+mod canaries;
 mod install;
 mod step;
 
@@ -14,6 +15,7 @@ cargo x lint            clippy, warnings denied
 cargo x guest           rebuild the Wasm guest and compare it with the one checked in
 cargo x test [ARGS]     every test; ARGS go to cargo nextest (cargo test where that is missing)
 cargo x ci              fmt --check, deny, lint, guest, test: the first failure ends it
+cargo x canaries        plant ten bugs, one after the other, and see each caught
 cargo x bench [--quick] measure the whole process and print a table";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         "guest" => guest(),
         "test" => test(rest),
         "ci" => ci(),
+        "canaries" => headline("canaries", || canaries::run().map(drop)),
         "bench" => bench(rest),
         _ => {
             eprintln!("{USAGE}");

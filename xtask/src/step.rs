@@ -4,7 +4,7 @@ use std::{
     env,
     ffi::OsStr,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output},
     time::Instant,
 };
 
@@ -54,6 +54,16 @@ impl Step {
         let folders = [folder.to_owned()].into_iter().chain(env::split_paths(&known));
         self.0.env("PATH", env::join_paths(folders).expect("a folder's name holds no colon"));
         self
+    }
+
+    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Step {
+        self.0.env(name, value);
+        self
+    }
+
+    /// What it printed, however it ended.
+    pub fn output(mut self) -> Result<Output, Failed> {
+        self.0.output().map_err(|error| Failed(format!("{:?} did not start: {error}", self.0.get_program())))
     }
 
     pub fn run(mut self) -> Result<(), Failed> {

@@ -4,6 +4,7 @@ use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
     call::{Json, Program, Ran, Stop},
+    canary::{self, Bug},
     record::{At, LaneId, Seq},
     row::{self, Fate, Head},
 };
@@ -45,7 +46,10 @@ pub struct Stopped {
 
 impl Fold {
     pub fn begin(version: u32, program: Arc<Program>, head: Option<Head>, at: At) -> Fold {
-        let Head { through, state } = head.unwrap_or(Head { through: Seq(0), state: None });
+        let Head { mut through, state } = head.unwrap_or(Head { through: Seq(0), state: None });
+        if canary::is_planted(Bug::FoldedTwice) {
+            through.0 = through.0.saturating_sub(1);
+        }
         Fold { version, program, state, through, running: false, since: at, snapshot: through, bytes_since_snapshot: 0 }
     }
 

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     access::{Door, Key, KeyKind},
     call::{Exports, Json, Program, Request, Response},
+    canary::{self, Bug},
     limits,
     record::{At, Hash, LaneId, Position, Record, Seq},
     refusal::Refusal,
@@ -298,7 +299,7 @@ impl Hook {
         if let (Some(key), Some(body_hash)) = (&idempotency_key, body_hash) {
             let fresh = self.fresh.iter().find(|(fresh, _)| fresh == key).map(|(_, seen)| seen.clone());
             let first = fresh.or(seen).filter(|seen| at.0 < seen.at.0 + limits::IDEMPOTENCY_MS);
-            if let Some(first) = first {
+            if let Some(first) = first.filter(|_| !canary::is_planted(Bug::KeysForgotten)) {
                 step.effects.push(if first.body_hash == body_hash {
                     Effect::Reply { ticket, reply: first.reply, replayed: true }
                 } else {
@@ -308,7 +309,10 @@ impl Hook {
             }
         }
 
-        let seq = Seq(self.seq().0 + 1);
+        let mut seq = Seq(self.seq().0 + 1);
+        if canary::is_planted(Bug::SeqSkipped) && seq.0.is_multiple_of(16) {
+            seq.0 += 1;
+        }
         request.seq = seq.0;
         let id = request.id;
         let request = Arc::new(request);
@@ -349,7 +353,11 @@ impl Hook {
     /// The refold takes over as soon as it reflects all that readers have seen.
     fn switch_if_caught_up(&mut self, at: At, step: &mut Step) {
         let seen = self.live.as_ref().map_or(self.seq(), |live| live.through);
-        let Some(refold) = self.refold.take_if(|refold| refold.through >= seen) else { return };
+        let Some(refold) =
+            self.refold.take_if(|refold| refold.through >= seen || canary::is_planted(Bug::PublishedTooEarly))
+        else {
+            return;
+        };
         let version = refold.version;
         self.last_refold = Some(LastRefold { total: refold.through, took_ms: at.0.saturating_sub(refold.since.0) });
         self.note(Entry::Published { version, through: refold.through, at }, step);
