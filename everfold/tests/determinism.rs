@@ -69,8 +69,8 @@ const PROGRAMS: [(&str, &str); 5] = [
         "stopped now and then: budget, memory, stack, state",
         "export function reducer(state = { n: 0, last: 0 }, { body, seq }) {
             state.n += 1; state.last = seq;
-            if (body.n % 2500 === 7) for (;;) state.n += 1;
-            if (body.n % 2500 === 77) { const all = []; for (;;) all.push(new Uint8Array(1 << 20).fill(1)) }
+            if (body.n % 5000 === 7) for (;;) state.n += 1;
+            if (body.n % 5000 === 77) { const all = []; for (;;) all.push(new Uint8Array(1 << 20).fill(1)) }
             if (body.n % 500 === 99) { const deeper = (x) => [deeper(x)]; state.deep = deeper(1) }
             if (body.n % 500 === 222) return { big: 'x'.repeat(11 << 20) };
             if (body.n % 100 === 50) { state.half = 'changed'; throw new TypeError('no') }
