@@ -38,6 +38,19 @@ pub const CALLS_WAITING_MAX: usize = 4_096;
 /// A call that no child has taken by then was not run: it is `Unavailable`.
 pub const CALL_WAIT: Duration = Duration::from_secs(20);
 
+/// The same for a fold: nobody waits for it but its lane, which would only ask again and stand further behind.
+pub const FOLD_WAIT: Duration = Duration::from_secs(300);
+/// A call for which a client waits is refused when those before it will take longer than this.
+pub const PROMPT_WAIT: Duration = Duration::from_millis(500);
+/// So many of one program may wait however long each takes.
+pub const PROMPT_CALLS_MIN: usize = 8;
+/// A run that takes no longer is quick.
+pub const QUICK_RUN: Duration = Duration::from_millis(100);
+/// A program that was not quick keeps away from the seats of those who are for so many times as long as its call took.
+pub const SLOW_FACTOR: u32 = 30;
+/// Programs of which is known how long their calls take.
+pub const PROGRAMS_REMEMBERED_MAX: usize = 16_384;
+
 /// How long a new child may take to say that it is ready.
 pub const HELLO_WAIT: Duration = Duration::from_secs(10);
 /// Reading, translating and loading a program that the child does not know yet.

@@ -1,4 +1,4 @@
-//! Calls on their way to children: each to whoever is idle, each child replaced when it is lost.
+//! Calls on their way to children: each in its turn to whoever is idle, each child replaced when it is lost.
 
 use std::{
     sync::{
@@ -12,20 +12,20 @@ use rules::{
     call::{Call, Foldable, Outcome, Program, Stop},
     limits::Limits,
 };
-use tokio::{
-    sync::{Mutex, mpsc, oneshot},
-    time::sleep,
-};
+use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
     bounds::{
-        CALL_WAIT, CALLS_WAITING_MAX, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, RESIDENT_BYTES_MAX,
+        CALL_WAIT, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, FOLD_WAIT, RESIDENT_BYTES_MAX,
         RESPAWN_PAUSE_MAX, RESPAWN_PAUSE_MIN,
     },
     jail::Layer,
     outcome,
     process::{Child, Lost, NotStarted, Spawner},
 };
+use lines::{Lines, Takes, Urgency};
+
+mod lines;
 
 /// A call that waits, until a child or its caller claims it.
 struct Job {
@@ -39,8 +39,17 @@ struct Job {
 /// Where calls wait, and what is known of those who take them.
 #[derive(Clone)]
 pub struct Pool {
-    jobs: mpsc::Sender<Job>,
+    open: Arc<Open>,
     report: Arc<Report>,
+}
+
+/// Sends the seats home when the last hand lets go of the pool.
+struct Open(Arc<Lines<Job>>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// What the children said of themselves.
@@ -56,8 +65,7 @@ pub struct Report {
 impl Pool {
     /// Starts the first child before it returns, so that a machine that cannot keep one says so at once.
     pub async fn start(children: usize, spawner: Spawner) -> Result<Self, NotStarted> {
-        let (jobs, waiting) = mpsc::channel(CALLS_WAITING_MAX);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let lines = Arc::new(Lines::new(children));
         let spawner = Arc::new(spawner);
         let report = Arc::new(Report::default());
         *locked(&report.process_ids) = vec![None; children];
@@ -65,26 +73,37 @@ impl Pool {
         let mut first = Some(Child::start(&spawner).await?);
         for seat in 0..children {
             let child = first.take();
-            let mut seat =
-                Seat { number: seat, child: None, barren: 0, spawner: spawner.clone(), report: report.clone() };
+            let mut seat = Seat {
+                number: seat,
+                // Half of them, the smaller half: with a single child there is none to spare.
+                takes: if seat < children.div_ceil(2) { Takes::Any } else { Takes::Quick },
+                lines: lines.clone(),
+                child: None,
+                barren: 0,
+                spawner: spawner.clone(),
+                report: report.clone(),
+            };
             if let Some(child) = child {
                 seat.take(child);
             }
-            tokio::spawn(seat.tend(waiting.clone()));
+            tokio::spawn(seat.tend());
         }
-        Ok(Pool { jobs, report })
+        Ok(Pool { open: Arc::new(Open(lines)), report })
     }
 
     pub async fn call(self, program: Arc<Program>, call: Call, limits: Limits) -> Outcome {
         let (reply, mut replied) = oneshot::channel();
         let claimed = Arc::new(AtomicBool::new(false));
+        let urgency = urgency(&call);
+        let wait = if urgency == Urgency::Patient { FOLD_WAIT } else { CALL_WAIT };
+        let id = program.id;
         let job = Job { program, call: bounded(call), limits, claimed: claimed.clone(), reply };
-        if self.jobs.try_send(job).is_err() {
+        if self.open.0.enter(id, urgency, job).is_err() {
             return Outcome::Unavailable("Too many calls are waiting for an isolate.".into());
         }
         let in_time = tokio::select! {
             outcome = &mut replied => Some(outcome),
-            () = sleep(CALL_WAIT) => None,
+            () = sleep(wait) => None,
         };
         let outcome = match in_time {
             Some(outcome) => outcome,
@@ -96,6 +115,13 @@ impl Pool {
 
     pub fn report(&self) -> &Report {
         &self.report
+    }
+}
+
+fn urgency(call: &Call) -> Urgency {
+    match call {
+        Call::Fold { .. } => Urgency::Patient,
+        Call::Describe | Call::Answer { .. } | Call::Query { .. } => Urgency::Prompt,
     }
 }
 
@@ -125,6 +151,8 @@ pub fn locked<T>(shared: &Shared<T>) -> std::sync::MutexGuard<'_, T> {
 /// The place of one child and of those who follow it.
 struct Seat {
     number: usize,
+    takes: Takes,
+    lines: Arc<Lines<Job>>,
     child: Option<Child>,
     /// How many children in a row were lost without an answer.
     barren: u32,
@@ -134,14 +162,14 @@ struct Seat {
 
 impl Seat {
     /// Takes call after call until the pool is dropped.
-    async fn tend(mut self, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    async fn tend(mut self) {
         loop {
             let Some(child) = &mut self.child else {
                 self.refill().await;
                 continue;
             };
             let job = tokio::select! {
-                job = async { waiting.lock().await.recv().await } => job,
+                job = self.lines.next(self.takes) => job,
                 () = child.lost() => {
                     tracing::warn!(seat = self.number, "an idle isolate ended and is replaced");
                     self.leave();
@@ -153,7 +181,14 @@ impl Seat {
             if reply.is_closed() || claimed.swap(true, Ordering::AcqRel) {
                 continue;
             }
+            let (urgency, begun) = (urgency(&call), Instant::now());
             let outcome = self.run(&program, call, limits).await;
+            let runs = match &outcome {
+                Outcome::Folded(ran) => ran.len(),
+                Outcome::Described(_) => 0,
+                _ => 1,
+            };
+            self.lines.took(program.id, urgency, begun.elapsed(), runs, Instant::now());
             let _ = reply.send(outcome);
         }
     }

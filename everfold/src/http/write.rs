@@ -17,7 +17,7 @@ use rules::{
     refusal::Refusal,
 };
 
-use super::{Site, problem::Problem, read_body, wire};
+use super::{Site, admission::Place, discard, problem::Problem, read_body, wire};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -50,14 +50,16 @@ pub async fn write_settled(
 }
 
 async fn accept(site: &Site, key: &str, request: Request<Body>) -> Result<Response, Problem> {
-    if *site.draining.borrow() {
-        return Err(Refusal::DRAINING.into());
-    }
-    let entry = access::write(site.engine.door(key).await?)?;
-    // A permit is held until the reply: what cannot be kept promptly is refused before it is read.
-    let _permit = site.writes.try_acquire().map_err(|_| Refusal::BUSY)?;
     let (head, body) = request.into_parts();
-    let body = read_body(&head.headers, body).await?;
+    // A place is held until the reply: what cannot be kept promptly is refused before it is read.
+    let (entry, mut place) = match admit(site, key).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            discard(body);
+            return Err(refusal.into());
+        }
+    };
+    let body = read_body(&head.headers, body, &mut place).await?;
     let now = site.engine.now();
     let request = call::Request {
         id: site.engine.world().request_id(now),
@@ -99,6 +101,19 @@ async fn accept(site: &Site, key: &str, request: Request<Body>) -> Result<Respon
         response.headers_mut().insert(IDEMPOTENCY_REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(response)
+}
+
+/// Where a key leads, and a place for one write there.
+async fn admit(site: &Site, key: &str) -> Result<(Entry, Place), Refusal> {
+    if *site.draining.borrow() {
+        return Err(Refusal::DRAINING);
+    }
+    let entry = access::write(site.engine.door(key).await?)?;
+    let hook = match entry {
+        Entry::Open(hook) => Some(hook),
+        Entry::Swallow => None,
+    };
+    Ok((entry, site.admission.enter(hook)?))
 }
 
 /// JSON nested deeper than the bound is refused whatever else it is; other broken JSON is kept as text.
