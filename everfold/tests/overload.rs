@@ -95,17 +95,15 @@ impl Asked {
     }
 }
 
-/// When the answers were as fast again as `before`, for good.
+/// When, after an overload, the answers of a whole second were as fast as `before`.
 fn back_after(before: &Answers, after: &Answers) -> Duration {
-    const WINDOW: Duration = Duration::from_millis(250);
+    const STEP: Duration = Duration::from_millis(250);
     let normal = percentile(before.answers.iter(), 0.5) * 2 + Duration::from_millis(5);
-    let windows = after.lasted.as_millis() / WINDOW.as_millis();
-    let is_slow = |window: u32| {
-        let (from, to) = (WINDOW * window, WINDOW * (window + 1));
-        let within = || after.kept().filter(|answer| from <= answer.at && answer.at < to);
-        within().next().is_none() || percentile(within(), 0.5) > normal
+    let is_normal = |from: &Duration| {
+        let second = || after.kept().filter(|answer| *from <= answer.at && answer.at < *from + 4 * STEP);
+        second().next().is_some() && percentile(second(), 0.5) <= normal
     };
-    (0..windows as u32).rev().find(|window| is_slow(*window)).map_or(Duration::ZERO, |window| WINDOW * (window + 1))
+    (0..).map(|step| STEP * step).find(|from| *from >= after.lasted || is_normal(from)).expect("it ends")
 }
 
 fn says_when_to_ask_again(answers: &Answers) {

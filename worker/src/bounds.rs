@@ -45,9 +45,14 @@ pub const PROMPT_WAIT: Duration = Duration::from_millis(500);
 /// So many of one program may wait however long each takes.
 pub const PROMPT_CALLS_MIN: usize = 8;
 /// A run that takes no longer is quick.
-pub const QUICK_RUN: Duration = Duration::from_millis(100);
-/// A program that was not quick keeps away from the seats of those who are for so many times as long as its call took.
-pub const SLOW_FACTOR: u32 = 30;
+pub const QUICK_RUN: Duration = Duration::from_millis(10);
+/// And what comes on top where the program must be loaded first.
+pub const QUICK_LOAD: Duration = Duration::from_millis(50);
+/// About how long a fold holds a seat for the quick; the rest of its batch waits for the next.
+pub const QUICK_TURN: Duration = Duration::from_millis(20);
+/// How long a program that was not quick keeps away from the seats of those who are; doubled each time in a row.
+pub const SLOW_FOR_MIN: Duration = Duration::from_secs(60);
+pub const SLOW_FOR_MAX: Duration = Duration::from_secs(3_600);
 /// Programs of which is known how long their calls take.
 pub const PROGRAMS_REMEMBERED_MAX: usize = 16_384;
 

@@ -9,15 +9,15 @@ use std::{
 };
 
 use rules::{
-    call::{Call, Foldable, Outcome, Program, Stop},
+    call::{Call, Foldable, Outcome, Program, Ran, Stop},
     limits::Limits,
 };
 use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
     bounds::{
-        CALL_WAIT, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, FOLD_WAIT, RESIDENT_BYTES_MAX,
-        RESPAWN_PAUSE_MAX, RESPAWN_PAUSE_MIN,
+        CALL_WAIT, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, FOLD_WAIT, QUICK_LOAD, QUICK_RUN, QUICK_TURN,
+        RESIDENT_BYTES_MAX, RESPAWN_PAUSE_MAX, RESPAWN_PAUSE_MIN,
     },
     jail::Layer,
     outcome,
@@ -98,7 +98,7 @@ impl Pool {
         let wait = if urgency == Urgency::Patient { FOLD_WAIT } else { CALL_WAIT };
         let id = program.id;
         let job = Job { program, call: bounded(call), limits, claimed: claimed.clone(), reply };
-        if self.open.0.enter(id, urgency, job).is_err() {
+        if self.open.0.enter(id, urgency, job, Instant::now()).is_err() {
             return Outcome::Unavailable("Too many calls are waiting for an isolate.".into());
         }
         let in_time = tokio::select! {
@@ -110,7 +110,7 @@ impl Pool {
             None if claimed.swap(true, Ordering::AcqRel) => replied.await,
             None => return Outcome::Unavailable("No isolate was free in time.".into()),
         };
-        outcome.unwrap_or_else(|_| Outcome::Unavailable("The isolates are being shut down.".into()))
+        outcome.unwrap_or_else(|_| Outcome::Unavailable("The isolates have no room, or are being shut down.".into()))
     }
 
     pub fn report(&self) -> &Report {
@@ -122,6 +122,24 @@ fn urgency(call: &Call) -> Urgency {
     match call {
         Call::Fold { .. } => Urgency::Patient,
         Call::Describe | Call::Answer { .. } | Call::Query { .. } => Urgency::Prompt,
+    }
+}
+
+/// What a seat for the quick may answer: of a fold, the requests before the first that ran out of its time there.
+fn before_cut(call: &Call, outcome: Outcome) -> Option<Outcome> {
+    fn is_cut<T>(ran: &Ran<T>) -> bool {
+        ran.result.as_ref().is_err_and(|failure| failure.stop == Some(Stop::Clock))
+    }
+    match (call, outcome) {
+        (Call::Fold { requests, .. }, Outcome::Folded(mut ran)) => {
+            let cut = ran.iter().zip(requests).position(|(ran, request)| request.forced.is_none() && is_cut(ran));
+            ran.truncate(cut.unwrap_or(ran.len()));
+            (!ran.is_empty()).then_some(Outcome::Folded(ran))
+        }
+        (_, Outcome::Answered(ran) | Outcome::Queried(ran)) if is_cut(&ran) => None,
+        // It may have run out of time while it was loaded.
+        (_, Outcome::Unrunnable(_)) => None,
+        (_, outcome) => Some(outcome),
     }
 }
 
@@ -177,20 +195,69 @@ impl Seat {
                     continue;
                 }
             };
-            let Some(Job { program, call, limits, claimed, reply }) = job else { return };
-            if reply.is_closed() || claimed.swap(true, Ordering::AcqRel) {
+            let Some(job) = job else { return };
+            if job.reply.is_closed() || job.claimed.swap(true, Ordering::AcqRel) {
                 continue;
             }
-            let (urgency, begun) = (urgency(&call), Instant::now());
-            let outcome = self.run(&program, call, limits).await;
-            let runs = match &outcome {
-                Outcome::Folded(ran) => ran.len(),
-                Outcome::Described(_) => 0,
-                _ => 1,
-            };
-            self.lines.took(program.id, urgency, begun.elapsed(), runs, Instant::now());
-            let _ = reply.send(outcome);
+            match self.takes {
+                Takes::Any => {
+                    let (outcome, _) = self.timed(&job, job.limits).await;
+                    let _ = job.reply.send(outcome);
+                }
+                Takes::Quick => self.try_quickly(job).await,
+            }
         }
+    }
+
+    /// Runs a call no longer than is quick. What is cut short had no effect, and is run in full by a seat for anybody.
+    async fn try_quickly(&mut self, mut job: Job) {
+        let limits = Limits { call_ms: job.limits.call_ms.min(QUICK_RUN.as_millis() as u64), ..job.limits };
+        if let Call::Fold { requests, .. } = &mut job.call {
+            // One request shows what a newcomer is.
+            let run = self.lines.run(job.program.id).unwrap_or(QUICK_TURN).max(Duration::from_micros(1));
+            requests.truncate((QUICK_TURN.as_micros() / run.as_micros()).max(1) as usize);
+        }
+        let (outcome, worked) = self.timed(&job, limits).await;
+        let outcome = match before_cut(&job.call, outcome) {
+            Some(outcome) => outcome,
+            // On a busy machine time runs out for anybody.
+            None if worked < QUICK_RUN / 2 => self.run(&job.program, job.call, job.limits).await,
+            None => {
+                // Once its program counts as slow, it is not for this seat.
+                let (program, urgency, now) = (job.program.id, urgency(&job.call), Instant::now());
+                self.lines.was_slow(program, now);
+                job.claimed.store(false, Ordering::Release);
+                // A job that finds no room is dropped, and with it goes the reply its caller waits for.
+                let _ = self.lines.enter(program, urgency, job, now);
+                return;
+            }
+        };
+        let _ = job.reply.send(outcome);
+    }
+
+    /// What came of a call, and what it cost in processor time.
+    async fn timed(&mut self, job: &Job, limits: Limits) -> (Outcome, Duration) {
+        let (begun, spent_before) = (Instant::now(), self.child.as_ref().map(Child::spent));
+        let outcome = self.run(&job.program, job.call.clone(), limits).await;
+        let (program, took) = (job.program.id, begun.elapsed());
+        let spent = match (spent_before, self.child.as_ref().map(Child::spent)) {
+            (Some(before), Some(after)) if before.of == after.of => after.since(&before),
+            // Another child finished what one was lost over.
+            _ => None,
+        };
+        let worked = spent.map_or(took, |spent| spent.worked.min(took));
+        let runs = if let Outcome::Folded(ran) = &outcome { ran.len().max(1) as u32 } else { 1 };
+        if urgency(&job.call) == Urgency::Prompt {
+            self.lines.answered(program, took);
+        }
+        if !matches!(outcome, Outcome::Described(_)) {
+            self.lines.ran(program, worked / runs);
+        }
+        let loading = if spent.is_none_or(|spent| spent.loads == 0) { Duration::ZERO } else { QUICK_LOAD };
+        if worked > QUICK_RUN * runs + loading {
+            self.lines.was_slow(program, Instant::now());
+        }
+        (outcome, worked)
     }
 
     async fn run(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Outcome {
