@@ -78,11 +78,13 @@ fn write_on(hook: &Hook, writer: u64, over: &AtomicBool) -> Told {
         if over.load(Ordering::Relaxed) {
             break;
         }
-        let body = json!({ "n": n, "padding": "x".repeat(2_000) });
+        let body = json!({ "n": n, "padding": "x".repeat(500) });
         let reply = connection.ask(&Ask::new("POST", hook.write_path()).json(&body)).expect("a reply");
         match reply.status {
             202 => {
                 told.receipts.push((n, Receipt::of(&reply)));
+                // Slow enough not to fill the disk by themselves.
+                thread::sleep(Duration::from_millis(2));
                 if told.refused > 0 && told.resumed.is_none() {
                     told.resumed = Some(Instant::now());
                 }
@@ -106,7 +108,7 @@ fn write_on(hook: &Hook, writer: u64, over: &AtomicBool) -> Told {
 #[test]
 fn a_full_disk_refuses_writes_and_nothing_else_and_they_resume_by_themselves() {
     const WRITERS: u64 = 8;
-    let Some(disk) = SmallDisk::mount(48) else { return };
+    let Some(disk) = SmallDisk::mount(128) else { return };
     let data = disk.path().join("data");
     let mut server = Server::start_on(&data);
     let hook = Hook::running(&server, COUNT);
@@ -134,7 +136,7 @@ fn a_full_disk_refuses_writes_and_nothing_else_and_they_resume_by_themselves() {
         }
         fs::remove_file(&ballast).expect("the ballast goes");
         let freed = Instant::now();
-        thread::sleep(Duration::from_secs(4));
+        thread::sleep(Duration::from_secs(3));
         over.store(true, Ordering::Relaxed);
         let told: Vec<Told> = writers.into_iter().map(|writer| writer.join().expect("a writer ends")).collect();
         (told, freed)
@@ -152,7 +154,7 @@ fn a_full_disk_refuses_writes_and_nothing_else_and_they_resume_by_themselves() {
     is_all_there(&hook.at(&server), &told);
     figure(
         "full disk",
-        "a tmpfs of 48 MiB filled under 8 writers for 3 s, then freed; then killed",
+        "a tmpfs of 128 MiB filled under 8 writers for 3 s, then freed; then killed",
         &format!(
             "{refused} × 507, {uncertain} × 503; {acknowledged} acknowledged, lost 0; reads went on; writes resumed after {resumed:.1?}"
         ),

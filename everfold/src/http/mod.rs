@@ -1,12 +1,11 @@
 //! What a machine sees: the router, and the bounds that hold for every request.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get, post},
@@ -21,16 +20,12 @@ mod identity;
 mod live;
 mod problem;
 mod read;
+mod request;
 mod wire;
 mod write;
 
-use admission::{Admission, Place};
+use admission::Admission;
 use problem::Problem;
-
-/// The longest that a body may take to arrive: it holds a place among the writes meanwhile.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// How long a refused body is still taken in.
-const REFUSED_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -128,97 +123,7 @@ async fn cross_origin(request: Request, next: Next) -> Response {
     response
 }
 
-/// Reads a body up to its bound. What was announced as too large is refused before it is read.
-pub async fn read_body(headers: &HeaderMap, mut body: Body, place: &mut Place) -> Result<Vec<u8>, Problem> {
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    let read = if announced.is_some_and(|bytes| bytes > limits::BODY_BYTES_MAX) {
-        Err(Refusal::BODY_TOO_LARGE)
-    } else {
-        let gathered = gather(&mut body, announced.unwrap_or(0), place);
-        tokio::time::timeout(BODY_TIMEOUT, gathered).await.unwrap_or(Err(Refusal::BODY_UNREADABLE))
-    };
-    read.map_err(|refusal| {
-        discard(body);
-        Problem(refusal)
-    })
-}
-
-async fn gather(body: &mut Body, announced_bytes: usize, place: &mut Place) -> Result<Vec<u8>, Refusal> {
-    use http_body_util::BodyExt;
-    let mut bytes = Vec::new();
-    while let Some(frame) = body.frame().await {
-        let Ok(data) = frame.map_err(|_| Refusal::BODY_UNREADABLE)?.into_data() else { continue };
-        if bytes.len() + data.len() > limits::BODY_BYTES_MAX {
-            return Err(Refusal::BODY_TOO_LARGE);
-        }
-        place.hold(data.len())?;
-        if bytes.is_empty() {
-            // Not before something has come: an announcement alone costs its sender nothing.
-            bytes.reserve_exact(announced_bytes.max(data.len()));
-        }
-        bytes.extend_from_slice(&data);
-    }
-    Ok(bytes)
-}
-
-/// Takes in what is still to come of a refused body, and keeps none of it. A connection that is closed while its
-/// client still sends is reset, and with it goes the reply that says why.
-pub fn discard(mut body: Body) {
-    use hyper::body::Body as _;
-    if body.is_end_stream() {
-        return;
-    }
-    tokio::spawn(async move {
-        use http_body_util::BodyExt;
-        let mut left = limits::BODY_BYTES_MAX;
-        let gone = async {
-            while let Some(Ok(frame)) = body.frame().await {
-                let bytes = frame.data_ref().map_or(0, |data| data.len());
-                if bytes > left {
-                    return;
-                }
-                left -= bytes;
-            }
-        };
-        let _ = tokio::time::timeout(REFUSED_TIMEOUT, gone).await;
-    });
-}
-
 /// Resolves when the server is going down.
 pub async fn drained(draining: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        pin::Pin,
-        task::{Context, Poll},
-    };
-
-    use super::*;
-
-    /// A body of which nothing ever comes.
-    struct Silent;
-
-    impl hyper::body::Body for Silent {
-        type Data = hyper::body::Bytes;
-        type Error = std::convert::Infallible;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
-            Poll::Pending
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_come_is_not_waited_for() {
-        let headers = HeaderMap::new();
-        let mut place = Arc::new(Admission::default()).enter(None).expect("nobody else is here");
-        let reading = read_body(&headers, Body::new(Silent), &mut place);
-        let read = tokio::time::timeout(2 * BODY_TIMEOUT, reading).await.expect("the wait has a bound");
-        assert_eq!(read.map_err(|Problem(refusal)| refusal.code), Err("body_unreadable"));
-    }
 }
