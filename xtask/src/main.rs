@@ -1,5 +1,6 @@
 //! `cargo x`: everything that CI does, one word each.
 
+mod fuzz;
 mod install;
 mod step;
 
@@ -14,6 +15,7 @@ cargo x lint            clippy, warnings denied
 cargo x guest           rebuild the Wasm guest and compare it with the one checked in
 cargo x test [ARGS]     every test; ARGS go to cargo nextest (cargo test where that is missing)
 cargo x ci              fmt --check, deny, lint, guest, test: the first failure ends it
+cargo x fuzz [--seconds N] every fuzz target, two at a time, 60 s each
 cargo x bench [--quick] measure the whole process and print a table";
 
 fn main() -> ExitCode {
@@ -29,6 +31,7 @@ fn main() -> ExitCode {
         "guest" => guest(),
         "test" => test(rest),
         "ci" => ci(),
+        "fuzz" => fuzz::run(rest),
         "bench" => bench(rest),
         _ => {
             eprintln!("{USAGE}");
