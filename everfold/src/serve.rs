@@ -28,8 +28,8 @@ use crate::http::{self, Site};
 const CONNECTIONS_MAX: usize = 20_000;
 /// The longest that a head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
-/// Room for a head that is refused in our own words, not in hyper's.
-const HEAD_BYTES_MAX: usize = 256 << 10;
+/// Room for a head that is refused in our own words, not in hyper's. Every connection may come to hold so much.
+const HEAD_BYTES_MAX: usize = 128 << 10;
 const HEADERS_MAX: usize = 2048;
 /// How long connections may finish what they have begun when the server goes down.
 const DRAIN: Duration = Duration::from_secs(10);

@@ -11,6 +11,7 @@ use std::{
 use harness::{
     hook::{Hook, Receipt},
     http::{Ask, Connection},
+    memory::offspring,
     server::Server,
 };
 use serde_json::{Value, json};
@@ -189,13 +190,28 @@ fn a_killed_server_leaves_no_process_behind() {
     });
 }
 
-/// The children of a process, and theirs.
-fn offspring(process: u32) -> Vec<u32> {
-    let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
-    let texts = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
-    let children: Vec<u32> = texts.flat_map(|text| text.split(' ').flat_map(str::parse).collect::<Vec<_>>()).collect();
-    let further: Vec<u32> = children.iter().flat_map(|child| offspring(*child)).collect();
-    [children, further].concat()
+#[test]
+fn a_worker_killed_in_the_middle_of_a_fold_is_replaced_and_its_requests_are_folded() {
+    const REQUESTS: u64 = 300;
+    let mut server = Server::start();
+    let code = "export const reducer = (n = 0) => { for (let i = 0; i < 100000; i++); return n + 1 };";
+    let hook = Hook::running(&server, code);
+    let mut connection = Connection::open(&server.address).expect("the server listens");
+    let ask = Ask::new("POST", hook.write_path()).json(&json!({}));
+    let mut killed = 0;
+    for n in 1..=REQUESTS {
+        connection.ask(&ask).expect("a reply").expect(202);
+        if n % 30 == 0 {
+            let workers = offspring(server.id()).into_iter().map(|process| process.to_string());
+            let status = std::process::Command::new("kill").arg("-9").args(workers).status().expect("kill starts");
+            killed += u32::from(status.success());
+        }
+    }
+    assert!(killed >= 5, "{killed} times all workers were killed");
+    assert_eq!(hook.state_after(REQUESTS), json!(REQUESTS), "each is folded, once");
+    let failed = hook.history().iter().filter(|entry| !entry["error"].is_null()).count();
+    assert_eq!(failed, 0, "a kill from outside is nobody's error");
+    assert!(server.is_well());
 }
 
 /// Xorshift: enough to choose a moment.

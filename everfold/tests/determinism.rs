@@ -3,9 +3,10 @@
 
 mod harness;
 
-use std::{env, fs::OpenOptions, io::Write, thread, time::Instant};
+use std::{env, thread, time::Instant};
 
 use harness::{
+    figures::figure,
     hook::Hook,
     http::{Ask, Connection},
     server::Server,
@@ -141,13 +142,4 @@ fn write_all(server: &Server, hooks: &[Hook], numbers: std::ops::Range<usize>) {
             });
         }
     });
-}
-
-/// A line of the table that `cargo x prove` prints.
-fn figure(name: &str, how: &str, value: &str, passed: bool) {
-    println!("{name}: {how}: {value}");
-    if let Some(file) = env::var_os("EVERFOLD_FIGURES") {
-        let mut file = OpenOptions::new().create(true).append(true).open(file).expect("a file for the figures");
-        writeln!(file, "{name}\t{how}\t{value}\t{}", if passed { "yes" } else { "no" }).expect("it is written");
-    }
 }

@@ -17,8 +17,8 @@ pub const FOLD_SLICE: Duration = Duration::from_millis(200);
 /// How many requests a live guest is given at once, at first and at most.
 pub const LIVE_STRIDE_MIN: usize = 8;
 pub const LIVE_STRIDE_MAX: usize = 128;
-/// A stride that takes longer than this is halved: all of it shares the clock of one call.
-pub const LIVE_STRIDE_TIME: Duration = Duration::from_millis(20);
+/// A stride that takes longer than such a share of a call's clock is halved.
+pub const LIVE_STRIDE_SHARE: u64 = 8;
 /// After so many requests it is asked whether live guests pay for this program:
 pub const LIVE_TRIAL: u32 = 1_024;
 /// not when they left more than one in so many to a pristine guest.
@@ -26,9 +26,6 @@ pub const LIVE_LEFT_SHARE: u32 = 8;
 
 /// How often the epoch moves while a call runs: a call outlives its clock by at most this much.
 pub const EPOCH_TICK: Duration = Duration::from_millis(5);
-
-/// How far a child stands behind in line for a core: whoever writes is answered before anything is folded.
-pub const CHILD_NICE: i32 = 5;
 
 /// The stack of the thread that runs programs. Wasm may use 16 MiB of it; the rest is for the TypeScript parser,
 /// which recurses as deep as the source nests.
@@ -50,6 +47,24 @@ pub const RESIDENT_BYTES_MAX: u64 = 320 << 20;
 pub const CALLS_WAITING_MAX: usize = 4_096;
 /// A call that no child has taken by then was not run: it is `Unavailable`.
 pub const CALL_WAIT: Duration = Duration::from_secs(20);
+
+/// The same for a fold: nobody waits for it but its lane, which would only ask again and stand further behind.
+pub const FOLD_WAIT: Duration = Duration::from_secs(300);
+/// A call for which a client waits is refused when those before it will take longer than this.
+pub const PROMPT_WAIT: Duration = Duration::from_millis(500);
+/// So many of one program may wait however long each takes.
+pub const PROMPT_CALLS_MIN: usize = 8;
+/// A run that takes no longer is quick.
+pub const QUICK_RUN: Duration = Duration::from_millis(10);
+/// And what comes on top where the program must be loaded first.
+pub const QUICK_LOAD: Duration = Duration::from_millis(50);
+/// About how long a fold holds a seat for the quick; the rest of its batch waits for the next.
+pub const QUICK_TURN: Duration = Duration::from_millis(20);
+/// How long a program that was not quick keeps away from the seats of those who are; doubled each time in a row.
+pub const SLOW_FOR_MIN: Duration = Duration::from_secs(60);
+pub const SLOW_FOR_MAX: Duration = Duration::from_secs(3_600);
+/// Programs of which is known how long their calls take.
+pub const PROGRAMS_REMEMBERED_MAX: usize = 16_384;
 
 /// How long a new child may take to say that it is ready.
 pub const HELLO_WAIT: Duration = Duration::from_secs(10);

@@ -16,7 +16,7 @@ use std::{
 };
 
 use crate::{
-    bounds::{CHILD_NICE, DATA_BYTES_MAX, EPOCH_TICK, IMAGE_BYTES_MAX, OPEN_FILES_MAX, STACK_BYTES},
+    bounds::{DATA_BYTES_MAX, EPOCH_TICK, IMAGE_BYTES_MAX, OPEN_FILES_MAX, STACK_BYTES},
     frame::{self, Broken, ToChild, ToParent},
     isolate::{Code, Isolate, Programs},
     jail::{self, JailSpec, Jailed, Layer},
@@ -48,8 +48,6 @@ fn start() -> Result<(Clock, impl Fn()), String> {
     rules::canary::planted();
     let text = |error: wasmtime::Error| error.to_string();
     let code = Code::of(code_file().map_err(|error| error.to_string())?).map_err(text)?;
-    // A machine that does not have it so loses nothing but politeness.
-    let _ = rustix::process::nice(CHILD_NICE);
     let Jailed { mut layers, page_map } = jail::enter(&JAIL).map_err(|error| error.to_string())?;
     // Nothing can be printed any more; the parent sees the end and starts another child.
     std::panic::set_hook(Box::new(|_| process::exit(101)));

@@ -1,4 +1,4 @@
-//! Calls on their way to children: each to whoever is idle, each child replaced when it is lost.
+//! Calls on their way to children: each in its turn to whoever is idle, each child replaced when it is lost.
 
 use std::{
     sync::{
@@ -9,23 +9,23 @@ use std::{
 };
 
 use rules::{
-    call::{Call, Foldable, Outcome, Program, Stop},
+    call::{Call, Foldable, Outcome, Program, Ran, Stop},
     limits::Limits,
 };
-use tokio::{
-    sync::{Mutex, mpsc, oneshot},
-    time::sleep,
-};
+use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
     bounds::{
-        CALL_WAIT, CALLS_WAITING_MAX, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, RESIDENT_BYTES_MAX,
-        RESPAWN_PAUSE_MAX, RESPAWN_PAUSE_MIN,
+        CALL_WAIT, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, FOLD_WAIT, QUICK_LOAD, QUICK_RUN, QUICK_TURN,
+        RESIDENT_BYTES_MAX, RESPAWN_PAUSE_MAX, RESPAWN_PAUSE_MIN,
     },
     jail::Layer,
     outcome,
     process::{Child, Lost, NotStarted, Spawner},
 };
+use lines::{Lines, Takes, Urgency};
+
+mod lines;
 
 /// A call that waits, until a child or its caller claims it.
 struct Job {
@@ -39,8 +39,17 @@ struct Job {
 /// Where calls wait, and what is known of those who take them.
 #[derive(Clone)]
 pub struct Pool {
-    jobs: mpsc::Sender<Job>,
+    open: Arc<Open>,
     report: Arc<Report>,
+}
+
+/// Sends the seats home when the last hand lets go of the pool.
+struct Open(Arc<Lines<Job>>);
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        self.0.close();
+    }
 }
 
 /// What the children said of themselves.
@@ -56,8 +65,7 @@ pub struct Report {
 impl Pool {
     /// Starts the first child before it returns, so that a machine that cannot keep one says so at once.
     pub async fn start(children: usize, spawner: Spawner) -> Result<Self, NotStarted> {
-        let (jobs, waiting) = mpsc::channel(CALLS_WAITING_MAX);
-        let waiting = Arc::new(Mutex::new(waiting));
+        let lines = Arc::new(Lines::new(children));
         let spawner = Arc::new(spawner);
         let report = Arc::new(Report::default());
         *locked(&report.process_ids) = vec![None; children];
@@ -65,37 +73,73 @@ impl Pool {
         let mut first = Some(Child::start(&spawner).await?);
         for seat in 0..children {
             let child = first.take();
-            let mut seat =
-                Seat { number: seat, child: None, barren: 0, spawner: spawner.clone(), report: report.clone() };
+            let mut seat = Seat {
+                number: seat,
+                // Half of them, the smaller half: with a single child there is none to spare.
+                takes: if seat < children.div_ceil(2) { Takes::Any } else { Takes::Quick },
+                lines: lines.clone(),
+                child: None,
+                barren: 0,
+                spawner: spawner.clone(),
+                report: report.clone(),
+            };
             if let Some(child) = child {
                 seat.take(child);
             }
-            tokio::spawn(seat.tend(waiting.clone()));
+            tokio::spawn(seat.tend());
         }
-        Ok(Pool { jobs, report })
+        Ok(Pool { open: Arc::new(Open(lines)), report })
     }
 
     pub async fn call(self, program: Arc<Program>, call: Call, limits: Limits) -> Outcome {
         let (reply, mut replied) = oneshot::channel();
         let claimed = Arc::new(AtomicBool::new(false));
+        let urgency = urgency(&call);
+        let wait = if urgency == Urgency::Patient { FOLD_WAIT } else { CALL_WAIT };
+        let id = program.id;
         let job = Job { program, call: bounded(call), limits, claimed: claimed.clone(), reply };
-        if self.jobs.try_send(job).is_err() {
+        if self.open.0.enter(id, urgency, job, Instant::now()).is_err() {
             return Outcome::Unavailable("Too many calls are waiting for an isolate.".into());
         }
         let in_time = tokio::select! {
             outcome = &mut replied => Some(outcome),
-            () = sleep(CALL_WAIT) => None,
+            () = sleep(wait) => None,
         };
         let outcome = match in_time {
             Some(outcome) => outcome,
             None if claimed.swap(true, Ordering::AcqRel) => replied.await,
             None => return Outcome::Unavailable("No isolate was free in time.".into()),
         };
-        outcome.unwrap_or_else(|_| Outcome::Unavailable("The isolates are being shut down.".into()))
+        outcome.unwrap_or_else(|_| Outcome::Unavailable("The isolates have no room, or are being shut down.".into()))
     }
 
     pub fn report(&self) -> &Report {
         &self.report
+    }
+}
+
+fn urgency(call: &Call) -> Urgency {
+    match call {
+        Call::Fold { .. } => Urgency::Patient,
+        Call::Describe | Call::Answer { .. } | Call::Query { .. } => Urgency::Prompt,
+    }
+}
+
+/// What a seat for the quick may answer: of a fold, the requests before the first that ran out of its time there.
+fn before_cut(call: &Call, outcome: Outcome) -> Option<Outcome> {
+    fn is_cut<T>(ran: &Ran<T>) -> bool {
+        ran.result.as_ref().is_err_and(|failure| failure.stop == Some(Stop::Clock))
+    }
+    match (call, outcome) {
+        (Call::Fold { requests, .. }, Outcome::Folded(mut ran)) => {
+            let cut = ran.iter().zip(requests).position(|(ran, request)| request.forced.is_none() && is_cut(ran));
+            ran.truncate(cut.unwrap_or(ran.len()));
+            (!ran.is_empty()).then_some(Outcome::Folded(ran))
+        }
+        (_, Outcome::Answered(ran) | Outcome::Queried(ran)) if is_cut(&ran) => None,
+        // It may have run out of time while it was loaded.
+        (_, Outcome::Unrunnable(_)) => None,
+        (_, outcome) => Some(outcome),
     }
 }
 
@@ -125,6 +169,8 @@ pub fn locked<T>(shared: &Shared<T>) -> std::sync::MutexGuard<'_, T> {
 /// The place of one child and of those who follow it.
 struct Seat {
     number: usize,
+    takes: Takes,
+    lines: Arc<Lines<Job>>,
     child: Option<Child>,
     /// How many children in a row were lost without an answer.
     barren: u32,
@@ -134,14 +180,14 @@ struct Seat {
 
 impl Seat {
     /// Takes call after call until the pool is dropped.
-    async fn tend(mut self, waiting: Arc<Mutex<mpsc::Receiver<Job>>>) {
+    async fn tend(mut self) {
         loop {
             let Some(child) = &mut self.child else {
                 self.refill().await;
                 continue;
             };
             let job = tokio::select! {
-                job = async { waiting.lock().await.recv().await } => job,
+                job = self.lines.next(self.takes) => job,
                 () = child.lost() => {
                     tracing::warn!(seat = self.number, "an idle isolate ended and is replaced");
                     self.leave();
@@ -149,13 +195,69 @@ impl Seat {
                     continue;
                 }
             };
-            let Some(Job { program, call, limits, claimed, reply }) = job else { return };
-            if reply.is_closed() || claimed.swap(true, Ordering::AcqRel) {
+            let Some(job) = job else { return };
+            if job.reply.is_closed() || job.claimed.swap(true, Ordering::AcqRel) {
                 continue;
             }
-            let outcome = self.run(&program, call, limits).await;
-            let _ = reply.send(outcome);
+            match self.takes {
+                Takes::Any => {
+                    let (outcome, _) = self.timed(&job, job.limits).await;
+                    let _ = job.reply.send(outcome);
+                }
+                Takes::Quick => self.try_quickly(job).await,
+            }
         }
+    }
+
+    /// Runs a call no longer than is quick. What is cut short had no effect, and is run in full by a seat for anybody.
+    async fn try_quickly(&mut self, mut job: Job) {
+        let limits = Limits { call_ms: job.limits.call_ms.min(QUICK_RUN.as_millis() as u64), ..job.limits };
+        if let Call::Fold { requests, .. } = &mut job.call {
+            // One request shows what a newcomer is.
+            let run = self.lines.run(job.program.id).unwrap_or(QUICK_TURN).max(Duration::from_micros(1));
+            requests.truncate((QUICK_TURN.as_micros() / run.as_micros()).max(1) as usize);
+        }
+        let (outcome, worked) = self.timed(&job, limits).await;
+        let outcome = match before_cut(&job.call, outcome) {
+            Some(outcome) => outcome,
+            // On a busy machine time runs out for anybody.
+            None if worked < QUICK_RUN / 2 => self.run(&job.program, job.call, job.limits).await,
+            None => {
+                // Once its program counts as slow, it is not for this seat.
+                let (program, urgency, now) = (job.program.id, urgency(&job.call), Instant::now());
+                self.lines.was_slow(program, now);
+                job.claimed.store(false, Ordering::Release);
+                // A job that finds no room is dropped, and with it goes the reply its caller waits for.
+                let _ = self.lines.enter(program, urgency, job, now);
+                return;
+            }
+        };
+        let _ = job.reply.send(outcome);
+    }
+
+    /// What came of a call, and what it cost in processor time.
+    async fn timed(&mut self, job: &Job, limits: Limits) -> (Outcome, Duration) {
+        let (begun, spent_before) = (Instant::now(), self.child.as_ref().map(Child::spent));
+        let outcome = self.run(&job.program, job.call.clone(), limits).await;
+        let (program, took) = (job.program.id, begun.elapsed());
+        let spent = match (spent_before, self.child.as_ref().map(Child::spent)) {
+            (Some(before), Some(after)) if before.of == after.of => after.since(&before),
+            // Another child finished what one was lost over.
+            _ => None,
+        };
+        let worked = spent.map_or(took, |spent| spent.worked.min(took));
+        let runs = if let Outcome::Folded(ran) = &outcome { ran.len().max(1) as u32 } else { 1 };
+        if urgency(&job.call) == Urgency::Prompt {
+            self.lines.answered(program, took);
+        }
+        if !matches!(outcome, Outcome::Described(_)) {
+            self.lines.ran(program, worked / runs);
+        }
+        let loading = if spent.is_none_or(|spent| spent.loads == 0) { Duration::ZERO } else { QUICK_LOAD };
+        if worked > QUICK_RUN * runs + loading {
+            self.lines.was_slow(program, Instant::now());
+        }
+        (outcome, worked)
     }
 
     async fn run(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Outcome {

@@ -3,7 +3,7 @@
 use std::{
     collections::HashSet,
     ffi::OsString,
-    io,
+    fs, io,
     os::{fd::OwnedFd, unix::net::UnixStream as StdUnixStream},
     sync::{Arc, mpsc},
     thread,
@@ -37,9 +37,12 @@ use crate::{
 pub struct Child {
     socket: UnixStream,
     process: Process,
+    /// The one that the outer process waits for.
+    inner: Option<u32>,
     /// What it was told. It may have forgotten some of it.
     known: HashSet<ProgramId>,
     next_id: u64,
+    loads: u64,
     pub layers: Vec<Layer>,
     pub started_in: Duration,
 }
@@ -85,8 +88,10 @@ impl Child {
         let mut child = Child {
             socket,
             process,
+            inner: None,
             known: HashSet::new(),
             next_id: 0,
+            loads: 0,
             layers: Vec::new(),
             started_in: Duration::ZERO,
         };
@@ -100,6 +105,7 @@ impl Child {
             return Err(NotStarted::Unsealed(open.detail.clone()));
         }
         child.layers = layers;
+        child.inner = child.process.id().and_then(only_child);
         child.started_in = begun.elapsed();
         Ok(child)
     }
@@ -143,6 +149,7 @@ impl Child {
 
     async fn exchange(&mut self, unknown: Option<&Arc<Program>>, question: &[u8]) -> Result<ToParent, Broken> {
         if let Some(program) = unknown {
+            self.loads += 1;
             self.socket.write_all(&frame::encode(&Know { program })?).await?;
             if self.known.len() >= PROGRAMS_MAX {
                 // It has forgotten some by now; it says which when it is asked.
@@ -154,9 +161,44 @@ impl Child {
         frame::read(&mut self.socket).await
     }
 
+    /// What it has spent so far.
+    pub fn spent(&self) -> Spent {
+        Spent { of: self.process.id(), worked: self.inner.and_then(worked).unwrap_or_default(), loads: self.loads }
+    }
+
     pub fn process_id(&self) -> Option<u32> {
         self.process.id()
     }
+}
+
+/// What a child has spent: processor time, and how often it loaded a program.
+#[derive(Clone, Copy, Debug)]
+pub struct Spent {
+    pub of: Option<u32>,
+    pub worked: Duration,
+    pub loads: u64,
+}
+
+impl Spent {
+    /// `None` where this machine does not tell.
+    pub fn since(&self, before: &Spent) -> Option<Spent> {
+        let worked = self.worked.checked_sub(before.worked).filter(|worked| !worked.is_zero())?;
+        Some(Spent { of: self.of, worked, loads: self.loads - before.loads })
+    }
+}
+
+/// The processor time of all threads of a process.
+fn worked(process: u32) -> Option<Duration> {
+    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
+    let spent = threads.filter_map(|thread| {
+        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    });
+    Some(spent.sum())
+}
+
+fn only_child(process: u32) -> Option<u32> {
+    fs::read_to_string(format!("/proc/{process}/task/{process}/children")).ok()?.trim().parse().ok()
 }
 
 /// `ToChild::Know`, without a copy of the source.

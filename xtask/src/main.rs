@@ -1,6 +1,7 @@
 //! `cargo x`: everything that CI does, one word each.
 
 mod canaries;
+mod fuzz;
 mod install;
 mod step;
 
@@ -16,6 +17,7 @@ cargo x guest           rebuild the Wasm guest and compare it with the one check
 cargo x test [ARGS]     every test; ARGS go to cargo nextest (cargo test where that is missing)
 cargo x ci              fmt --check, deny, lint, guest, test: the first failure ends it
 cargo x canaries        plant ten bugs, one after the other, and see each caught
+cargo x fuzz [--seconds N] every fuzz target, two at a time, 60 s each
 cargo x bench [--quick] measure the whole process and print a table";
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         "test" => test(rest),
         "ci" => ci(),
         "canaries" => headline("canaries", || canaries::run().map(drop)),
+        "fuzz" => fuzz::run(rest),
         "bench" => bench(rest),
         _ => {
             eprintln!("{USAGE}");

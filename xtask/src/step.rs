@@ -43,6 +43,11 @@ impl Step {
         self
     }
 
+    pub fn variable(mut self, name: &str, value: &str) -> Step {
+        self.0.env(name, value);
+        self
+    }
+
     pub fn inside(mut self, folder: &Path) -> Step {
         self.0.current_dir(folder);
         self

@@ -1,36 +1,31 @@
 //! What a machine sees: the router, and the bounds that hold for every request.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use axum::{
     Router,
-    body::Body,
     extract::Request,
-    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
+    http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, get, post},
 };
 use engine::{Engine, vault::Vault};
 use rules::{limits, refusal::Refusal};
-use tokio::sync::Semaphore;
 
+mod admission;
 mod health;
 mod hook;
 mod identity;
 mod live;
 mod problem;
 mod read;
+mod request;
 mod wire;
 mod write;
 
+use admission::Admission;
 use problem::Problem;
-
-/// Writes that may be under way at once, over all hooks; more are refused before anything is kept.
-const WRITES_MAX: usize = 4096;
-
-/// The longest that a body may take to arrive: it holds one of those places meanwhile.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -38,7 +33,7 @@ pub struct Site {
     pub engine: Engine,
     pub vault: Arc<Vault>,
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
-    pub writes: Arc<Semaphore>,
+    pub admission: Arc<Admission>,
     pub draining: tokio::sync::watch::Receiver<bool>,
 }
 
@@ -49,7 +44,7 @@ impl Site {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
         draining: tokio::sync::watch::Receiver<bool>,
     ) -> Site {
-        Site { engine, vault: Arc::new(vault), metrics, writes: Arc::new(Semaphore::new(WRITES_MAX)), draining }
+        Site { engine, vault: Arc::new(vault), metrics, admission: Arc::default(), draining }
     }
 }
 
@@ -128,54 +123,7 @@ async fn cross_origin(request: Request, next: Next) -> Response {
     response
 }
 
-/// Reads a body up to its bound. What was announced as too large is refused before it is read.
-pub async fn read_body(headers: &HeaderMap, body: Body) -> Result<Vec<u8>, Problem> {
-    use http_body_util::{BodyExt, LengthLimitError, Limited};
-    let announced = headers.get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse::<usize>().ok());
-    if announced.is_some_and(|bytes| bytes > limits::BODY_BYTES_MAX) {
-        return Err(Refusal::BODY_TOO_LARGE.into());
-    }
-    match tokio::time::timeout(BODY_TIMEOUT, Limited::new(body, limits::BODY_BYTES_MAX).collect()).await {
-        Ok(Ok(collected)) => Ok(collected.to_bytes().into()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(Refusal::BODY_TOO_LARGE.into()),
-        Ok(Err(_)) | Err(_) => Err(Refusal::BODY_UNREADABLE.into()),
-    }
-}
-
 /// Resolves when the server is going down.
 pub async fn drained(draining: &mut tokio::sync::watch::Receiver<bool>) {
     let _ = draining.wait_for(|draining| *draining).await;
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        pin::Pin,
-        task::{Context, Poll},
-    };
-
-    use super::*;
-
-    /// A body of which nothing ever comes.
-    struct Silent;
-
-    impl hyper::body::Body for Silent {
-        type Data = hyper::body::Bytes;
-        type Error = std::convert::Infallible;
-
-        fn poll_frame(
-            self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<hyper::body::Frame<Self::Data>, Self::Error>>> {
-            Poll::Pending
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_body_that_does_not_come_is_not_waited_for() {
-        let headers = HeaderMap::new();
-        let reading = read_body(&headers, Body::new(Silent));
-        let read = tokio::time::timeout(2 * BODY_TIMEOUT, reading).await.expect("the wait has a bound");
-        assert_eq!(read.map_err(|Problem(refusal)| refusal.code), Err("body_unreadable"));
-    }
 }

@@ -298,15 +298,8 @@ fn parameters(query: &str) -> Box<RawValue> {
 /// JSON as JSON, everything else as text.
 fn body_shown(request: &call::Request) -> Box<RawValue> {
     let body = text(&request.body.0);
-    let json = claims_json(request).then(|| RawValue::from_string(body.clone()).ok()).flatten();
+    let json = super::request::claims_json(request).then(|| RawValue::from_string(body.clone()).ok()).flatten();
     json.unwrap_or_else(|| to_raw_value(&body).expect("a string always serialises"))
-}
-
-pub fn claims_json(request: &call::Request) -> bool {
-    let kind = request.headers.iter().find(|(name, _)| name == "content-type");
-    let kind = kind.map(|(_, value)| text(&value.0).to_ascii_lowercase()).unwrap_or_default();
-    let kind = kind.split(';').next().unwrap_or_default().trim();
-    kind == "application/json" || kind.ends_with("+json")
 }
 
 fn text(bytes: &[u8]) -> String {

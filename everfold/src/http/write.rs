@@ -5,21 +5,18 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Path, State},
-    http::{HeaderName, HeaderValue, Request, header},
+    http::{HeaderName, HeaderValue, Request},
     response::{IntoResponse, Response},
 };
 use engine::follow::folded_through;
 use rules::{
     access::{self, Entry},
-    call::{self, Bytes},
     hook::Reply,
-    limits,
     refusal::Refusal,
 };
 
-use super::{Site, problem::Problem, read_body, wire};
+use super::{Site, admission::Place, problem::Problem, request, wire};
 
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// `ANY /write/KEY`
@@ -50,35 +47,24 @@ pub async fn write_settled(
 }
 
 async fn accept(site: &Site, key: &str, request: Request<Body>) -> Result<Response, Problem> {
-    if *site.draining.borrow() {
-        return Err(Refusal::DRAINING.into());
-    }
-    let entry = access::write(site.engine.door(key).await?)?;
-    // A permit is held until the reply: what cannot be kept promptly is refused before it is read.
-    let _permit = site.writes.try_acquire().map_err(|_| Refusal::BUSY)?;
     let (head, body) = request.into_parts();
-    let body = read_body(&head.headers, body).await?;
-    let now = site.engine.now();
-    let request = call::Request {
-        id: site.engine.world().request_id(now),
-        seq: 0,
-        method: head.method.as_str().to_owned(),
-        path: head.uri.path().to_owned(),
-        query: head.uri.query().unwrap_or_default().to_owned(),
-        headers: head
-            .headers
-            .iter()
-            .map(|(name, value)| (name.as_str().to_owned(), Bytes(value.as_bytes().to_vec())))
-            .collect(),
-        body: Bytes(body),
-        created_at_ms: now.0,
+    // A place is held until the reply: what cannot be kept promptly is refused before it is read.
+    let (entry, mut place) = match admit(site, key).await {
+        Ok(admitted) => admitted,
+        Err(refusal) => {
+            request::discard(body);
+            return Err(refusal.into());
+        }
     };
+    let body = request::read_body(&head.headers, body, &mut place).await?;
+    let now = site.engine.now();
+    let request = request::kept(&head, body, site.engine.world().request_id(now), now);
     let hook = match entry {
         Entry::Open(hook) => hook,
         Entry::Swallow => return Ok(wire::Accepted::swallowed(request.id).into_response()),
     };
-    refuse_depth(&request)?;
-    let idempotency_key = idempotency_key(&head.headers)?;
+    request::refuse_depth(&request)?;
+    let idempotency_key = request::idempotency_key(&head.headers)?;
 
     let view = site.engine.view(hook).await?;
     let (request, answered) = match view.live.as_ref().filter(|live| live.exports.responder) {
@@ -101,41 +87,17 @@ async fn accept(site: &Site, key: &str, request: Request<Body>) -> Result<Respon
     Ok(response)
 }
 
-/// JSON nested deeper than the bound is refused whatever else it is; other broken JSON is kept as text.
-fn refuse_depth(request: &call::Request) -> Result<(), Problem> {
-    if wire::claims_json(request) && depth(&request.body.0) > limits::JSON_DEPTH_MAX {
-        return Err(Refusal::BODY_TOO_DEEP.into());
+/// Where a key leads, and a place for one write there.
+async fn admit(site: &Site, key: &str) -> Result<(Entry, Place), Refusal> {
+    if *site.draining.borrow() {
+        return Err(Refusal::DRAINING);
     }
-    Ok(())
-}
-
-/// How deep brackets nest outside of strings. Counted, not parsed: the body is parsed once, where it is folded, and
-/// serde_json skips values without a bound of its own.
-fn depth(json: &[u8]) -> usize {
-    let (mut depth, mut deepest) = (0usize, 0);
-    let (mut in_string, mut is_escaped) = (false, false);
-    for byte in json {
-        match byte {
-            _ if is_escaped => is_escaped = false,
-            b'\\' if in_string => is_escaped = true,
-            b'"' => in_string = !in_string,
-            b'[' | b'{' if !in_string => {
-                depth += 1;
-                deepest = deepest.max(depth);
-            }
-            b']' | b'}' if !in_string => depth = depth.saturating_sub(1),
-            _ => {}
-        }
-    }
-    deepest
-}
-
-fn idempotency_key(headers: &header::HeaderMap) -> Result<Option<Vec<u8>>, Problem> {
-    let Some(value) = headers.get(IDEMPOTENCY_KEY).filter(|value| !value.is_empty()) else { return Ok(None) };
-    if value.len() > limits::IDEMPOTENCY_KEY_BYTES_MAX {
-        return Err(Refusal::IDEMPOTENCY_KEY_TOO_LONG.into());
-    }
-    Ok(Some(value.as_bytes().to_vec()))
+    let entry = access::write(site.engine.door(key).await?)?;
+    let hook = match entry {
+        Entry::Open(hook) => Some(hook),
+        Entry::Swallow => None,
+    };
+    Ok((entry, site.admission.enter(hook)?))
 }
 
 /// `GET /write/KEY/settled/ID`
@@ -153,17 +115,4 @@ pub async fn settled(State(site): State<Site>, Path((key, id)): Path<(String, St
     }
     let status = wire::status_of(&verdict, true);
     Ok(axum::Json(wire::Settled { settled: true, seq: seq.0, status }).into_response())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn depth_counts_brackets_and_not_what_strings_hold() {
-        assert_eq!(depth(b"7"), 0);
-        assert_eq!(depth(br#"{"a": [1, {"b": []}], "c": []}"#), 4);
-        assert_eq!(depth(br#"["[[[[", "\"[[[", "\\", []]"#), 2);
-        assert_eq!(depth(b"]]][["), 2);
-    }
 }

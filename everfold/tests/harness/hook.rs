@@ -68,7 +68,11 @@ pub struct Receipt {
 
 impl Receipt {
     pub fn of(reply: &Reply) -> Receipt {
-        let body = reply.json();
+        Receipt::read(&reply.body)
+    }
+
+    pub fn read(body: &[u8]) -> Receipt {
+        let body: Value = serde_json::from_slice(body).unwrap_or_else(|error| panic!("{error}: {body:?}"));
         let text = |name: &str| body[name].as_str().unwrap_or_else(|| panic!("no `{name}` in {body}")).to_owned();
         Receipt { id: text("id"), seq: body["seq"].as_u64().expect("seq is a number"), hash: text("hash") }
     }

@@ -1,8 +1,11 @@
 //! What every black-box test stands on: a server of its own, a client that sends exactly what it is told, a hook.
 #![allow(dead_code, reason = "each subject uses its own part of it")]
 
+pub mod figures;
 pub mod hook;
 pub mod http;
+pub mod load;
+pub mod memory;
 pub mod server;
 pub mod socket;
 pub mod transcript;
@@ -16,13 +19,17 @@ use std::{
 pub const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Asks again until there is an answer.
-pub fn eventually<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+pub fn eventually<T>(what: &str, ask: impl FnMut() -> Option<T>) -> T {
+    eventually_within(PATIENCE, what, ask)
+}
+
+pub fn eventually_within<T>(patience: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
     let started = Instant::now();
     loop {
         if let Some(answer) = ask() {
             return answer;
         }
-        assert!(started.elapsed() < PATIENCE, "waited {PATIENCE:?} in vain: {what}");
+        assert!(started.elapsed() < patience, "waited {patience:?} in vain: {what}");
         thread::sleep(Duration::from_millis(10));
     }
 }

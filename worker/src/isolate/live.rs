@@ -5,7 +5,10 @@
 //! plain answers: the reducer returned, far from every bound. What it leaves is asked of a pristine guest, whose word
 //! counts. When the fold is over the guest is rinsed: two calls share nothing, live or not.
 
-use std::{os::fd::OwnedFd, time::Instant};
+use std::{
+    os::fd::OwnedFd,
+    time::{Duration, Instant},
+};
 
 use rules::{
     call::{Bounded, Call, Foldable, Json, Outcome, Ran},
@@ -14,7 +17,7 @@ use rules::{
 
 use super::{Guest, Isolate, Origin, parse::parse};
 use crate::{
-    bounds::{LIVE_LEFT_SHARE, LIVE_STRIDE_MAX, LIVE_STRIDE_MIN, LIVE_STRIDE_TIME, LIVE_TRIAL},
+    bounds::{LIVE_LEFT_SHARE, LIVE_STRIDE_MAX, LIVE_STRIDE_MIN, LIVE_STRIDE_SHARE, LIVE_TRIAL},
     outcome,
 };
 
@@ -111,10 +114,10 @@ impl Run {
                 if rans.len() <= asked && rans.iter().all(|ran| is_plain(ran, &limits)) =>
             {
                 self.guest = Some(guest);
-                self.stride = match begun.elapsed() {
-                    took if took > LIVE_STRIDE_TIME => (self.stride / 2).max(LIVE_STRIDE_MIN),
-                    _ => (self.stride * 2).min(LIVE_STRIDE_MAX),
-                };
+                // All of a stride shares the clock of one call: twice as many requests must still be far from it.
+                let is_long = begun.elapsed() > Duration::from_millis(limits.call_ms / LIVE_STRIDE_SHARE);
+                let longer = (self.stride * 2).min(LIVE_STRIDE_MAX);
+                self.stride = if is_long { (self.stride / 2).max(LIVE_STRIDE_MIN) } else { longer };
                 rans
             }
             _ => {

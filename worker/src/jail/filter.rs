@@ -7,7 +7,7 @@ use seccompiler::{
     BpfProgram, SeccompAction, SeccompCmpArgLen, SeccompCmpOp, SeccompCondition, SeccompFilter, SeccompRule,
 };
 
-/// System calls by number, and those that are permitted only to map memory that is not code.
+/// System calls by number, and those that are permitted only to map memory that is neither code nor beyond count.
 pub struct Permitted {
     calls: &'static [c_long],
     /// Their third argument is a protection, and must not ask for execution.
@@ -74,12 +74,24 @@ pub(super) fn install(permitted: &Permitted) -> Result<(), Leaky> {
         rules.insert(*call, Vec::new());
     }
     for call in permitted.data_only {
-        let not_code =
-            SeccompCondition::new(2, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(libc::PROT_EXEC as u64), 0)?;
-        rules.insert(*call, vec![SeccompRule::new(vec![not_code])?]);
+        let not_code = without(2, libc::PROT_EXEC)?;
+        let rule = if *call == libc::SYS_mmap {
+            // Memory that is shared and of no file would count for no limit.
+            let not_shared = SeccompRule::new(vec![not_code.clone(), without(3, libc::MAP_SHARED)?])?;
+            let of_a_file = SeccompRule::new(vec![not_code, without(3, libc::MAP_ANONYMOUS)?])?;
+            vec![not_shared, of_a_file]
+        } else {
+            vec![SeccompRule::new(vec![not_code])?]
+        };
+        rules.insert(*call, rule);
     }
     let processor = std::env::consts::ARCH.try_into()?;
     let filter = SeccompFilter::new(rules, SeccompAction::KillProcess, SeccompAction::Allow, processor)?;
     let program: BpfProgram = filter.try_into()?;
     Ok(seccompiler::apply_filter_all_threads(&program)?)
+}
+
+/// That an argument lacks these bits.
+fn without(argument: u8, bits: libc::c_int) -> Result<SeccompCondition, seccompiler::BackendError> {
+    SeccompCondition::new(argument, SeccompCmpArgLen::Dword, SeccompCmpOp::MaskedEq(bits as u64), 0)
 }
