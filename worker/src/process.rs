@@ -163,7 +163,11 @@ impl Child {
 
     /// What it has spent so far.
     pub fn spent(&self) -> Spent {
-        Spent { of: self.process.id(), worked: self.inner.and_then(worked).unwrap_or_default(), loads: self.loads }
+        Spent {
+            of: self.process.id(),
+            worked: self.inner.and_then(jail::processor_time).unwrap_or_default(),
+            loads: self.loads,
+        }
     }
 
     pub fn process_id(&self) -> Option<u32> {
@@ -185,16 +189,6 @@ impl Spent {
         let worked = self.worked.checked_sub(before.worked).filter(|worked| !worked.is_zero())?;
         Some(Spent { of: self.of, worked, loads: self.loads - before.loads })
     }
-}
-
-/// The processor time of all threads of a process.
-fn worked(process: u32) -> Option<Duration> {
-    let threads = fs::read_dir(format!("/proc/{process}/task")).ok()?.flatten();
-    let spent = threads.filter_map(|thread| {
-        let text = fs::read_to_string(thread.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
-    });
-    Some(spent.sum())
 }
 
 fn only_child(process: u32) -> Option<u32> {
