@@ -9,6 +9,7 @@ use std::{
 };
 
 use harness::{
+    figures::figure,
     hook::{Hook, Receipt},
     http::{Ask, Connection},
     memory::offspring,
@@ -104,9 +105,10 @@ fn a_kill_at_any_moment_loses_nothing_and_applies_nothing_twice() {
         }
     }
     let applied: u64 = known.iter().map(|known| known.seq).sum();
-    println!(
-        "{acknowledged} acknowledged, {applied} in the logs; lost 0, twice 0, gaps 0; recovery ≤ {recovery_max:?}"
+    let value = format!(
+        "{acknowledged} acknowledged, {applied} in the logs: lost 0, twice 0, gaps 0; recovery ≤ {recovery_max:.0?}"
     );
+    figure("process crash", &format!("{WRITERS} writers, {HOOKS} hooks, {kills} × SIGKILL, seed {seed}"), &value, true);
     assert!(acknowledged > 0, "somebody was acknowledged");
 }
 

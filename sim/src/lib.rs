@@ -331,7 +331,7 @@ async fn judge(story: &mut Story) -> Result<Report, String> {
         model.see(end.clone(), last)?;
         model.judge(&read(&engine, *hook).await?)?;
         report.acknowledged += model.acknowledged.len();
-        report.states_seen += 1;
+        report.states_seen += model.states_seen();
         report.ends.push((last, hash, end.state));
     }
     Ok(report)

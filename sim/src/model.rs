@@ -50,6 +50,10 @@ impl Model {
         self.acknowledged.iter().map(|told| told.seq).max().unwrap_or(Seq(0))
     }
 
+    pub fn states_seen(&self) -> usize {
+        self.seen.len()
+    }
+
     /// A 2xx. `sent_after` is what the world knew when the request left; `key` and the days it was used in.
     pub fn acknowledge(&mut self, told: Acknowledged, sent_after: Seq, key: Option<(u64, u64)>) -> Result<(), String> {
         let first = match key {

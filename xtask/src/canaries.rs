@@ -45,7 +45,7 @@ pub fn run() -> Result<Vec<[String; 3]>, Failed> {
 
 fn tried(package: &str, target: &str, test: &str, bug: Option<&str>) -> Result<Output, Failed> {
     let run = cargo(["test", "--quiet", "--release", "--features", "rules/canary", "-p", "rules", "-p", package]);
-    run.args(["--test", target, test]).env("EVERFOLD_CANARY", bug.unwrap_or("none")).output()
+    run.args(["--test", target, test]).variable("EVERFOLD_CANARY", bug.unwrap_or("none")).output()
 }
 
 /// Whether the one test passed; nothing when it did not run.

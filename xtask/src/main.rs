@@ -3,6 +3,7 @@
 mod canaries;
 mod fuzz;
 mod install;
+mod prove;
 mod step;
 
 use std::{env, process::ExitCode};
@@ -15,7 +16,8 @@ cargo x deny            licences, bans and sources of every dependency
 cargo x lint            clippy, warnings denied
 cargo x guest           rebuild the Wasm guest and compare it with the one checked in
 cargo x test [ARGS]     every test; ARGS go to cargo nextest (cargo test where that is missing)
-cargo x ci              fmt --check, deny, lint, guest, test: the first failure ends it
+cargo x ci              fmt --check, deny, lint, guest, fuzz, test: the first failure ends it
+cargo x prove [TARGETS] every proof of the promises, and one table of figures
 cargo x canaries        plant ten bugs, one after the other, and see each caught
 cargo x fuzz [--seconds N] every fuzz target, two at a time, 60 s each
 cargo x bench [--quick] measure the whole process and print a table";
@@ -33,6 +35,7 @@ fn main() -> ExitCode {
         "guest" => guest(),
         "test" => test(rest),
         "ci" => ci(),
+        "prove" => prove::run(rest),
         "canaries" => headline("canaries", || canaries::run().map(drop)),
         "fuzz" => fuzz::run(rest),
         "bench" => bench(rest),
@@ -56,6 +59,7 @@ fn ci() -> Result<(), Failed> {
     deny()?;
     lint()?;
     guest()?;
+    fuzz::run(&[])?;
     test(&[])
 }
 

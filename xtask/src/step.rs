@@ -43,7 +43,7 @@ impl Step {
         self
     }
 
-    pub fn variable(mut self, name: &str, value: &str) -> Step {
+    pub fn variable(mut self, name: &str, value: impl AsRef<OsStr>) -> Step {
         self.0.env(name, value);
         self
     }
@@ -58,11 +58,6 @@ impl Step {
         let known = env::var_os("PATH").unwrap_or_default();
         let folders = [folder.to_owned()].into_iter().chain(env::split_paths(&known));
         self.0.env("PATH", env::join_paths(folders).expect("a folder's name holds no colon"));
-        self
-    }
-
-    pub fn env(mut self, name: &str, value: impl AsRef<OsStr>) -> Step {
-        self.0.env(name, value);
         self
     }
 
