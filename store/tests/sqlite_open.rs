@@ -56,19 +56,48 @@ fn a_newer_format_that_only_the_log_knows_is_refused_untouched() {
 
 #[test]
 fn an_older_format_is_upgraded() {
-    let directory = directory();
-    let database = directory.path().join("everfold.db");
-    let connection = Connection::open(&database).expect("opens");
-    connection.pragma_update(None, "journal_mode", "WAL").expect("writes");
-    connection.pragma_update(None, "application_id", 0x4576_6664).expect("writes");
-    drop(connection);
-    for _ in 0..2 {
-        hold(async {
-            let store = open(directory.path()).expect("is upgraded, and then opens");
-            assert_eq!(store.row(vec![]).await, Ok(None));
-        });
+    // Empty, and as the first format was: without chunks, without checksums, with pages of another size.
+    for (format, tables) in [(0, ""), (1, FORMAT_1)] {
+        let directory = directory();
+        let connection = Connection::open(directory.path().join("everfold.db")).expect("opens");
+        connection.pragma_update(None, "journal_mode", "WAL").expect("writes");
+        connection.pragma_update(None, "application_id", 0x4576_6664).expect("writes");
+        connection.execute_batch(tables).expect("writes");
+        connection.pragma_update(None, "user_version", format).expect("writes");
+        drop(connection);
+        for _ in 0..2 {
+            hold(async {
+                let store = open(directory.path()).expect("is upgraded, and then opens");
+                let (row, last) =
+                    (store.row(b"key".to_vec()).await, store.last(LaneId(1), Position::from_u64(9)).await);
+                let kept = (format == 1).then(|| b"value".to_vec());
+                assert_eq!(row, Ok(kept));
+                assert_eq!(last.map(|last| last.map(|record| record.body.len())), Ok((format == 1).then_some(100_000)));
+            });
+        }
+        let database = fs::read(directory.path().join("everfold.db")).expect("is there");
+        let page_bytes = usize::from(u16::from_be_bytes([database[16], database[17]]));
+        let summed = database.chunks(page_bytes).all(|page| page.iter().rev().take(8).any(|byte| *byte != 0));
+        assert!(summed, "format {format}: a page has no checksum");
     }
 }
+
+const FORMAT_1: &str = "
+    CREATE TABLE record (
+        id INTEGER PRIMARY KEY,
+        lane BLOB NOT NULL,
+        position INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        body BLOB NOT NULL,
+        UNIQUE (lane, position)
+    ) STRICT;
+    CREATE TABLE row (
+        key BLOB NOT NULL PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO record VALUES (1, x'00000000000000000000000000000001', 7, zeroblob(32), randomblob(100000));
+    INSERT INTO row VALUES (CAST('key' AS BLOB), CAST('value' AS BLOB));
+";
 
 #[test]
 fn a_database_of_another_program_is_refused_untouched() {
@@ -118,7 +147,7 @@ fn a_damaged_database_is_refused_in_a_sentence() {
 fn a_database_without_its_tables_is_damaged() {
     let directory = filled();
     let connection = Connection::open(directory.path().join("everfold.db")).expect("opens");
-    connection.execute_batch("DROP TABLE row").expect("writes");
+    connection.execute_batch("DROP TABLE row; VACUUM").expect("writes");
     drop(connection);
     let refused = sentence(open(directory.path()));
     assert!(refused.starts_with("store_damaged: ") && refused.contains("row"), "{refused}");

@@ -13,14 +13,16 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
-use super::checkpoint;
+use super::{checkpoint, pages, vfs};
 
 const DATABASE: &str = "everfold.db";
 const LOCK: &str = "everfold.lock";
 /// `Evfd`, where the `file` command and every SQLite tool look for what a database is of.
 const APPLICATION_ID: u32 = 0x4576_6664;
 /// The newest format this build reads and writes; kept in the database as `user_version`.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
+/// From this format on every page carries a checksum.
+const FORMAT_SUMMED: u32 = 2;
 
 /// Twice SQLite's own choice: 10 to 25 % less work for the writer, measured with `examples/append.rs`.
 pub(super) const PAGE_BYTES: u32 = 8_192;
@@ -66,6 +68,13 @@ pub enum OpenError {
     Unusable { path: PathBuf, words: String },
 }
 
+/// Where the database is, and the VFS it is reached through.
+#[derive(Clone)]
+pub(super) struct Place {
+    pub(super) database: PathBuf,
+    vfs: String,
+}
+
 /// Takes the directory for this process alone; dropping the file gives it back, and so does the end of the process.
 pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
     let unusable = |error: io::Error| OpenError::Unusable { path: directory.into(), words: error.to_string() };
@@ -94,33 +103,37 @@ pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
 
 /// The database of a claimed directory: made if there is none, checked before anything is changed, brought to this
 /// build's format.
-pub(super) fn database(directory: &Path) -> Result<PathBuf, OpenError> {
+pub(super) fn database(directory: &Path, vfs: Option<&str>) -> Result<Place, OpenError> {
     let database = directory.join(DATABASE);
-    let explain = |error| explain(&database, error);
+    let vfs = pages::vfs(vfs).map_err(|words| OpenError::Unusable { path: database.clone(), words })?;
+    let place = Place { database, vfs };
+    let database = &place.database;
+    let explain = |error| explain(database, error);
     if database.exists() {
-        check_header(&database)?;
+        check_header(database)?;
     } else {
-        create(directory, &database)?;
+        create(directory, &place)?;
     }
 
-    let connection = connect(&database, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
+    let connection = connect(&place, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
     // The log may hold a newer format than the header shows; until that is known, closing must not copy it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(explain)?;
     let found = format(&connection).map_err(explain)?;
     if found > FORMAT {
-        return Err(OpenError::Newer { database, found, known: FORMAT });
+        return Err(OpenError::Newer { database: database.clone(), found, known: FORMAT });
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(explain)?;
     upgrade(&connection, found).map_err(explain)?;
     // The log of a killed process may end in pages whose sync had failed: they can be read, and are on no disk. What
     // goes on from here goes on from the database file.
     checkpoint::truncate(&connection).map_err(explain)?;
-    Ok(database)
+    drop(connection);
+    Ok(place)
 }
 
 /// The connection that commits. It notes the length of the log after each commit, and never checkpoints by itself.
-pub(super) fn writer(database: &Path, log_pages: &Arc<AtomicU32>) -> rusqlite::Result<Connection> {
-    let mut connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+pub(super) fn writer(place: &Place, log_pages: &Arc<AtomicU32>) -> rusqlite::Result<Connection> {
+    let mut connection = connect(place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "cache_size", -i64::from(WRITER_CACHE_KIB))?;
     let log_pages = log_pages.clone();
     connection.wal_hook(Some(move |_: &mut rusqlite::hooks::Wal, pages: i32| {
@@ -130,16 +143,16 @@ pub(super) fn writer(database: &Path, log_pages: &Arc<AtomicU32>) -> rusqlite::R
     Ok(connection)
 }
 
-pub(super) fn reader(database: &Path) -> rusqlite::Result<Connection> {
-    let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+pub(super) fn reader(place: &Place) -> rusqlite::Result<Connection> {
+    let connection = connect(place, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
     Ok(connection)
 }
 
 /// A connection that only copies the log. It outlives the writer's, so that a writer that has to be opened again
 /// finds the log as it was agreed on, and not as it reads from a disk that could not sync.
-pub(super) fn copier(database: &Path) -> rusqlite::Result<Connection> {
-    let connection = connect(database, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+pub(super) fn copier(place: &Place) -> rusqlite::Result<Connection> {
+    let connection = connect(place, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
     connection.pragma_update(None, "wal_autocheckpoint", 0)?;
     // A connection takes part in the log from its first read on.
     format(&connection)?;
@@ -148,11 +161,10 @@ pub(super) fn copier(database: &Path) -> rusqlite::Result<Connection> {
 
 /// What SQLite's refusal means to whoever starts Everfold.
 pub(super) fn explain(database: &Path, error: rusqlite::Error) -> OpenError {
-    let words = error.to_string();
+    let words = words(&error);
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt | ErrorCode::Unknown) => {
-            OpenError::Damaged { database: database.into(), words }
-        }
+        _ if is_damage(&error) => OpenError::Damaged { database: database.into(), words },
+        Some(ErrorCode::NotADatabase | ErrorCode::Unknown) => OpenError::Damaged { database: database.into(), words },
         _ => OpenError::Unusable { path: database.into(), words },
     }
 }
@@ -178,11 +190,15 @@ fn check_header(database: &Path) -> Result<(), OpenError> {
     if user_version > FORMAT {
         return Err(OpenError::Newer { database: database.into(), found: user_version, known: FORMAT });
     }
+    if user_version >= FORMAT_SUMMED && header[pages::RESERVED_AT] != pages::SUM_BYTES {
+        return Err(OpenError::Damaged { database: database.into(), words: "its pages have no checksums".into() });
+    }
     Ok(())
 }
 
 /// Makes the database under another name, so that it is there as a whole or not at all.
-fn create(directory: &Path, database: &Path) -> Result<(), OpenError> {
+fn create(directory: &Path, place: &Place) -> Result<(), OpenError> {
+    let database = &place.database;
     let unusable = |error: io::Error| OpenError::Unusable { path: directory.into(), words: error.to_string() };
     let log = directory.join(format!("{DATABASE}-wal"));
     if fs::metadata(&log).is_ok_and(|log| log.len() > 0) {
@@ -195,9 +211,9 @@ fn create(directory: &Path, database: &Path) -> Result<(), OpenError> {
             _ => {}
         }
     }
-    let unfinished = directory.join(unfinished);
-    fill(&unfinished).map_err(|error| explain(&unfinished, error))?;
-    fs::rename(&unfinished, database).map_err(unusable)?;
+    let unfinished = Place { database: directory.join(unfinished), vfs: place.vfs.clone() };
+    fill(&unfinished).map_err(|error| explain(&unfinished.database, error))?;
+    fs::rename(&unfinished.database, database).map_err(unusable)?;
     // The new names are durable only once the directories that hold them are.
     let above = directory.canonicalize().map_err(unusable)?;
     for holder in [Some(above.as_path()), above.parent()].into_iter().flatten() {
@@ -206,9 +222,10 @@ fn create(directory: &Path, database: &Path) -> Result<(), OpenError> {
     Ok(())
 }
 
-fn fill(unfinished: &Path) -> rusqlite::Result<()> {
+fn fill(unfinished: &Place) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE;
     let connection = connect(unfinished, flags)?;
+    vfs::reserve(&connection, pages::SUM_BYTES)?;
     connection.pragma_update(None, "page_size", PAGE_BYTES)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
@@ -220,6 +237,11 @@ fn fill(unfinished: &Path) -> rusqlite::Result<()> {
 fn upgrade(connection: &Connection, found: u32) -> rusqlite::Result<()> {
     if found == FORMAT {
         return Ok(());
+    }
+    if found < FORMAT_SUMMED {
+        // Writes every page anew, with room for its sum. On a new database there is nothing to write.
+        vfs::reserve(connection, pages::SUM_BYTES)?;
+        connection.execute_batch("VACUUM")?;
     }
     connection.execute_batch("BEGIN IMMEDIATE")?;
     if found < 1 {
@@ -240,6 +262,18 @@ fn upgrade(connection: &Connection, found: u32) -> rusqlite::Result<()> {
             ) STRICT;",
         )?;
     }
+    if found < 2 {
+        connection.execute_batch(
+            "CREATE TABLE chunk (
+                id INTEGER PRIMARY KEY,
+                lane BLOB NOT NULL,
+                first INTEGER NOT NULL,
+                last INTEGER NOT NULL,
+                bytes BLOB NOT NULL,
+                UNIQUE (lane, last)
+            ) STRICT;",
+        )?;
+    }
     connection.pragma_update(None, "user_version", FORMAT)?;
     connection.execute_batch("COMMIT")
 }
@@ -250,12 +284,38 @@ fn format(connection: &Connection) -> rusqlite::Result<u32> {
 
 /// What all connections have in common. Memory mapping stays off: through it, a disk that fails would be a signal
 /// that kills the process instead of an error.
-fn connect(database: &Path, flags: OpenFlags) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(database, flags | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+fn connect(place: &Place, flags: OpenFlags) -> rusqlite::Result<Connection> {
+    let flags = flags | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags_and_vfs(&place.database, flags, place.vfs.as_str())?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
     connection.pragma_update(None, "synchronous", "FULL")?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "mmap_size", 0)?;
     Ok(connection)
+}
+
+pub(super) fn is_full(error: &rusqlite::Error) -> bool {
+    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
+}
+
+/// A page that is not as it was written: what is on it is lost, and the rest of the database is not.
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
+    let code = error.sqlite_error().map(|error| error.extended_code);
+    code == Some(rusqlite::ffi::SQLITE_IOERR_DATA) || error.sqlite_error_code() == Some(ErrorCode::DatabaseCorrupt)
+}
+
+/// SQLite's words for an error; a page that a checksum gave away has none.
+pub(super) fn words(error: &rusqlite::Error) -> String {
+    match error.sqlite_error() {
+        Some(known) if known.extended_code == rusqlite::ffi::SQLITE_IOERR_DATA => {
+            "a page does not agree with its checksum".into()
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// SQLite has rolled back by itself after some errors, and after others not.
+pub(super) fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
+    if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("ROLLBACK") }
 }
