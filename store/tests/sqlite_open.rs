@@ -99,6 +99,24 @@ const FORMAT_1: &str = "
     INSERT INTO row VALUES (CAST('key' AS BLOB), CAST('value' AS BLOB));
 ";
 
+/// As SQLite's own tools copy it: one whole file, which does not use the log and whose pages have no checksums.
+#[test]
+fn a_copy_that_a_tool_made_is_a_store_again() {
+    let (original, copy) = (filled(), directory());
+    let database = copy.path().join("everfold.db");
+    let connection = Connection::open(original.path().join("everfold.db")).expect("opens");
+    connection.execute("VACUUM INTO ?1", [database.to_str().expect("text")]).expect("writes");
+    hold(async {
+        let store = open(copy.path()).expect("opens");
+        let last = store.last(LaneId(1), Position::from_u64(u64::MAX)).await.expect("reads").expect("is there");
+        assert_eq!(last.position, Position::of_request(Seq(400)));
+        let batch =
+            Batch { lane: LaneId(1), expect: last.position, records: vec![], rows: vec![(vec![], Some(vec![]))] };
+        assert_eq!(store.commit(batch).await, Commit::Done);
+        assert!(copy.path().join("everfold.db-wal").metadata().is_ok_and(|log| log.len() > 0), "no log is used");
+    });
+}
+
 #[test]
 fn a_database_of_another_program_is_refused_untouched() {
     let directory = directory();

@@ -21,6 +21,9 @@ const LOCK: &str = "everfold.lock";
 const APPLICATION_ID: u32 = 0x4576_6664;
 /// The newest format this build reads and writes; kept in the database as `user_version`.
 const FORMAT: u32 = 2;
+/// Where SQLite's header says how the database is written and read, and how it says that this goes through the log.
+const JOURNAL_AT: usize = 18;
+const JOURNAL_IS_LOG: [u8; 2] = [2, 2];
 /// From this format on every page carries a checksum.
 const FORMAT_SUMMED: u32 = 2;
 
@@ -123,11 +126,18 @@ pub(super) fn database(directory: &Path, vfs: Option<&str>) -> Result<Place, Ope
         return Err(OpenError::Newer { database: database.clone(), found, known: FORMAT });
     }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(explain)?;
+    // A copy that a tool made may have lost this setting; without it a power cut could take commits back.
+    connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
     upgrade(&connection, found).map_err(explain)?;
     // The log of a killed process may end in pages whose sync had failed: they can be read, and are on no disk. What
     // goes on from here goes on from the database file.
     checkpoint::truncate(&connection).map_err(explain)?;
     drop(connection);
+    // SQLite does not say when it could not write that the log is to be used: then the next connection would not.
+    if header(database)?[JOURNAL_AT..JOURNAL_AT + 2] != JOURNAL_IS_LOG {
+        let words = "it could not be set to use its log".into();
+        return Err(OpenError::Unusable { path: database.clone(), words });
+    }
     Ok(place)
 }
 
@@ -170,15 +180,19 @@ pub(super) fn explain(database: &Path, error: rusqlite::Error) -> OpenError {
 }
 
 /// Reads the header without SQLite, which would touch the files beside it.
-fn check_header(database: &Path) -> Result<(), OpenError> {
+fn header(database: &Path) -> Result<[u8; 100], OpenError> {
     let mut header = [0; 100];
     match File::open(database).and_then(|mut file| file.read_exact(&mut header)) {
-        Ok(()) => {}
+        Ok(()) => Ok(header),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(OpenError::Damaged { database: database.into(), words: "its header is cut off".into() });
+            Err(OpenError::Damaged { database: database.into(), words: "its header is cut off".into() })
         }
-        Err(error) => return Err(OpenError::Unusable { path: database.into(), words: error.to_string() }),
+        Err(error) => Err(OpenError::Unusable { path: database.into(), words: error.to_string() }),
     }
+}
+
+fn check_header(database: &Path) -> Result<(), OpenError> {
+    let header = header(database)?;
     let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let (user_version, application_id) = (number(60), number(68));
     if &header[..16] != b"SQLite format 3\0" {
@@ -230,6 +244,8 @@ fn fill(unfinished: &Place) -> rusqlite::Result<()> {
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "application_id", APPLICATION_ID)?;
     upgrade(&connection, 0)?;
+    // Closing copies the log as well, but does not say when it could not, and the log keeps its old name.
+    checkpoint::truncate(&connection)?;
     connection.close().map_err(|(_, error)| error)
 }
 

@@ -207,8 +207,12 @@ impl<N: Send + 'static> Layer for Disk<N> {
         }
         let mut state = self.lock();
         let name = name(path);
-        if let Some(file) = state.names.get(&name) {
-            return Ok(Some(*file));
+        if let Some(file) = state.names.get(&name).copied() {
+            if path.metadata().is_ok_and(|found| found.len() == 0) {
+                // The store has removed it, and SQLite has made it again.
+                state.events.push(Event::Cut { file, length: 0 });
+            }
+            return Ok(Some(file));
         }
         // The store has renamed it since it was closed.
         let from = format!("{name}.new");

@@ -18,6 +18,8 @@ const ALL: Extent = Extent { records_max: usize::MAX, bytes_max: usize::MAX };
 pub enum Note {
     Asked(usize, usize),
     Done(usize, usize),
+    /// After a failure it was read how many there are.
+    Settled(usize, usize),
 }
 
 /// Everything that happens rarely happens all the time.
