@@ -6,6 +6,7 @@
 
 mod checkpoint;
 mod chunk;
+mod log_end;
 mod open;
 mod pages;
 mod queue;
@@ -69,7 +70,7 @@ impl Sqlite {
 
     pub fn open_with(directory: &Path, options: &Options) -> Result<Sqlite, OpenError> {
         let lock = open::claim(directory)?;
-        let place = open::database(directory, options.vfs)?;
+        let (place, log_end) = open::database(directory, options.vfs)?;
         let explain = |error| open::explain(&place.database, error);
 
         let commits = Queue::new(COMMITS_WAITING_MAX);
@@ -89,7 +90,7 @@ impl Sqlite {
             store.readers.push(store.start("store-read", move || reader::run(connection, &reads))?);
         }
         let (place, commits) = (store.place.clone(), store.commits.clone());
-        let writer = Writer { place, commits, checkpoints, log_pages, seal: options.seal };
+        let writer = Writer { place, commits, checkpoints, log_pages, log_end, seal: options.seal };
         store.writers.push(store.start("store-write", move || writer.run(writing))?);
         store.writers.push(store.start("store-copy", copy)?);
         Ok(store)

@@ -193,10 +193,10 @@ fn old_records_are_sealed_whatever_lane_they_are_of_and_read_as_before() {
         }
         let database = rusqlite::Connection::open(directory.0.path().join("everfold.db")).expect("opens");
         let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counts");
-        while count("SELECT count(*) FROM record") >= 8 * 512 {
+        while count("SELECT count(*) FROM record") >= 8 * 256 {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert!(count("SELECT min(n) FROM (SELECT count(*) AS n FROM record GROUP BY lane)") >= 256);
+        assert!(count("SELECT min(n) FROM (SELECT count(*) AS n FROM record GROUP BY lane)") >= 128);
         assert!(count("SELECT max(length(bytes)) FROM chunk") < 256 << 10);
         for lane in (0..8).map(LaneId) {
             for at in [1, 2, 700, 1_500, 1_999, 2_000] {

@@ -99,6 +99,41 @@ const FORMAT_1: &str = "
     INSERT INTO row VALUES (CAST('key' AS BLOB), CAST('value' AS BLOB));
 ";
 
+/// Whoever looks into the store of a killed server with SQLite's own tool copies its log into the database.
+#[test]
+fn a_log_that_another_program_has_copied_is_not_missed() {
+    let directory = directory();
+    let killed = tempfile::TempDir::new().expect("a directory");
+    hold(async {
+        let store = open(directory.path()).expect("opens");
+        let record = Record { position: Position::of_request(Seq(1)), hash: Hash::NONE, body: vec![b'x'; 50_000] };
+        let batch = Batch { lane: LaneId(1), expect: Position::START, records: vec![record], rows: vec![] };
+        assert_eq!(store.commit(batch).await, Commit::Done);
+        for (file, bytes) in files(directory.path()) {
+            fs::write(killed.path().join(file.file_name().expect("a name")), bytes).expect("copies");
+        }
+    });
+    let without_log = tempfile::TempDir::new().expect("a directory");
+    for file in ["everfold.db", "everfold.db-end"] {
+        fs::copy(killed.path().join(file), without_log.path().join(file)).expect("copies");
+    }
+    let refused = sentence(open(without_log.path()));
+    assert!(refused.starts_with("store_log_damaged: ") && refused.contains("everfold.db-end"), "{refused}");
+
+    let connection = Connection::open(killed.path().join("everfold.db")).expect("opens");
+    let records: i64 = connection.query_row("SELECT count(*) FROM record", [], |row| row.get(0)).expect("counts");
+    assert_eq!(records, 1);
+    drop(connection);
+    assert!(!killed.path().join("everfold.db-wal").exists(), "the other program has not copied the log");
+    for _ in 0..2 {
+        hold(async {
+            let store = open(killed.path()).expect("opens");
+            let last = store.last(LaneId(1), Position::from_u64(u64::MAX)).await.expect("reads").expect("is there");
+            assert_eq!(last.body.len(), 50_000);
+        });
+    }
+}
+
 /// As SQLite's own tools copy it: one whole file, which does not use the log and whose pages have no checksums.
 #[test]
 fn a_copy_that_a_tool_made_is_a_store_again() {
@@ -191,7 +226,8 @@ fn a_creation_that_was_cut_short_is_begun_again() {
         fs::write(directory.path().join(file), "half").expect("writes");
     }
     open(directory.path()).expect("opens").close();
-    assert_eq!(files(directory.path()).into_keys().collect::<Vec<_>>(), [directory.path().join("everfold.db")]);
+    let left = files(directory.path()).into_keys().collect::<Vec<_>>();
+    assert_eq!(left, ["everfold.db", "everfold.db-end"].map(|file| directory.path().join(file)));
 }
 
 #[test]

@@ -13,7 +13,11 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
-use super::{checkpoint, pages, vfs};
+use super::{
+    checkpoint,
+    log_end::{LogEnd, Since},
+    pages, vfs,
+};
 
 const DATABASE: &str = "everfold.db";
 const LOCK: &str = "everfold.lock";
@@ -59,6 +63,12 @@ pub enum OpenError {
          'sqlite3 everfold.db .recover' can still read.", database.display()
     )]
     Damaged { database: PathBuf, words: String },
+    #[error(
+        "store_log_damaged: The log of {} is damaged: {words}. Something that was acknowledged is lost in it, and nothing \
+         was changed. hint: put a backup in its place; or move {} away to go on with what can still be read.",
+        database.display(), note.display()
+    )]
+    LogDamaged { database: PathBuf, note: PathBuf, words: String },
     #[error(
         "store_missing: {} is missing, but the log that belongs to it is there and may hold what was committed last. \
          hint: put the database back beside its log; for a new store, move the log away.", database.display()
@@ -106,10 +116,11 @@ pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
 
 /// The database of a claimed directory: made if there is none, checked before anything is changed, brought to this
 /// build's format.
-pub(super) fn database(directory: &Path, vfs: Option<&str>) -> Result<Place, OpenError> {
+pub(super) fn database(directory: &Path, vfs: Option<&str>) -> Result<(Place, LogEnd), OpenError> {
     let database = directory.join(DATABASE);
-    let vfs = pages::vfs(vfs).map_err(|words| OpenError::Unusable { path: database.clone(), words })?;
-    let place = Place { database, vfs };
+    let no_vfs = |words| OpenError::Unusable { path: directory.into(), words };
+    let foreign = Place { database: database.clone(), vfs: pages::foreign_vfs(vfs).map_err(no_vfs)? };
+    let place = Place { database, vfs: pages::vfs(vfs).map_err(no_vfs)? };
     let database = &place.database;
     let explain = |error| explain(database, error);
     if database.exists() {
@@ -117,20 +128,41 @@ pub(super) fn database(directory: &Path, vfs: Option<&str>) -> Result<Place, Ope
     } else {
         create(directory, &place)?;
     }
+    let unusable = |error: io::Error| OpenError::Unusable { path: directory.into(), words: error.to_string() };
+    let mut log_end = LogEnd::open(database).map_err(unusable)?;
+    let noted = log_end.noted();
+    let since = noted.map_or(Ok(Since::Whole), |noted| log_end.since(&noted)).map_err(unusable)?;
+    let log_damaged = |words| OpenError::LogDamaged { database: database.clone(), note: log_end.path().into(), words };
+    if let Since::Damaged(words) = since {
+        return Err(log_damaged(words));
+    }
 
-    let connection = connect(&place, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
+    // Another program that has copied the database, or its log into it, has left pages without a checksum.
+    let is_foreign = since == Since::Gone || is_copy(database).map_err(unusable)?;
+    let reached = if is_foreign { &foreign } else { &place };
+    let connection = connect(reached, OpenFlags::SQLITE_OPEN_READ_WRITE).map_err(explain)?;
     // The log may hold a newer format than the header shows; until that is known, closing must not copy it.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true).map_err(explain)?;
     let found = format(&connection).map_err(explain)?;
     if found > FORMAT {
         return Err(OpenError::Newer { database: database.clone(), found, known: FORMAT });
     }
+    if since == Since::Gone
+        && newest_record(&connection, found).map_err(explain)? < noted.map_or(0, |noted| noted.record)
+    {
+        return Err(log_damaged("it is gone, and was not copied into the database".into()));
+    }
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false).map_err(explain)?;
     // A copy that a tool made may have lost this setting; without it a power cut could take commits back.
     connection.pragma_update(None, "journal_mode", "WAL").map_err(explain)?;
     upgrade(&connection, found).map_err(explain)?;
+    if is_foreign {
+        tracing::warn!("another program has written to the database: all of it is written anew, with checksums");
+        connection.execute_batch("VACUUM").map_err(explain)?;
+    }
     // The log of a killed process may end in pages whose sync had failed: they can be read, and are on no disk. What
     // goes on from here goes on from the database file.
+    log_end.empty().map_err(unusable)?;
     checkpoint::truncate(&connection).map_err(explain)?;
     drop(connection);
     // SQLite does not say when it could not write that the log is to be used: then the next connection would not.
@@ -138,7 +170,7 @@ pub(super) fn database(directory: &Path, vfs: Option<&str>) -> Result<Place, Ope
         let words = "it could not be set to use its log".into();
         return Err(OpenError::Unusable { path: database.clone(), words });
     }
-    Ok(place)
+    Ok((place, log_end))
 }
 
 /// The connection that commits. It notes the length of the log after each commit, and never checkpoints by itself.
@@ -208,6 +240,22 @@ fn check_header(database: &Path) -> Result<(), OpenError> {
         return Err(OpenError::Damaged { database: database.into(), words: "its pages have no checksums".into() });
     }
     Ok(())
+}
+
+/// A whole copy has no checksum on its first page, which this build never leaves without.
+fn is_copy(database: &Path) -> io::Result<bool> {
+    let mut page = vec![0; 1 << 16];
+    let mut file = File::open(database)?;
+    file.read_exact(&mut page[..100])?;
+    let page_bytes = match u16::from_be_bytes([page[16], page[17]]) {
+        1 => 1 << 16,
+        bytes => usize::from(bytes),
+    };
+    if page[pages::RESERVED_AT] != pages::SUM_BYTES || page_bytes < 512 {
+        return Ok(false);
+    }
+    file.read_exact(&mut page[100..page_bytes])?;
+    Ok(page[page_bytes - usize::from(pages::SUM_BYTES)..page_bytes].iter().all(|byte| *byte == 0))
 }
 
 /// Makes the database under another name, so that it is there as a whole or not at all.
@@ -292,6 +340,13 @@ fn upgrade(connection: &Connection, found: u32) -> rusqlite::Result<()> {
     }
     connection.pragma_update(None, "user_version", FORMAT)?;
     connection.execute_batch("COMMIT")
+}
+
+fn newest_record(connection: &Connection, format: u32) -> rusqlite::Result<u64> {
+    if format == 0 {
+        return Ok(0);
+    }
+    connection.query_row("SELECT ifnull(max(id), 0) FROM record", [], |row| Ok(row.get::<_, i64>(0)?.cast_unsigned()))
 }
 
 fn format(connection: &Connection) -> rusqlite::Result<u32> {

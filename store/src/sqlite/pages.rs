@@ -2,8 +2,9 @@
 //!
 //! A flipped bit in a value could be found by a checksum on values. One in an index makes rows *missing*, and only a
 //! checksum on pages finds that. It fills the last 8 bytes of a page, which SQLite leaves free when it is asked to,
-//! so every SQLite tool reads the database as ever. Pages on their way (in memory, in the log, in a copy that another
-//! program made) carry zeros there, and count as not summed: the log has checksums of its own.
+//! so every SQLite tool reads the database as ever. Pages on their way (in memory, in the log) have zeros there; the
+//! log has checksums of its own. What another program writes has zeros or an old checksum there and is not served,
+//! until a `VACUUM` through [`foreign_vfs`] has written it anew.
 
 use std::path::{Path, PathBuf};
 
@@ -22,12 +23,24 @@ const NOT_SUMMED: Sum = [0; SUM_BYTES as usize];
 
 /// The name of the VFS whose pages are summed, over the VFS `base` (SQLite's own if there is no name).
 pub(super) fn vfs(base: Option<&str>) -> Result<String, String> {
-    let name = base.map_or_else(|| "everfold".into(), |base| format!("everfold-{base}"));
-    vfs::register(&name, base, &Pages)?;
+    register("everfold", base, &Pages { foreign: false })
+}
+
+/// Likewise, but pages without a sum are taken as they are.
+pub(super) fn foreign_vfs(base: Option<&str>) -> Result<String, String> {
+    register("everfold-foreign", base, &Pages { foreign: true })
+}
+
+fn register(name: &str, base: Option<&str>, pages: &'static Pages) -> Result<String, String> {
+    let name = base.map_or_else(|| name.into(), |base| format!("{name}-{base}"));
+    vfs::register(&name, base, pages)?;
     Ok(name)
 }
 
-struct Pages;
+struct Pages {
+    /// Another program may have written some of them.
+    foreign: bool,
+}
 
 struct File {
     path: PathBuf,
@@ -60,9 +73,13 @@ impl Layer for Pages {
     }
 
     fn read(&self, file: &mut File, below: &mut Below, buffer: &mut [u8], at: u64) -> Result<(), Code> {
-        below.read(buffer, at)?;
-        let Some(number) = file.page(buffer, at) else { return Ok(()) };
-        if !take_off(buffer, number) {
+        let read = below.read(buffer, at);
+        if read.is_err_and(|code| code != ffi::SQLITE_IOERR_SHORT_READ) {
+            return read;
+        }
+        let Some(number) = file.page(buffer, at) else { return read };
+        // Behind the end of the file there are zeros: SQLite asks for no page that it has not written.
+        if !take_off(buffer, number, self.foreign) {
             tracing::error!(file = %file.path.display(), page = number, "a page does not agree with its checksum");
             return Err(ffi::SQLITE_IOERR_DATA);
         }
@@ -84,12 +101,11 @@ fn put_on(page: &mut [u8], number: u64) {
     }
 }
 
-/// Clears the sum of a page; `false` when page and sum disagree. A page of nothing but zeros is no page: that is how
-/// a disk reads that has lost one.
-fn take_off(page: &mut [u8], number: u64) -> bool {
+/// Clears the sum of a page; `false` when page and sum disagree.
+fn take_off(page: &mut [u8], number: u64, foreign: bool) -> bool {
     let Some((content, place)) = page.split_last_chunk_mut() else { return false };
     match std::mem::replace(place, NOT_SUMMED) {
-        NOT_SUMMED => content.iter().any(|byte| *byte != 0),
+        NOT_SUMMED => foreign,
         found => found == sum(content, number),
     }
 }

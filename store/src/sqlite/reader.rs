@@ -85,7 +85,10 @@ pub(super) fn records(
     // Two statements see one state, or what is sealed between them would be in neither.
     connection.prepare_cached(BEGIN)?.execute([])?;
     let records = chunks_then_rows(connection, lane, after, extent);
-    connection.prepare_cached(COMMIT)?.execute([])?;
+    // Some errors have ended it already.
+    if !connection.is_autocommit() {
+        connection.prepare_cached(COMMIT)?.execute([])?;
+    }
     records
 }
 

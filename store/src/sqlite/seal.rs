@@ -26,13 +26,13 @@ pub struct Seal {
     pub keep_records: NonZeroU32,
     /// The bodies in one chunk (or one body, if that alone is longer): it bounds what a read of one record costs.
     pub chunk_bytes_max: usize,
-    /// The writer rests from sealing so many times as long as the last piece took.
+    /// While commits come, the writer rests from sealing so many times as long as the last piece took.
     pub rest: u32,
 }
 
 impl Default for Seal {
     fn default() -> Seal {
-        Seal { keep_records: NonZeroU32::new(256).expect("not 0"), chunk_bytes_max: 256 << 10, rest: 9 }
+        Seal { keep_records: NonZeroU32::new(128).expect("not 0"), chunk_bytes_max: 256 << 10, rest: 9 }
     }
 }
 
@@ -45,16 +45,19 @@ pub(super) struct Sealing {
     /// All lanes from this one on are still to be looked at: nobody counted what they got before this process began.
     sweep: Option<LaneId>,
     rest_until: Instant,
+    /// Somebody has committed since the last turn. If nobody has, there is nobody to rest for.
+    disturbed: bool,
 }
 
 impl Sealing {
     pub(super) fn new(seal: Seal) -> Sealing {
         let (grown, due, sweep) = (HashMap::new(), VecDeque::new(), Some(LaneId(0)));
-        Sealing { seal, grown, due, sweep, rest_until: Instant::now() }
+        Sealing { seal, grown, due, sweep, rest_until: Instant::now(), disturbed: false }
     }
 
     /// Called with every commit that was kept.
     pub(super) fn grew(&mut self, lane: LaneId, records: usize) {
+        self.disturbed = true;
         if records == 0 {
             return;
         }
@@ -83,7 +86,8 @@ impl Sealing {
         let Some(lane) = self.next_lane(connection)? else { return Ok(()) };
         let sealed = seal(connection, lane, &self.seal);
         open::roll_back(connection)?;
-        self.rest_until = Instant::now() + began.elapsed() * self.seal.rest;
+        let rest = if std::mem::take(&mut self.disturbed) { self.seal.rest } else { 0 };
+        self.rest_until = Instant::now() + began.elapsed() * rest;
         match sealed {
             Ok(true) => self.due.push_back(lane),
             Ok(false) => {}

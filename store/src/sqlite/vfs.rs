@@ -359,7 +359,8 @@ impl<L: Layer> Methods<L> {
     unsafe extern "C" fn device_characteristics(file: *mut ffi::sqlite3_file) -> c_int {
         unsafe {
             let lower = below::<L>(file);
-            call(methods(lower).xDeviceCharacteristics)(lower)
+            // Large values would be read in parts of pages, which a layer that knows pages does not recognise.
+            call(methods(lower).xDeviceCharacteristics)(lower) & !ffi::SQLITE_IOCAP_SUBPAGE_READ
         }
     }
 

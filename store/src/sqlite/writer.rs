@@ -15,6 +15,7 @@ use tokio::sync::oneshot;
 
 use super::{
     checkpoint::{self, Checkpoints},
+    log_end::LogEnd,
     open::{self, Place, is_damage, is_full, roll_back},
     queue::{Found, Queue},
     seal::{Seal, Sealing},
@@ -45,6 +46,7 @@ pub(super) struct Writer {
     pub(super) commits: Arc<Queue<Waiting>>,
     pub(super) checkpoints: Checkpoints,
     pub(super) log_pages: Arc<AtomicU32>,
+    pub(super) log_end: LogEnd,
     pub(super) seal: Seal,
 }
 
@@ -63,8 +65,12 @@ impl Writer {
             drop(connection);
             match self.reopen() {
                 Some(opened) => connection = opened,
-                None => return,
+                None => break,
             }
+        }
+        // The last connection to be closed removes the log.
+        if let Err(error) = self.log_end.empty() {
+            tracing::warn!(%error, "the end of the log is still noted");
         }
     }
 
@@ -76,7 +82,7 @@ impl Writer {
             match self.wait(&sealing) {
                 Found::Work(first) => {
                     gather(&self.commits, first, &mut group);
-                    if let Err(error) = keep_all(connection, &mut tails, &mut sealing, &mut group) {
+                    if let Err(error) = self.keep_all(connection, &mut tails, &mut sealing, &mut group) {
                         tracing::error!(%error, "a commit failed: the store is closed until it has been opened again");
                         answer_all(&mut group, &Commit::Unknown(error.to_string()));
                         return End::Failed;
@@ -100,6 +106,49 @@ impl Writer {
             Some(turn) => self.commits.wait_until(turn),
             None => self.commits.wait().map_or(Found::Closed, Found::Work),
         }
+    }
+
+    /// Keeps a group of batches and answers each. A lane whose pages are damaged goes without the others; an error leaves
+    /// all that were not answered in the group.
+    fn keep_all(
+        &mut self,
+        connection: &Connection,
+        tails: &mut Tails,
+        sealing: &mut Sealing,
+        group: &mut Vec<Waiting>,
+    ) -> rusqlite::Result<()> {
+        while !group.is_empty() {
+            let Failed { at, error } = match keep(connection, tails, group) {
+                Ok(Kept { kept, newest_record }) => {
+                    self.log_end.note(self.log_pages.load(Ordering::Relaxed), newest_record);
+                    for (waiting, kept) in group.drain(..).zip(kept) {
+                        if kept {
+                            sealing.grew(waiting.batch.lane, waiting.batch.records.len());
+                        }
+                        let _ = waiting.answer.send(if kept { Commit::Done } else { Commit::Conflict });
+                    }
+                    return Ok(());
+                }
+                Err(failed) => failed,
+            };
+            let damaged = at.filter(|_| is_damage(&error)).map(|at| group[at].batch.lane);
+            if damaged.is_none() && !is_full(&error) || roll_back(connection).is_err() {
+                return Err(error);
+            }
+            *tails = Tails::default();
+            match damaged {
+                None => answer_all(group, &Commit::Full),
+                Some(lane) => {
+                    tracing::error!(lane = format_args!("{:032x}", lane.0), %error, "a damaged lane takes no commits");
+                    let mut spoilt: Vec<_> = group.extract_if(.., |waiting| waiting.batch.lane == lane).collect();
+                    answer_all(
+                        &mut spoilt,
+                        &Commit::Unknown(format!("lane {:032x} is damaged: {}", lane.0, open::words(&error))),
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Tries until the database is open again, refusing what comes meanwhile; `None` when the store is closed.
@@ -128,8 +177,12 @@ impl Writer {
 
     /// After a failed sync the pages of the log may read well and be on no disk. So all that was agreed on before is
     /// first brought into the database file and synced there, and the log begins anew.
-    fn opened_again(&self) -> rusqlite::Result<Connection> {
+    fn opened_again(&mut self) -> rusqlite::Result<Connection> {
         let connection = open::writer(&self.place, &self.log_pages)?;
+        self.log_end.empty().map_err(|error| {
+            let failed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+            rusqlite::Error::SqliteFailure(failed, Some(error.to_string()))
+        })?;
         if checkpoint::truncate(&connection)? {
             self.log_pages.store(0, Ordering::Relaxed);
             return Ok(connection);
@@ -162,47 +215,6 @@ fn answer_all(group: &mut Vec<Waiting>, commit: &Commit) {
     }
 }
 
-/// Keeps a group of batches and answers each. A lane whose pages are damaged goes without the others; an error leaves
-/// all that were not answered in the group.
-fn keep_all(
-    connection: &Connection,
-    tails: &mut Tails,
-    sealing: &mut Sealing,
-    group: &mut Vec<Waiting>,
-) -> rusqlite::Result<()> {
-    while !group.is_empty() {
-        let Failed { at, error } = match keep(connection, tails, group) {
-            Ok(kept) => {
-                for (waiting, kept) in group.drain(..).zip(kept) {
-                    if kept {
-                        sealing.grew(waiting.batch.lane, waiting.batch.records.len());
-                    }
-                    let _ = waiting.answer.send(if kept { Commit::Done } else { Commit::Conflict });
-                }
-                return Ok(());
-            }
-            Err(failed) => failed,
-        };
-        let damaged = at.filter(|_| is_damage(&error)).map(|at| group[at].batch.lane);
-        if damaged.is_none() && !is_full(&error) || roll_back(connection).is_err() {
-            return Err(error);
-        }
-        *tails = Tails::default();
-        match damaged {
-            None => answer_all(group, &Commit::Full),
-            Some(lane) => {
-                tracing::error!(lane = format_args!("{:032x}", lane.0), %error, "a damaged lane takes no commits");
-                let mut spoilt: Vec<_> = group.extract_if(.., |waiting| waiting.batch.lane == lane).collect();
-                answer_all(
-                    &mut spoilt,
-                    &Commit::Unknown(format!("lane {:032x} is damaged: {}", lane.0, open::words(&error))),
-                );
-            }
-        }
-    }
-    Ok(())
-}
-
 /// Why a transaction was not committed, and at which batch.
 struct Failed {
     at: Option<usize>,
@@ -215,9 +227,15 @@ impl From<rusqlite::Error> for Failed {
     }
 }
 
+/// Which batches of a group were kept; the others expected another tail.
+struct Kept {
+    kept: Vec<bool>,
+    newest_record: Option<u64>,
+}
+
 /// Keeps a group of batches in one transaction. One that expects another tail is left out before anything of it is
-/// written: which were kept is the answer. Any error is the error of all.
-fn keep(connection: &Connection, tails: &mut Tails, group: &[Waiting]) -> Result<Vec<bool>, Failed> {
+/// written. Any error is the error of all.
+fn keep(connection: &Connection, tails: &mut Tails, group: &[Waiting]) -> Result<Kept, Failed> {
     connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let mut statements = Statements {
         // A lane's newest record is never sealed: its rows know where it ends.
@@ -229,11 +247,13 @@ fn keep(connection: &Connection, tails: &mut Tails, group: &[Waiting]) -> Result
         delete: connection.prepare_cached("DELETE FROM row WHERE key = ?1")?,
     };
     let mut kept = Vec::with_capacity(group.len());
+    let mut newest_record = None;
     for (at, Waiting { batch, .. }) in group.iter().enumerate() {
-        kept.push(statements.write(tails, batch).map_err(|error| Failed { at: Some(at), error })?);
+        let written = statements.write(tails, batch, &mut newest_record);
+        kept.push(written.map_err(|error| Failed { at: Some(at), error })?);
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
-    Ok(kept)
+    Ok(Kept { kept, newest_record })
 }
 
 struct Statements<'a> {
@@ -244,7 +264,7 @@ struct Statements<'a> {
 }
 
 impl Statements<'_> {
-    fn write(&mut self, tails: &mut Tails, batch: &Batch) -> rusqlite::Result<bool> {
+    fn write(&mut self, tails: &mut Tails, batch: &Batch, newest_record: &mut Option<u64>) -> rusqlite::Result<bool> {
         let lane = batch.lane.0.to_be_bytes();
         let tail = match tails.get(batch.lane) {
             Some(tail) => tail,
@@ -258,7 +278,9 @@ impl Statements<'_> {
             return Ok(false);
         }
         for record in &batch.records {
-            self.append.execute(params![lane, record.position.to_u64().cast_signed(), record.hash.0, record.body])?;
+            let position = record.position.to_u64().cast_signed();
+            let id = self.append.insert(params![lane, position, record.hash.0, record.body])?;
+            *newest_record = Some(id.cast_unsigned());
         }
         for (key, value) in &batch.rows {
             match value {

@@ -2,8 +2,9 @@
 //!
 //! What is simulated: every write, sync, truncation and deletion that SQLite does. A write is durable once its file was
 //! synced; a new name, once a file that SQLite made for a log or journal was synced (it syncs the directory then).
-//! After a failed sync each write before it is on the disk or lost, whatever later syncs say. What is not: the store's
-//! own renaming of a new database and the sync of the directory behind it count as one step, and the lock file is real.
+//! After a failed sync each write before it is on the disk or lost, whatever later syncs say. The store's own note of
+//! where its log ends is on the disk in any version since it was emptied, for only emptying syncs it. What is not: the
+//! store's renaming of a new database and the sync of the directory behind it count as one step, and the lock is real.
 
 use std::{
     collections::BTreeMap,
@@ -16,6 +17,8 @@ use rusqlite::ffi;
 use store::sqlite::vfs::{self, Below, Code, Kind, Layer};
 use tempfile::TempDir;
 
+/// The file that the store writes itself.
+pub const LOG_END: &str = "everfold.db-end";
 /// What a disk writes whole or not at all.
 const SECTOR_BYTES: usize = 512;
 
@@ -102,13 +105,15 @@ pub enum Event<N> {
         from: String,
         to: String,
     },
+    /// The store has written its note of where the log ends.
+    LogEnd(Vec<u8>),
     /// What the test did between the calls.
     Noted(N),
 }
 
 impl<N> Event<N> {
     pub fn is_call(&self) -> bool {
-        !matches!(self, Event::Made { .. } | Event::Renamed { .. } | Event::Noted(_))
+        !matches!(self, Event::Made { .. } | Event::Renamed { .. } | Event::LogEnd(_) | Event::Noted(_))
     }
 }
 
@@ -145,6 +150,8 @@ pub struct Disk<N: 'static> {
 }
 
 struct State<N> {
+    directory: PathBuf,
+    log_end: Vec<u8>,
     names: BTreeMap<String, usize>,
     files: usize,
     events: Vec<Event<N>>,
@@ -154,7 +161,7 @@ struct State<N> {
 
 impl<N: Send + 'static> Disk<N> {
     pub fn new() -> &'static Disk<N> {
-        let state = State { names: BTreeMap::new(), files: 0, events: Vec::new(), calls: Vec::new(), fault: None };
+        let state = State::new(&Image::default(), None);
         let unique = Box::new(0_u8);
         let vfs = format!("disk-{:p}", Box::leak(unique));
         let disk = Box::leak(Box::new(Disk { vfs: vfs.leak(), state: Mutex::new(state) }));
@@ -164,9 +171,7 @@ impl<N: Send + 'static> Disk<N> {
 
     /// Forgets everything; what lies in the image is taken for durable.
     pub fn begin(&self, image: &Image, fault: Option<Fault>) {
-        let mut state = self.lock();
-        let names = image.0.keys().cloned().zip(0..).collect();
-        *state = State { names, files: image.0.len(), events: Vec::new(), calls: Vec::new(), fault };
+        *self.lock() = State::new(image, fault);
     }
 
     pub fn note(&self, note: N) {
@@ -190,7 +195,29 @@ impl<N: Send + 'static> Disk<N> {
 }
 
 impl<N> State<N> {
+    fn new(image: &Image, fault: Option<Fault>) -> State<N> {
+        State {
+            directory: PathBuf::new(),
+            log_end: Vec::new(),
+            names: image.0.keys().cloned().zip(0..).collect(),
+            files: image.0.len(),
+            events: Vec::new(),
+            calls: Vec::new(),
+            fault,
+        }
+    }
+
+    /// What the store has written itself since the last call was written before this one.
+    fn look_aside(&mut self) {
+        let found = fs::read(self.directory.join(LOG_END)).unwrap_or_default();
+        if found != self.log_end {
+            self.log_end.clone_from(&found);
+            self.events.push(Event::LogEnd(found));
+        }
+    }
+
     fn call(&mut self, call: Call) -> Option<Trouble> {
+        self.look_aside();
         let number = self.calls.len();
         self.calls.push(call);
         self.fault.filter(|fault| (fault.from..fault.from + fault.calls).contains(&number)).map(|fault| fault.trouble)
@@ -206,6 +233,7 @@ impl<N: Send + 'static> Layer for Disk<N> {
             return Ok(None);
         }
         let mut state = self.lock();
+        state.directory = path.parent().expect("has a directory").into();
         let name = name(path);
         if let Some(file) = state.names.get(&name).copied() {
             if path.metadata().is_ok_and(|found| found.len() == 0) {
@@ -297,6 +325,8 @@ pub struct Platter {
     names: BTreeMap<String, usize>,
     unsynced: Vec<(usize, Change)>,
     unsynced_names: Vec<(String, Option<usize>)>,
+    /// All versions of the note that may be there, the newest last.
+    log_ends: Vec<Vec<u8>>,
 }
 
 #[derive(Clone, Debug)]
@@ -308,7 +338,8 @@ enum Change {
 impl Platter {
     pub fn new(image: &Image) -> Platter {
         let names = image.0.keys().cloned().zip(0..).collect();
-        Platter { files: image.0.values().cloned().collect(), names, ..Platter::default() }
+        let log_ends = image.0.get(LOG_END).cloned().into_iter().collect();
+        Platter { files: image.0.values().cloned().collect(), names, log_ends, ..Platter::default() }
     }
 
     pub fn apply<N>(&mut self, event: &Event<N>, chance: &mut Chance) {
@@ -343,6 +374,12 @@ impl Platter {
                     self.names.insert(to.clone(), file);
                 }
             }
+            Event::LogEnd(written) => {
+                if written.iter().all(|byte| *byte == 0) {
+                    self.log_ends.clear();
+                }
+                self.log_ends.push(written.clone());
+            }
             Event::Noted(_) => {}
         }
     }
@@ -366,7 +403,12 @@ impl Platter {
                 set(&mut names, name.clone(), *file);
             }
         }
-        Image(names.into_iter().map(|(name, file)| (name, files[file].clone())).collect())
+        let mut image = Image(names.into_iter().map(|(name, file)| (name, files[file].clone())).collect());
+        let newest = self.log_ends.len().saturating_sub(1);
+        if let Some(log_end) = self.log_ends.get(if chance.coin() { newest } else { chance.index(newest) }) {
+            image.0.insert(LOG_END.into(), log_end.clone());
+        }
+        image
     }
 }
 

@@ -4,4 +4,5 @@ mod disk;
 mod failing_disk;
 mod figures;
 mod power_cut;
+mod rot;
 mod trace;

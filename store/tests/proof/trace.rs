@@ -76,6 +76,11 @@ impl Asked {
         batch
     }
 
+    /// The value of a row after all batches of a lane.
+    pub fn row(&self, number: usize, key: &[u8]) -> Option<Vec<u8>> {
+        self.after(number, self.0[number].len()).1.remove(key)
+    }
+
     /// What a lane holds after its first batches.
     fn after(&self, number: usize, batches: usize) -> Kept {
         let (mut records, mut rows) = Kept::default();
