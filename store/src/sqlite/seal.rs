@@ -16,6 +16,9 @@ use super::{chunk, open};
 
 /// How many lanes are known to have grown since they were sealed; beyond, all lanes are looked through again.
 const LANES_MAX: usize = 65_536;
+/// How many chunks one transaction makes, while nobody commits, and how many lanes it looks at for them.
+const CHUNKS_AT_ONCE: usize = 16;
+const LANES_AT_ONCE: usize = 256;
 /// After a full disk or a damaged lane.
 const PAUSE: Duration = Duration::from_secs(5);
 
@@ -80,23 +83,46 @@ impl Sealing {
         (!self.due.is_empty() || self.sweep.is_some()).then_some(self.rest_until)
     }
 
-    /// Seals at most one chunk. An error that does not come from one lane's own pages is the store's.
-    pub(super) fn turn(&mut self, connection: &Connection) -> rusqlite::Result<()> {
+    /// Seals a few chunks in one transaction, and no more once somebody waits. Lanes that grow side by side lie on the
+    /// same pages, so sealing them together writes those pages once. An error that does not come from one lane's own
+    /// pages, or from a full disk, is the store's.
+    pub(super) fn turn(&mut self, connection: &Connection, somebody_waits: impl Fn() -> bool) -> rusqlite::Result<()> {
         let began = Instant::now();
-        let Some(lane) = self.next_lane(connection)? else { return Ok(()) };
-        let sealed = seal(connection, lane, &self.seal);
+        let disturbed = std::mem::take(&mut self.disturbed);
+        let mut sealed = Vec::new();
+        let result =
+            self.seal_some(connection, if disturbed { 1 } else { CHUNKS_AT_ONCE }, somebody_waits, &mut sealed);
+        // They may have more.
+        self.due.extend(sealed);
+        self.rest_until = Instant::now() + began.elapsed() * if disturbed { self.seal.rest } else { 0 };
+        let Err(error) = result else { return Ok(()) };
         open::roll_back(connection)?;
-        let rest = if std::mem::take(&mut self.disturbed) { self.seal.rest } else { 0 };
-        self.rest_until = Instant::now() + began.elapsed() * rest;
-        match sealed {
-            Ok(true) => self.due.push_back(lane),
-            Ok(false) => {}
-            Err(error) if open::is_damage(&error) || open::is_full(&error) => {
-                tracing::warn!(lane = format_args!("{:032x}", lane.0), %error, "old records stay as they are");
-                self.rest_until += PAUSE;
-            }
-            Err(error) => return Err(error),
+        if !open::is_damage(&error) && !open::is_full(&error) {
+            return Err(error);
         }
+        tracing::warn!(%error, "old records stay as they are for now");
+        self.rest_until += PAUSE;
+        Ok(())
+    }
+
+    fn seal_some(
+        &mut self,
+        connection: &Connection,
+        chunks_max: usize,
+        somebody_waits: impl Fn() -> bool,
+        sealed: &mut Vec<LaneId>,
+    ) -> rusqlite::Result<()> {
+        connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+        for _ in 0..LANES_AT_ONCE {
+            let Some(lane) = self.next_lane(connection)? else { break };
+            if seal(connection, lane, &self.seal)? {
+                sealed.push(lane);
+            }
+            if sealed.len() >= chunks_max || somebody_waits() {
+                break;
+            }
+        }
+        connection.prepare_cached("COMMIT")?.execute([])?;
         Ok(())
     }
 
@@ -119,12 +145,10 @@ impl Sealing {
     }
 }
 
-/// Moves the oldest rows of a lane into a chunk, in one transaction, which an error leaves open; `false` when there
-/// were too few.
+/// Moves the oldest rows of a lane into a chunk; `false` when there were too few.
 fn seal(connection: &Connection, lane: LaneId, seal: &Seal) -> rusqlite::Result<bool> {
     let lane_id = lane.0.to_be_bytes();
     let keep = seal.keep_records.get();
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
     let mut newest = connection
         .prepare_cached("SELECT position FROM record WHERE lane = ?1 ORDER BY position DESC LIMIT 1 OFFSET ?2")?;
     let mut behind = |records: u32| newest.query_row(params![lane_id, records], |row| row.get::<_, i64>(0)).optional();
@@ -147,7 +171,6 @@ fn seal(connection: &Connection, lane: LaneId, seal: &Seal) -> rusqlite::Result<
     connection
         .prepare_cached("DELETE FROM record WHERE lane = ?1 AND position <= ?2")?
         .execute(params![lane_id, last])?;
-    connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(true)
 }
 

@@ -89,7 +89,7 @@ impl Writer {
                     }
                 }
                 Found::Nothing => {
-                    if let Err(error) = sealing.turn(connection) {
+                    if let Err(error) = sealing.turn(connection, || !self.commits.is_empty()) {
                         tracing::error!(%error, "sealing failed: the store is closed until it has been opened again");
                         return End::Failed;
                     }
