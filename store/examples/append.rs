@@ -35,8 +35,9 @@ fn main() {
     }
     for lanes in [1, 64, 1_000] {
         let place = tempfile::tempdir_in(&directory).expect("a directory");
-        let sizes = grow(place.path(), lanes, usize::try_from(body_bytes).expect("fits"));
+        let (sizes, reads) = grow(place.path(), lanes, usize::try_from(body_bytes).expect("fits"));
         println!("{lanes:>5} lanes  MB on the disk after each {ROUND_RECORDS} records: {sizes:.1?}");
+        println!("{lanes:>5} lanes  one old record is read in {:.0?}, at worst {:.0?}", reads[500], reads[999]);
     }
 }
 
@@ -45,7 +46,7 @@ const ROUND_RECORDS: u64 = 100_000;
 /// How long the store is left alone after each round.
 const REST: Duration = Duration::from_secs(6);
 
-fn grow(directory: &Path, lanes: u64, body_bytes: usize) -> Vec<f64> {
+fn grow(directory: &Path, lanes: u64, body_bytes: usize) -> (Vec<f64>, Vec<Duration>) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
     let store = Sqlite::open(directory).expect("opens");
     let steps = ROUND_RECORDS / lanes;
@@ -69,7 +70,16 @@ fn grow(directory: &Path, lanes: u64, body_bytes: usize) -> Vec<f64> {
         thread::sleep(REST);
         rounds.push(store.size_bytes().expect("has a size") as f64 / 1e6);
     }
-    rounds
+    let reads = (0..1_000).map(|number| {
+        let began = Instant::now();
+        let position = Position::of_request(Seq(1 + number * 7 % steps));
+        let found = runtime.block_on(store.last(lane(number % lanes), position));
+        assert!(found.is_ok_and(|found| found.is_some_and(|record| record.position == position)));
+        began.elapsed()
+    });
+    let mut reads: Vec<_> = reads.collect();
+    reads.sort_unstable();
+    (rounds, reads)
 }
 
 fn lane(number: u64) -> LaneId {

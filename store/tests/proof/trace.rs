@@ -49,7 +49,8 @@ impl Asked {
         let before = &self.0[number];
         let (expect, mut hash) = end(before);
         let key = |name: &str| format!("{number} {name}").into_bytes();
-        let (mut records, mut rows): (u64, Vec<(Vec<u8>, Option<Vec<u8>>)>) = (1, Vec::new());
+        let mut records: u64 = 1;
+        let mut rows = Vec::new();
         match chance.below(16) {
             0 => records = 40,
             1 => records = 0,
