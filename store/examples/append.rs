@@ -1,4 +1,5 @@
-//! Measures durable appends: lanes that each wait for their last commit, against a bare file that is synced likewise.
+//! Measures durable appends: lanes that each wait for their last commit, against a bare file that is synced likewise;
+//! and what a record takes on the disk once there was time to seal it.
 //!
 //! `cargo run --release -p store --example append [seconds] [body bytes] [directory]`
 
@@ -32,6 +33,110 @@ fn main() {
         println!("{lanes:>5} lanes  sqlite {sqlite}  {} bytes a record", size / sqlite.appends.max(1));
         println!("{lanes:>5} lanes  ratio  {:.2}", sqlite.rate() / bare.rate());
     }
+    for lanes in [1, 64, 1_000] {
+        let place = tempfile::tempdir_in(&directory).expect("a directory");
+        let (sizes, reads) = grow(place.path(), lanes, usize::try_from(body_bytes).expect("fits"));
+        println!("{lanes:>5} lanes  MB on the disk after each {ROUND_RECORDS} records: {sizes:.1?}");
+        println!("{lanes:>5} lanes  one old record is read in {:.0?}, at worst {:.0?}", reads[500], reads[999]);
+    }
+}
+
+const ROUNDS: u64 = 5;
+const ROUND_RECORDS: u64 = 100_000;
+/// How long the store is left alone after each round.
+const REST: Duration = Duration::from_secs(6);
+
+fn grow(directory: &Path, lanes: u64, body_bytes: usize) -> (Vec<f64>, Vec<Duration>) {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let store = Sqlite::open(directory).expect("opens");
+    let steps = ROUND_RECORDS / lanes;
+    let mut tails: Vec<_> = (0..lanes).map(|number| (lane(number), Hash::NONE)).collect();
+    let mut rounds = Vec::new();
+    for round in 0..ROUNDS {
+        runtime.block_on(async {
+            for step in 1..=steps {
+                let seq = round * steps + step;
+                let mut waiting = Vec::new();
+                for (lane, hash) in &mut tails {
+                    let batch = next(*lane, seq, *hash, body_bytes);
+                    *hash = batch.records[0].hash;
+                    waiting.push(store.commit(batch));
+                }
+                for commit in waiting {
+                    assert_eq!(commit.await, Commit::Done);
+                }
+            }
+        });
+        thread::sleep(REST);
+        rounds.push(store.size_bytes().expect("has a size") as f64 / 1e6);
+    }
+    let reads = (0..1_000).map(|number| {
+        let began = Instant::now();
+        let position = Position::of_request(Seq(1 + number * 7 % steps));
+        let found = runtime.block_on(store.last(lane(number % lanes), position));
+        assert!(found.is_ok_and(|found| found.is_some_and(|record| record.position == position)));
+        began.elapsed()
+    });
+    let mut reads: Vec<_> = reads.collect();
+    reads.sort_unstable();
+    (rounds, reads)
+}
+
+fn lane(number: u64) -> LaneId {
+    LaneId(u128::from_be_bytes(*blake3::hash(&number.to_be_bytes()).as_bytes().first_chunk().expect("16")))
+}
+
+fn next(lane: LaneId, seq: u64, after: Hash, body_bytes: usize) -> Batch {
+    let [expect, position] = [seq - 1, seq].map(|seq| Position::of_request(Seq(seq)));
+    let body = body(lane, seq, body_bytes);
+    let record = Record { position, hash: after.chain(position, &body), body };
+    Batch { lane, expect, records: vec![record], rows: vec![] }
+}
+
+/// JSON as a webhook brings it: an id that no compressor knows, and words of which there are 600.
+fn body(lane: LaneId, seq: u64, body_bytes: usize) -> Vec<u8> {
+    const WORDS: [&str; 24] = [
+        "order",
+        "paid",
+        "customer",
+        "invoice",
+        "shipped",
+        "country",
+        "amount",
+        "currency",
+        "email",
+        "refund",
+        "item",
+        "quantity",
+        "address",
+        "street",
+        "created",
+        "updated",
+        "status",
+        "pending",
+        "price",
+        "discount",
+        "note",
+        "warehouse",
+        "carrier",
+        "tracking",
+    ];
+    let mut chance = vec![0; body_bytes];
+    blake3::Hasher::new().update(&(lane.0 ^ u128::from(seq)).to_be_bytes()).finalize_xof().fill(&mut chance);
+    let id: String = chance[..12].iter().map(|byte| format!("{byte:02x}")).collect();
+    let mut text = format!("{{\"id\":\"{id}\",\"seq\":{seq},\"text\":\"");
+    for pair in chance[12..].chunks_exact(2) {
+        if text.len() + 14 > body_bytes {
+            break;
+        }
+        text.push_str(WORDS[usize::from(pair[0]) % WORDS.len()]);
+        text.push(char::from(b'a' + pair[1] % 25));
+        text.push(' ');
+    }
+    text.push_str("\"}");
+    let mut body = text.into_bytes();
+    body.resize(body_bytes, b' ');
+    body
 }
 
 struct Run {
@@ -48,10 +153,7 @@ impl Run {
         let mut waits = runtime.block_on(async {
             let mut lanes = JoinSet::new();
             for lane in 0..self.lanes {
-                let lane = LaneId(u128::from_be_bytes(
-                    *blake3::hash(&lane.to_be_bytes()).as_bytes().first_chunk().expect("16"),
-                ));
-                lanes.spawn(fill(lane, vec![b'x'; self.body_bytes], log.clone(), append, until));
+                lanes.spawn(fill(self::lane(lane), self.body_bytes, log.clone(), append, until));
             }
             lanes.join_all().await.concat()
         });
@@ -63,20 +165,20 @@ impl Run {
 
 async fn fill<T: Send + Sync>(
     lane: LaneId,
-    body: Vec<u8>,
+    body_bytes: usize,
     log: Arc<T>,
     append: fn(&T, Batch) -> Pending<Commit>,
     until: Instant,
 ) -> Vec<Duration> {
-    let mut waits = Vec::new();
+    let (mut waits, mut hash) = (Vec::new(), Hash::NONE);
     for seq in 1.. {
         let asked = Instant::now();
         if asked >= until {
             break;
         }
-        let [expect, position] = [seq - 1, seq].map(|seq| Position::of_request(Seq(seq)));
-        let record = Record { position, hash: Hash::NONE, body: body.clone() };
-        let commit = append(&log, Batch { lane, expect, records: vec![record], rows: vec![] }).await;
+        let batch = next(lane, seq, hash, body_bytes);
+        hash = batch.records[0].hash;
+        let commit = append(&log, batch).await;
         assert_eq!(commit, Commit::Done);
         waits.push(asked.elapsed());
     }

@@ -5,15 +5,20 @@
 //! after its sync, so nobody ever reads what could still be lost.
 
 mod checkpoint;
+mod chunk;
+mod log_end;
 mod open;
+mod pages;
 mod queue;
 mod reader;
+mod seal;
+pub mod vfs;
 mod writer;
 
 use std::{
     fs::{self, File},
     io,
-    path::{Path, PathBuf},
+    path::Path,
     sync::{Arc, atomic::AtomicU32},
     thread::{self, JoinHandle},
 };
@@ -22,15 +27,17 @@ use rules::record::{LaneId, Position, Record};
 use tokio::sync::oneshot;
 
 pub use open::OpenError;
+pub use seal::Seal;
 
 use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store};
+use open::Place;
 use queue::Queue;
 use reader::{READERS, READS_WAITING_MAX, Read};
 use writer::{COMMITS_WAITING_MAX, Waiting, Writer};
 
 /// A store in a data directory, which is its alone until it is dropped.
 pub struct Sqlite {
-    database: PathBuf,
+    place: Place,
     commits: Arc<Queue<Waiting>>,
     reads: Arc<Queue<Read>>,
     readers: Vec<JoinHandle<()>>,
@@ -39,31 +46,51 @@ pub struct Sqlite {
     lock: File,
 }
 
+/// What may be different from one store to another; the default is right for all but tests.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// The SQLite VFS that reaches the disk; SQLite's own if there is no name.
+    pub vfs: Option<&'static str>,
+    pub seal: Seal,
+    /// From this length on the log is copied into the database.
+    pub log_bytes_due: u32,
+}
+
+impl Default for Options {
+    fn default() -> Options {
+        Options { vfs: None, seal: Seal::default(), log_bytes_due: 32 << 20 }
+    }
+}
+
 impl Sqlite {
     /// Opens the store in `directory`, making both where there is nothing yet.
     pub fn open(directory: &Path) -> Result<Sqlite, OpenError> {
+        Sqlite::open_with(directory, &Options::default())
+    }
+
+    pub fn open_with(directory: &Path, options: &Options) -> Result<Sqlite, OpenError> {
         let lock = open::claim(directory)?;
-        let database = open::database(directory)?;
-        let explain = |error| open::explain(&database, error);
+        let (place, log_end) = open::database(directory, options.vfs)?;
+        let explain = |error| open::explain(&place.database, error);
 
         let commits = Queue::new(COMMITS_WAITING_MAX);
         let reads = Queue::new(READS_WAITING_MAX);
         let log_pages = Arc::new(AtomicU32::new(0));
-        let reading = (0..READERS).map(|_| open::reader(&database)).collect::<Result<Vec<_>, _>>().map_err(explain)?;
+        let reading = (0..READERS).map(|_| open::reader(&place)).collect::<Result<Vec<_>, _>>().map_err(explain)?;
         for connection in &reading {
             reader::probe(connection).map_err(explain)?;
         }
-        let writing = open::writer(&database, &log_pages).map_err(explain)?;
-        let copying = open::copier(&database).map_err(explain)?;
-        let (checkpoints, copy) = checkpoint::checkpoints(copying);
+        let writing = open::writer(&place, &log_pages).map_err(explain)?;
+        let copying = open::copier(&place).map_err(explain)?;
+        let (checkpoints, copy) = checkpoint::checkpoints(copying, options.log_bytes_due);
 
-        let mut store = Sqlite { database, commits, reads, readers: Vec::new(), writers: Vec::new(), lock };
+        let mut store = Sqlite { place, commits, reads, readers: Vec::new(), writers: Vec::new(), lock };
         for connection in reading {
             let reads = store.reads.clone();
             store.readers.push(store.start("store-read", move || reader::run(connection, &reads))?);
         }
-        let writer =
-            Writer { database: store.database.clone(), commits: store.commits.clone(), checkpoints, log_pages };
+        let (place, commits) = (store.place.clone(), store.commits.clone());
+        let writer = Writer { place, commits, checkpoints, log_pages, log_end, seal: options.seal };
         store.writers.push(store.start("store-write", move || writer.run(writing))?);
         store.writers.push(store.start("store-copy", copy)?);
         Ok(store)
@@ -75,13 +102,13 @@ impl Sqlite {
 
     /// What the store takes on the disk, its log included.
     pub fn size_bytes(&self) -> io::Result<u64> {
-        let log = self.database.with_extension("db-wal");
-        Ok(fs::metadata(&self.database)?.len() + fs::metadata(log).map_or(0, |log| log.len()))
+        let log = self.place.database.with_extension("db-wal");
+        Ok(fs::metadata(&self.place.database)?.len() + fs::metadata(log).map_or(0, |log| log.len()))
     }
 
     fn start(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
         thread::Builder::new().name(name.into()).spawn(run).map_err(|error| OpenError::Unusable {
-            path: self.database.clone(),
+            path: self.place.database.clone(),
             words: format!("no thread could be started: {error}"),
         })
     }
@@ -118,18 +145,24 @@ impl Store for Sqlite {
     }
 
     fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>> {
-        reader::ask(&self.reads, move |connection| reader::records(connection, lane, after, extent))
+        let what = move || format!("lane {:032x} behind position {}", lane.0, after.to_u64());
+        reader::ask(&self.reads, what, move |connection| reader::records(connection, lane, after, extent))
     }
 
     fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
-        reader::ask(&self.reads, move |connection| reader::last(connection, lane, at_most))
+        let what = move || format!("lane {:032x} at or before position {}", lane.0, at_most.to_u64());
+        reader::ask(&self.reads, what, move |connection| reader::last(connection, lane, at_most))
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {
-        reader::ask(&self.reads, move |connection| reader::rows(connection, &from, &to, order, rows_max))
+        let named = (from.clone(), to.clone());
+        let what = move || format!("rows from '{}' to '{}'", named.0.escape_ascii(), named.1.escape_ascii());
+        reader::ask(&self.reads, what, move |connection| reader::rows(connection, &from, &to, order, rows_max))
     }
 
     fn row(&self, key: Vec<u8>) -> Pending<Result<Option<Vec<u8>>, Fault>> {
-        reader::ask(&self.reads, move |connection| reader::row(connection, &key))
+        let named = key.clone();
+        let what = move || format!("row '{}'", named.escape_ascii());
+        reader::ask(&self.reads, what, move |connection| reader::row(connection, &key))
     }
 }

@@ -1,12 +1,12 @@
-//! What the store in SQLite promises while all goes well: the contract, its threads, and its bounds.
+//! What the store in SQLite promises while all goes well: the contract, its threads, its bounds, and sealing.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{num::NonZeroU32, path::Path, sync::Arc, time::Duration};
 
 use rules::record::{Hash, LaneId, Position, Record, Seq};
 use store::{
     Batch, Commit, Extent, Order, Store,
     contract::{Home, hold},
-    sqlite::Sqlite,
+    sqlite::{Options, Seal, Sqlite},
 };
 use tempfile::TempDir;
 use tokio::task::JoinSet;
@@ -26,6 +26,29 @@ fn directory() -> Directory {
 }
 
 store::contract!(directory());
+
+/// The contract again, with hardly a record that is not sealed: every lane of more than one record crosses the borders
+/// of chunks.
+mod sealed_at_once {
+    use super::*;
+
+    struct Sealing(TempDir);
+
+    impl Home for Sealing {
+        type Kept = Sqlite;
+
+        fn open(&mut self) -> Sqlite {
+            Sqlite::open_with(self.0.path(), &seal_at_once()).expect("opens")
+        }
+    }
+
+    store::contract!(Sealing(TempDir::new().expect("a directory")));
+}
+
+fn seal_at_once() -> Options {
+    let seal = Seal { keep_records: NonZeroU32::MIN, chunk_bytes_max: 16, rest: 0 };
+    Options { seal, ..Options::default() }
+}
 
 #[test]
 fn commits_of_one_lane_that_do_not_wait_for_each_other_are_kept_in_order() {
@@ -150,6 +173,55 @@ fn a_store_can_be_dropped_while_its_futures_are_held() {
             let _ = tokio::time::timeout(Duration::from_secs(10), read).await.expect("is answered");
         }
     });
+}
+
+#[test]
+fn old_records_are_sealed_whatever_lane_they_are_of_and_read_as_before() {
+    hold(async {
+        let directory = directory();
+        let records: Vec<Record> = chained(2_000);
+        let whole = |lane| Batch { lane, expect: Position::START, records: records.clone(), rows: vec![] };
+        let store = Sqlite::open(directory.0.path()).expect("opens");
+        for lane in 0..4 {
+            assert_eq!(store.commit(whole(LaneId(lane))).await, Commit::Done);
+        }
+        drop(store);
+        // Whether they were written by this process or by one before.
+        let store = Sqlite::open(directory.0.path()).expect("opens");
+        for lane in 4..8 {
+            assert_eq!(store.commit(whole(LaneId(lane))).await, Commit::Done);
+        }
+        let database = rusqlite::Connection::open(directory.0.path().join("everfold.db")).expect("opens");
+        let count = |sql: &str| database.query_row(sql, [], |row| row.get::<_, i64>(0)).expect("counts");
+        while count("SELECT count(*) FROM record") >= 8 * 256 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        assert!(count("SELECT min(n) FROM (SELECT count(*) AS n FROM record GROUP BY lane)") >= 128);
+        assert!(count("SELECT max(length(bytes)) FROM chunk") < 256 << 10);
+        for lane in (0..8).map(LaneId) {
+            for at in [1, 2, 700, 1_500, 1_999, 2_000] {
+                let found = store.last(lane, records[at - 1].position).await;
+                assert!(found == Ok(Some(records[at - 1].clone())), "record {at} of {lane:?}: {found:?}");
+                let extent = Extent { records_max: 300, bytes_max: usize::MAX };
+                let page = store.read(lane, records[at - 1].position, extent).await.expect("reads");
+                assert!(page == records[at..2_000.min(at + 300)], "the page behind record {at} of {lane:?}");
+            }
+            assert_eq!(store.commit(next(lane, 2_000, 10)).await, Commit::Done, "the lane goes on where it ends");
+        }
+    });
+}
+
+/// Chained as the engine does it, and now and then not.
+fn chained(records: u64) -> Vec<Record> {
+    let mut hash = Hash::NONE;
+    let mut next = |seq: u64| {
+        let position = Position::of_request(Seq(seq));
+        let body = format!("request number {seq}, and again {seq}; ").repeat(20).into_bytes();
+        let before = if seq.is_multiple_of(10) { Hash([7; 32]) } else { hash };
+        hash = before.chain(position, &body);
+        Record { position, hash, body }
+    };
+    (1..=records).map(&mut next).collect()
 }
 
 fn next(lane: LaneId, expect: u64, body_bytes: usize) -> Batch {

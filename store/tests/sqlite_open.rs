@@ -56,18 +56,100 @@ fn a_newer_format_that_only_the_log_knows_is_refused_untouched() {
 
 #[test]
 fn an_older_format_is_upgraded() {
+    // Empty, and as the first format was: without chunks, without checksums, with pages of another size.
+    for (format, tables) in [(0, ""), (1, FORMAT_1)] {
+        let directory = directory();
+        let connection = Connection::open(directory.path().join("everfold.db")).expect("opens");
+        connection.pragma_update(None, "journal_mode", "WAL").expect("writes");
+        connection.pragma_update(None, "application_id", 0x4576_6664).expect("writes");
+        connection.execute_batch(tables).expect("writes");
+        connection.pragma_update(None, "user_version", format).expect("writes");
+        drop(connection);
+        for _ in 0..2 {
+            hold(async {
+                let store = open(directory.path()).expect("is upgraded, and then opens");
+                let (row, last) =
+                    (store.row(b"key".to_vec()).await, store.last(LaneId(1), Position::from_u64(9)).await);
+                let kept = (format == 1).then(|| b"value".to_vec());
+                assert_eq!(row, Ok(kept));
+                assert_eq!(last.map(|last| last.map(|record| record.body.len())), Ok((format == 1).then_some(100_000)));
+            });
+        }
+        let database = fs::read(directory.path().join("everfold.db")).expect("is there");
+        let page_bytes = usize::from(u16::from_be_bytes([database[16], database[17]]));
+        let summed = database.chunks(page_bytes).all(|page| page.iter().rev().take(8).any(|byte| *byte != 0));
+        assert!(summed, "format {format}: a page has no checksum");
+    }
+}
+
+const FORMAT_1: &str = "
+    CREATE TABLE record (
+        id INTEGER PRIMARY KEY,
+        lane BLOB NOT NULL,
+        position INTEGER NOT NULL,
+        hash BLOB NOT NULL,
+        body BLOB NOT NULL,
+        UNIQUE (lane, position)
+    ) STRICT;
+    CREATE TABLE row (
+        key BLOB NOT NULL PRIMARY KEY,
+        value BLOB NOT NULL
+    ) STRICT;
+    INSERT INTO record VALUES (1, x'00000000000000000000000000000001', 7, zeroblob(32), randomblob(100000));
+    INSERT INTO row VALUES (CAST('key' AS BLOB), CAST('value' AS BLOB));
+";
+
+/// Whoever looks into the store of a killed server with SQLite's own tool copies its log into the database.
+#[test]
+fn a_log_that_another_program_has_copied_is_not_missed() {
     let directory = directory();
-    let database = directory.path().join("everfold.db");
-    let connection = Connection::open(&database).expect("opens");
-    connection.pragma_update(None, "journal_mode", "WAL").expect("writes");
-    connection.pragma_update(None, "application_id", 0x4576_6664).expect("writes");
+    let killed = tempfile::TempDir::new().expect("a directory");
+    hold(async {
+        let store = open(directory.path()).expect("opens");
+        let record = Record { position: Position::of_request(Seq(1)), hash: Hash::NONE, body: vec![b'x'; 50_000] };
+        let batch = Batch { lane: LaneId(1), expect: Position::START, records: vec![record], rows: vec![] };
+        assert_eq!(store.commit(batch).await, Commit::Done);
+        for (file, bytes) in files(directory.path()) {
+            fs::write(killed.path().join(file.file_name().expect("a name")), bytes).expect("copies");
+        }
+    });
+    let without_log = tempfile::TempDir::new().expect("a directory");
+    for file in ["everfold.db", "everfold.db-end"] {
+        fs::copy(killed.path().join(file), without_log.path().join(file)).expect("copies");
+    }
+    let refused = sentence(open(without_log.path()));
+    assert!(refused.starts_with("store_log_damaged: ") && refused.contains("everfold.db-end"), "{refused}");
+
+    let connection = Connection::open(killed.path().join("everfold.db")).expect("opens");
+    let records: i64 = connection.query_row("SELECT count(*) FROM record", [], |row| row.get(0)).expect("counts");
+    assert_eq!(records, 1);
     drop(connection);
+    assert!(!killed.path().join("everfold.db-wal").exists(), "the other program has not copied the log");
     for _ in 0..2 {
         hold(async {
-            let store = open(directory.path()).expect("is upgraded, and then opens");
-            assert_eq!(store.row(vec![]).await, Ok(None));
+            let store = open(killed.path()).expect("opens");
+            let last = store.last(LaneId(1), Position::from_u64(u64::MAX)).await.expect("reads").expect("is there");
+            assert_eq!(last.body.len(), 50_000);
         });
     }
+}
+
+/// As SQLite's own tools copy it: one whole file, which does not use the log and whose pages have no checksums.
+#[test]
+fn a_copy_that_a_tool_made_is_a_store_again() {
+    let (original, copy) = (filled(), directory());
+    let database = copy.path().join("everfold.db");
+    let connection = Connection::open(original.path().join("everfold.db")).expect("opens");
+    connection.execute("VACUUM INTO ?1", [database.to_str().expect("text")]).expect("writes");
+    hold(async {
+        let store = open(copy.path()).expect("opens");
+        let last = store.last(LaneId(1), Position::from_u64(u64::MAX)).await.expect("reads").expect("is there");
+        assert_eq!(last.position, Position::of_request(Seq(400)));
+        let batch =
+            Batch { lane: LaneId(1), expect: last.position, records: vec![], rows: vec![(vec![], Some(vec![]))] };
+        assert_eq!(store.commit(batch).await, Commit::Done);
+        assert!(copy.path().join("everfold.db-wal").metadata().is_ok_and(|log| log.len() > 0), "no log is used");
+    });
 }
 
 #[test]
@@ -118,7 +200,7 @@ fn a_damaged_database_is_refused_in_a_sentence() {
 fn a_database_without_its_tables_is_damaged() {
     let directory = filled();
     let connection = Connection::open(directory.path().join("everfold.db")).expect("opens");
-    connection.execute_batch("DROP TABLE row").expect("writes");
+    connection.execute_batch("DROP TABLE row; VACUUM").expect("writes");
     drop(connection);
     let refused = sentence(open(directory.path()));
     assert!(refused.starts_with("store_damaged: ") && refused.contains("row"), "{refused}");
@@ -144,7 +226,8 @@ fn a_creation_that_was_cut_short_is_begun_again() {
         fs::write(directory.path().join(file), "half").expect("writes");
     }
     open(directory.path()).expect("opens").close();
-    assert_eq!(files(directory.path()).into_keys().collect::<Vec<_>>(), [directory.path().join("everfold.db")]);
+    let left = files(directory.path()).into_keys().collect::<Vec<_>>();
+    assert_eq!(left, ["everfold.db", "everfold.db-end"].map(|file| directory.path().join(file)));
 }
 
 #[test]

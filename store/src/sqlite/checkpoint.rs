@@ -6,12 +6,10 @@ use rusqlite::Connection;
 
 use super::open::PAGE_BYTES;
 
-/// From this length on the log is copied into the database.
-const LOG_PAGES_DUE: u32 = (32 << 20) / PAGE_BYTES;
-/// So little left that the writer may copy the rest itself.
-const LOG_PAGES_REST: u32 = (1 << 20) / PAGE_BYTES;
-/// From this length on commits wait for the copying.
-const LOG_PAGES_MAX: u32 = (128 << 20) / PAGE_BYTES;
+/// How much of what is due may be left for the writer to copy itself: a 32nd.
+const REST_SHARE: u32 = 32;
+/// At so many times the length that is due, commits wait for the copying.
+const OVERDUE: u32 = 4;
 /// How often the copier runs after a writer that is as fast as itself.
 const PASSES_MAX: usize = 4;
 
@@ -28,17 +26,20 @@ pub(super) struct Checkpoints {
     nudge: SyncSender<()>,
     bulk_copied: Receiver<()>,
     running: bool,
+    /// From this length on the log is copied into the database.
+    due_pages: u32,
     due_at_pages: u32,
 }
 
-/// Both ends: the writer's, and what the copying thread runs.
-pub(super) fn checkpoints(connection: Connection) -> (Checkpoints, impl FnOnce() + Send) {
+/// Both ends: the writer's, and what the copying thread runs. The log is copied from `due_bytes` on.
+pub(super) fn checkpoints(connection: Connection, due_bytes: u32) -> (Checkpoints, impl FnOnce() + Send) {
+    let due_pages = due_bytes / PAGE_BYTES;
     let (nudge, nudged) = sync_channel(1);
     let (report, bulk_copied) = sync_channel(1);
-    let checkpoints = Checkpoints { nudge, bulk_copied, running: false, due_at_pages: LOG_PAGES_DUE };
+    let checkpoints = Checkpoints { nudge, bulk_copied, running: false, due_pages, due_at_pages: due_pages };
     let copy = move || {
         while nudged.recv().is_ok() {
-            copy_bulk(&connection);
+            copy_bulk(&connection, due_pages / REST_SHARE);
             if report.send(()).is_err() {
                 break;
             }
@@ -47,10 +48,10 @@ pub(super) fn checkpoints(connection: Connection) -> (Checkpoints, impl FnOnce()
     (checkpoints, copy)
 }
 
-fn copy_bulk(connection: &Connection) {
+fn copy_bulk(connection: &Connection, rest_pages: u32) {
     for _ in 0..PASSES_MAX {
         match passive(connection) {
-            Ok(progress) if progress.log_pages.saturating_sub(progress.copied_pages) > LOG_PAGES_REST => {}
+            Ok(progress) if progress.log_pages.saturating_sub(progress.copied_pages) > rest_pages => {}
             Ok(_) => return,
             Err(error) => return tracing::warn!(%error, "the log could not be copied into the database; trying later"),
         }
@@ -66,7 +67,7 @@ impl Checkpoints {
             }
             return;
         }
-        if log_pages >= LOG_PAGES_MAX {
+        if log_pages >= self.due_pages.saturating_mul(OVERDUE) {
             self.settle();
         } else if self.bulk_copied.try_recv().is_ok() {
             self.running = false;
@@ -87,7 +88,7 @@ impl Checkpoints {
     fn copy_rest(&mut self, connection: &Connection, log_pages: u32) {
         let complete = passive(connection).is_ok_and(|progress| progress.copied_pages == progress.log_pages);
         // Otherwise somebody still reads old pages, or the disk is full: no use to try again at every commit.
-        self.due_at_pages = if complete { LOG_PAGES_DUE } else { log_pages + LOG_PAGES_DUE };
+        self.due_at_pages = if complete { self.due_pages } else { log_pages + self.due_pages };
     }
 }
 

@@ -90,6 +90,10 @@ impl<T> Queue<T> {
         }
     }
 
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
+    }
+
     /// Lets nothing more in. What waits is still served.
     pub(super) fn close(&self) {
         self.lock().closed = true;

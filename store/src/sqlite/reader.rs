@@ -6,7 +6,7 @@ use rules::record::{Hash, LaneId, Position, Record};
 use rusqlite::{Connection, OptionalExtension, Row as Found, params};
 use tokio::sync::oneshot;
 
-use super::queue::Queue;
+use super::{chunk, open, queue::Queue};
 use crate::{Extent, Fault, Order, Pending, Row};
 
 /// How many reads may wait for a reader; one more waits outside.
@@ -16,8 +16,17 @@ pub(super) const READERS: usize = 2;
 
 pub(super) type Read = Box<dyn FnOnce(&Connection) + Send>;
 
-/// Serves reads until the queue is closed. Each read is one statement, so one transaction, begun after it was asked
-/// for: it sees every commit that was answered before.
+/// Why a read failed.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Broken {
+    #[error("{}", open::words(.0))]
+    Sqlite(#[from] rusqlite::Error),
+    #[error("the chunk of records from position {first} on is damaged: {words}")]
+    Chunk { first: i64, words: String },
+}
+
+/// Serves reads until the queue is closed. Each read is one transaction, begun after it was asked for: it sees every
+/// commit that was answered before.
 pub(super) fn run(connection: Connection, reads: &Arc<Queue<Read>>) {
     let _abandon = reads.abandon_when_dropped();
     while let Some(read) = reads.wait() {
@@ -25,15 +34,16 @@ pub(super) fn run(connection: Connection, reads: &Arc<Queue<Read>>) {
     }
 }
 
-/// Puts a read in line and promises its answer.
+/// Puts a read in line and promises its answer. A fault says `what` could not be read.
 pub(super) fn ask<T: Send + 'static>(
     reads: &Arc<Queue<Read>>,
-    read: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
+    what: impl FnOnce() -> String + Send + 'static,
+    read: impl FnOnce(&Connection) -> Result<T, Broken> + Send + 'static,
 ) -> Pending<Result<T, Fault>> {
     let (answer, answered) = oneshot::channel();
     let entering = reads.enter(Box::new(move |connection: &Connection| {
         if !answer.is_closed() {
-            let _ = answer.send(read(connection).map_err(|error| Fault(error.to_string())));
+            let _ = answer.send(read(connection).map_err(|broken| Fault(format!("{}: {broken}", what()))));
         }
     }));
     Box::pin(async move {
@@ -44,16 +54,24 @@ pub(super) fn ask<T: Send + 'static>(
 
 /// Fails unless the tables are there and in shape, and keeps what it found out for the first reads.
 pub(super) fn probe(connection: &Connection) -> rusqlite::Result<()> {
-    for statement in [RECORDS, LAST, ROWS_ASCENDING, ROWS_DESCENDING, ROW] {
+    for statement in
+        [BEGIN, COMMIT, CHUNKS, RECORDS, LAST, CHUNK_AROUND, CHUNK_BEFORE, ROWS_ASCENDING, ROWS_DESCENDING, ROW]
+    {
         connection.prepare_cached(statement)?;
     }
     Ok(())
 }
 
+const BEGIN: &str = "BEGIN";
+const COMMIT: &str = "COMMIT";
+const CHUNKS: &str = "SELECT first, last, bytes FROM chunk WHERE lane = ?1 AND last > ?2 ORDER BY last";
 const RECORDS: &str =
     "SELECT position, hash, body FROM record WHERE lane = ?1 AND position > ?2 ORDER BY position LIMIT ?3";
 const LAST: &str =
     "SELECT position, hash, body FROM record WHERE lane = ?1 AND position <= ?2 ORDER BY position DESC LIMIT 1";
+const CHUNK_AROUND: &str = "SELECT first, last, bytes FROM chunk WHERE lane = ?1 AND last >= ?2 ORDER BY last LIMIT 1";
+const CHUNK_BEFORE: &str =
+    "SELECT first, last, bytes FROM chunk WHERE lane = ?1 AND last < ?2 ORDER BY last DESC LIMIT 1";
 const ROWS_ASCENDING: &str = "SELECT key, value FROM row WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3";
 const ROWS_DESCENDING: &str = "SELECT key, value FROM row WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3";
 const ROW: &str = "SELECT value FROM row WHERE key = ?1";
@@ -63,23 +81,90 @@ pub(super) fn records(
     lane: LaneId,
     after: Position,
     extent: Extent,
-) -> rusqlite::Result<Vec<Record>> {
-    let mut statement = connection.prepare_cached(RECORDS)?;
-    let mut found = statement.query(params![lane.0.to_be_bytes(), signed(after), limit(extent.records_max.max(1))])?;
-    let mut records = Vec::new();
-    let mut bytes = 0;
-    while let Some(next) = found.next()? {
-        bytes += next.get_ref(2)?.as_blob()?.len();
-        if !records.is_empty() && bytes > extent.bytes_max {
-            break;
-        }
-        records.push(record(next)?);
+) -> Result<Vec<Record>, Broken> {
+    // Two statements see one state, or what is sealed between them would be in neither.
+    connection.prepare_cached(BEGIN)?.execute([])?;
+    let records = chunks_then_rows(connection, lane, after, extent);
+    // Some errors have ended it already.
+    if !connection.is_autocommit() {
+        connection.prepare_cached(COMMIT)?.execute([])?;
     }
-    Ok(records)
+    records
 }
 
-pub(super) fn last(connection: &Connection, lane: LaneId, at_most: Position) -> rusqlite::Result<Option<Record>> {
-    connection.prepare_cached(LAST)?.query_row(params![lane.0.to_be_bytes(), signed(at_most)], record).optional()
+fn chunks_then_rows(
+    connection: &Connection,
+    lane: LaneId,
+    after: Position,
+    extent: Extent,
+) -> Result<Vec<Record>, Broken> {
+    let mut page = Page { records: Vec::new(), bytes: 0, extent };
+    let mut chunks = connection.prepare_cached(CHUNKS)?;
+    let mut found = chunks.query(params![lane.0.to_be_bytes(), signed(after)])?;
+    while let Some(next) = found.next()? {
+        for record in opened(next)?.into_iter().filter(|record| record.position > after) {
+            if !page.has_room(record.body.len()) {
+                return Ok(page.records);
+            }
+            page.records.push(record);
+        }
+    }
+    let mut rows = connection.prepare_cached(RECORDS)?;
+    let left = extent.records_max.max(1) - page.records.len();
+    let mut found = rows.query(params![lane.0.to_be_bytes(), signed(after), limit(left)])?;
+    while let Some(next) = found.next()? {
+        if !page.has_room(next.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?.len()) {
+            break;
+        }
+        page.records.push(record(next)?);
+    }
+    Ok(page.records)
+}
+
+struct Page {
+    records: Vec<Record>,
+    bytes: usize,
+    extent: Extent,
+}
+
+impl Page {
+    fn has_room(&mut self, body_bytes: usize) -> bool {
+        self.bytes += body_bytes;
+        let fits = self.records.len() < self.extent.records_max && self.bytes <= self.extent.bytes_max;
+        fits || self.records.is_empty()
+    }
+}
+
+/// A lane's chunks hold what is older than its rows, and only ever become more: no record is missed between the
+/// statements.
+pub(super) fn last(connection: &Connection, lane: LaneId, at_most: Position) -> Result<Option<Record>, Broken> {
+    let wanted = params![lane.0.to_be_bytes(), signed(at_most)];
+    if let Some(found) = connection.prepare_cached(LAST)?.query_row(wanted, record).optional()? {
+        return Ok(Some(found));
+    }
+    for statement in [CHUNK_AROUND, CHUNK_BEFORE] {
+        let mut statement = connection.prepare_cached(statement)?;
+        let mut found = statement.query(wanted)?;
+        if let Some(chunk) = found.next()?
+            && chunk.get::<_, i64>(0)? <= signed(at_most)
+        {
+            return Ok(opened(chunk)?.into_iter().rfind(|record| record.position <= at_most));
+        }
+    }
+    Ok(None)
+}
+
+fn opened(found: &Found) -> Result<Vec<Record>, Broken> {
+    let (first, last): (i64, i64) = (found.get(0)?, found.get(1)?);
+    let damaged = |words: &str| Broken::Chunk { first, words: words.into() };
+    let records =
+        chunk::open(found.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?).map_err(|words| damaged(&words))?;
+    let ends = [records.first(), records.last()].map(|record| record.map(|record| signed(record.position)));
+    if ends == [Some(first), Some(last)] {
+        Ok(records)
+    } else {
+        Err(damaged("it holds other positions than it should"))
+    }
 }
 
 pub(super) fn rows(
@@ -88,17 +173,18 @@ pub(super) fn rows(
     to: &[u8],
     order: Order,
     rows_max: usize,
-) -> rusqlite::Result<Vec<Row>> {
+) -> Result<Vec<Row>, Broken> {
     let statement = match order {
         Order::Ascending => ROWS_ASCENDING,
         Order::Descending => ROWS_DESCENDING,
     };
     let mut statement = connection.prepare_cached(statement)?;
-    statement.query_map(params![from, to, limit(rows_max)], |found| Ok((found.get(0)?, found.get(1)?)))?.collect()
+    let found = statement.query_map(params![from, to, limit(rows_max)], |found| Ok((found.get(0)?, found.get(1)?)))?;
+    Ok(found.collect::<Result<_, _>>()?)
 }
 
-pub(super) fn row(connection: &Connection, key: &[u8]) -> rusqlite::Result<Option<Vec<u8>>> {
-    connection.prepare_cached(ROW)?.query_row([key], |found| found.get(0)).optional()
+pub(super) fn row(connection: &Connection, key: &[u8]) -> Result<Option<Vec<u8>>, Broken> {
+    Ok(connection.prepare_cached(ROW)?.query_row([key], |found| found.get(0)).optional()?)
 }
 
 fn record(found: &Found) -> rusqlite::Result<Record> {

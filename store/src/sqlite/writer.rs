@@ -2,7 +2,6 @@
 
 use std::{
     collections::HashMap,
-    path::PathBuf,
     sync::{
         Arc,
         atomic::{AtomicU32, Ordering},
@@ -11,13 +10,15 @@ use std::{
 };
 
 use rules::record::{LaneId, Position};
-use rusqlite::{Connection, ErrorCode, params};
+use rusqlite::{CachedStatement, Connection, params};
 use tokio::sync::oneshot;
 
 use super::{
     checkpoint::{self, Checkpoints},
-    open,
+    log_end::LogEnd,
+    open::{self, Place, is_damage, is_full, roll_back},
     queue::{Found, Queue},
+    seal::{Seal, Sealing},
 };
 use crate::{Batch, Commit};
 
@@ -41,10 +42,12 @@ pub(super) struct Waiting {
 }
 
 pub(super) struct Writer {
-    pub(super) database: PathBuf,
+    pub(super) place: Place,
     pub(super) commits: Arc<Queue<Waiting>>,
     pub(super) checkpoints: Checkpoints,
     pub(super) log_pages: Arc<AtomicU32>,
+    pub(super) log_end: LogEnd,
+    pub(super) seal: Seal,
 }
 
 /// Why the writer stopped serving.
@@ -62,35 +65,90 @@ impl Writer {
             drop(connection);
             match self.reopen() {
                 Some(opened) => connection = opened,
-                None => return,
+                None => break,
             }
+        }
+        // The last connection to be closed removes the log.
+        if let Err(error) = self.log_end.empty() {
+            tracing::warn!(%error, "the end of the log is still noted");
         }
     }
 
     fn serve(&mut self, connection: &Connection) -> End {
         let mut tails = Tails::default();
+        let mut sealing = Sealing::new(self.seal);
         let mut group = Vec::new();
-        while let Some(first) = self.commits.wait() {
-            gather(&self.commits, first, &mut group);
-            match keep(connection, &mut tails, &group) {
-                Ok(kept) => {
-                    for (waiting, kept) in group.drain(..).zip(kept) {
-                        let _ = waiting.answer.send(if kept { Commit::Done } else { Commit::Conflict });
+        loop {
+            match self.wait(&sealing) {
+                Found::Work(first) => {
+                    gather(&self.commits, first, &mut group);
+                    if let Err(error) = self.keep_all(connection, &mut tails, &mut sealing, &mut group) {
+                        tracing::error!(%error, "a commit failed: the store is closed until it has been opened again");
+                        answer_all(&mut group, &Commit::Unknown(error.to_string()));
+                        return End::Failed;
                     }
                 }
-                Err(error) if is_full(&error) && roll_back(connection).is_ok() => {
-                    tails = Tails::default();
-                    answer_all(&mut group, &Commit::Full);
+                Found::Nothing => {
+                    if let Err(error) = sealing.turn(connection, || !self.commits.is_empty()) {
+                        tracing::error!(%error, "sealing failed: the store is closed until it has been opened again");
+                        return End::Failed;
+                    }
                 }
-                Err(error) => {
-                    tracing::error!(%error, "a commit failed: the store is closed until it has been opened again");
-                    answer_all(&mut group, &Commit::Unknown(error.to_string()));
-                    return End::Failed;
-                }
+                Found::Closed => return End::Closed,
             }
             self.checkpoints.after_commit(connection, self.log_pages.load(Ordering::Relaxed));
         }
-        End::Closed
+    }
+
+    /// The next batch; `Found::Nothing` when it is time for sealing and no batch waits.
+    fn wait(&self, sealing: &Sealing) -> Found<Waiting> {
+        match sealing.next_turn() {
+            Some(turn) => self.commits.wait_until(turn),
+            None => self.commits.wait().map_or(Found::Closed, Found::Work),
+        }
+    }
+
+    /// Keeps a group of batches and answers each. A lane whose pages are damaged goes without the others; an error leaves
+    /// all that were not answered in the group.
+    fn keep_all(
+        &mut self,
+        connection: &Connection,
+        tails: &mut Tails,
+        sealing: &mut Sealing,
+        group: &mut Vec<Waiting>,
+    ) -> rusqlite::Result<()> {
+        while !group.is_empty() {
+            let Failed { at, error } = match keep(connection, tails, group) {
+                Ok(Kept { kept, newest_record }) => {
+                    self.log_end.note(self.log_pages.load(Ordering::Relaxed), newest_record);
+                    for (waiting, kept) in group.drain(..).zip(kept) {
+                        if kept {
+                            sealing.grew(waiting.batch.lane, waiting.batch.records.len());
+                        }
+                        let _ = waiting.answer.send(if kept { Commit::Done } else { Commit::Conflict });
+                    }
+                    return Ok(());
+                }
+                Err(failed) => failed,
+            };
+            let damaged = at.filter(|_| is_damage(&error)).map(|at| group[at].batch.lane);
+            if damaged.is_none() && !is_full(&error) || roll_back(connection).is_err() {
+                return Err(error);
+            }
+            *tails = Tails::default();
+            match damaged {
+                None => answer_all(group, &Commit::Full),
+                Some(lane) => {
+                    tracing::error!(lane = format_args!("{:032x}", lane.0), %error, "a damaged lane takes no commits");
+                    let mut spoilt: Vec<_> = group.extract_if(.., |waiting| waiting.batch.lane == lane).collect();
+                    answer_all(
+                        &mut spoilt,
+                        &Commit::Unknown(format!("lane {:032x} is damaged: {}", lane.0, open::words(&error))),
+                    );
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Tries until the database is open again, refusing what comes meanwhile; `None` when the store is closed.
@@ -119,8 +177,12 @@ impl Writer {
 
     /// After a failed sync the pages of the log may read well and be on no disk. So all that was agreed on before is
     /// first brought into the database file and synced there, and the log begins anew.
-    fn opened_again(&self) -> rusqlite::Result<Connection> {
-        let connection = open::writer(&self.database, &self.log_pages)?;
+    fn opened_again(&mut self) -> rusqlite::Result<Connection> {
+        let connection = open::writer(&self.place, &self.log_pages)?;
+        self.log_end.empty().map_err(|error| {
+            let failed = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_IOERR);
+            rusqlite::Error::SqliteFailure(failed, Some(error.to_string()))
+        })?;
         if checkpoint::truncate(&connection)? {
             self.log_pages.store(0, Ordering::Relaxed);
             return Ok(connection);
@@ -153,56 +215,82 @@ fn answer_all(group: &mut Vec<Waiting>, commit: &Commit) {
     }
 }
 
-/// Keeps a group of batches in one transaction. One that expects another tail is left out before anything of it is
-/// written: which were kept is the answer. Any error is the error of all.
-fn keep(connection: &Connection, tails: &mut Tails, group: &[Waiting]) -> rusqlite::Result<Vec<bool>> {
-    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
-    let mut find_tail = connection.prepare_cached("SELECT max(position) FROM record WHERE lane = ?1")?;
-    let mut append =
-        connection.prepare_cached("INSERT INTO record (lane, position, hash, body) VALUES (?1, ?2, ?3, ?4)")?;
-    let mut put = connection.prepare_cached(
-        "INSERT INTO row (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
-    )?;
-    let mut delete = connection.prepare_cached("DELETE FROM row WHERE key = ?1")?;
+/// Why a transaction was not committed, and at which batch.
+struct Failed {
+    at: Option<usize>,
+    error: rusqlite::Error,
+}
 
+impl From<rusqlite::Error> for Failed {
+    fn from(error: rusqlite::Error) -> Failed {
+        Failed { at: None, error }
+    }
+}
+
+/// Which batches of a group were kept; the others expected another tail.
+struct Kept {
+    kept: Vec<bool>,
+    newest_record: Option<u64>,
+}
+
+/// Keeps a group of batches in one transaction. One that expects another tail is left out before anything of it is
+/// written. Any error is the error of all.
+fn keep(connection: &Connection, tails: &mut Tails, group: &[Waiting]) -> Result<Kept, Failed> {
+    connection.prepare_cached("BEGIN IMMEDIATE")?.execute([])?;
+    let mut statements = Statements {
+        // A lane's newest record is never sealed: its rows know where it ends.
+        find_tail: connection.prepare_cached("SELECT max(position) FROM record WHERE lane = ?1")?,
+        append: connection.prepare_cached("INSERT INTO record (lane, position, hash, body) VALUES (?1, ?2, ?3, ?4)")?,
+        put: connection.prepare_cached(
+            "INSERT INTO row (key, value) VALUES (?1, ?2) ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        )?,
+        delete: connection.prepare_cached("DELETE FROM row WHERE key = ?1")?,
+    };
     let mut kept = Vec::with_capacity(group.len());
-    for Waiting { batch, .. } in group {
+    let mut newest_record = None;
+    for (at, Waiting { batch, .. }) in group.iter().enumerate() {
+        let written = statements.write(tails, batch, &mut newest_record);
+        kept.push(written.map_err(|error| Failed { at: Some(at), error })?);
+    }
+    connection.prepare_cached("COMMIT")?.execute([])?;
+    Ok(Kept { kept, newest_record })
+}
+
+struct Statements<'a> {
+    find_tail: CachedStatement<'a>,
+    append: CachedStatement<'a>,
+    put: CachedStatement<'a>,
+    delete: CachedStatement<'a>,
+}
+
+impl Statements<'_> {
+    fn write(&mut self, tails: &mut Tails, batch: &Batch, newest_record: &mut Option<u64>) -> rusqlite::Result<bool> {
         let lane = batch.lane.0.to_be_bytes();
         let tail = match tails.get(batch.lane) {
             Some(tail) => tail,
-            None => find_tail.query_row([lane], |row| {
+            None => self.find_tail.query_row([lane], |row| {
                 let position: Option<i64> = row.get(0)?;
                 Ok(position.map_or(Position::START, |position| Position::from_u64(position.cast_unsigned())))
             })?,
         };
         if tail != batch.expect {
             tails.put(batch.lane, tail);
-            kept.push(false);
-            continue;
+            return Ok(false);
         }
         for record in &batch.records {
-            append.execute(params![lane, record.position.to_u64().cast_signed(), record.hash.0, record.body])?;
+            let position = record.position.to_u64().cast_signed();
+            let id = self.append.insert(params![lane, position, record.hash.0, record.body])?;
+            *newest_record = Some(id.cast_unsigned());
         }
         for (key, value) in &batch.rows {
             match value {
-                Some(value) => put.execute(params![key, value])?,
-                None => delete.execute([key])?,
+                Some(value) => self.put.execute(params![key, value])?,
+                None => self.delete.execute([key])?,
             };
         }
         tails.put(batch.lane, batch.tail());
-        kept.push(true);
+        Ok(true)
     }
-    connection.prepare_cached("COMMIT")?.execute([])?;
-    Ok(kept)
-}
-
-fn is_full(error: &rusqlite::Error) -> bool {
-    error.sqlite_error_code() == Some(ErrorCode::DiskFull)
-}
-
-/// SQLite has rolled back by itself after some errors, and after others not.
-fn roll_back(connection: &Connection) -> rusqlite::Result<()> {
-    if connection.is_autocommit() { Ok(()) } else { connection.execute_batch("ROLLBACK") }
 }
 
 /// Where the lanes end that were written lately: two generations, of which the older is forgotten as a whole.
