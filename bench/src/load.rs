@@ -22,7 +22,7 @@ pub struct Load {
 
 impl Load {
     pub fn per_s(&self) -> f64 {
-        self.ok / self.seconds
+        if self.seconds > 0.0 { self.ok / self.seconds } else { 0.0 }
     }
 }
 

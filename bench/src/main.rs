@@ -2,6 +2,7 @@
 
 mod floor;
 mod load;
+mod peer;
 mod server;
 
 use std::{
@@ -32,25 +33,25 @@ struct Plan {
 }
 
 fn main() {
-    let is_quick = match env::args().skip(1).collect::<Vec<_>>().as_slice() {
-        [] => false,
-        [flag] if flag == "--quick" => true,
-        _ => {
-            eprintln!("usage: cargo x bench [--quick]");
-            std::process::exit(2);
-        }
-    };
+    let flags: Vec<String> = env::args().skip(1).collect();
+    if flags.iter().any(|flag| !["--quick", "--against"].contains(&flag.as_str())) {
+        eprintln!("usage: cargo x bench [--quick] [--against]");
+        std::process::exit(2);
+    }
+    let is_quick = flags.iter().any(|flag| flag == "--quick");
     let plan = if is_quick {
         Plan { runs: 1, load_seconds: 2, replay_requests: 20_000 }
     } else {
         Plan { runs: 3, load_seconds: 10, replay_requests: 200_000 }
     };
     let built = env::current_exe().expect("a program knows where it is");
-    let folder = built.parent().expect("a program is in a folder").join("bench-data");
+    let beside = built.parent().expect("a program is in a folder");
+    let folder = beside.join("bench-data");
+    let peer = flags.iter().any(|flag| flag == "--against").then(|| peer::prepare(&beside.join("bench-peer")));
     let runs = (1..=plan.runs).map(|run| {
         fs::remove_dir_all(&folder).ok();
         fs::create_dir_all(&folder).expect("a folder beside the program");
-        measure(&plan, &folder, |what| eprintln!("run {run}/{}: {what}", plan.runs))
+        measure(&plan, &folder, peer.as_deref(), |what| eprintln!("run {run}/{}: {what}", plan.runs))
     });
     let table = Table(runs.collect());
     fs::remove_dir_all(&folder).ok();
@@ -64,11 +65,15 @@ struct Run {
     synced_records_per_s: f64,
     bare: Load,
     bare_at_8: Load,
+    peer: Load,
+    peer_at_8: Load,
+    peer_many: Load,
     cold_start_ms: f64,
     rest_mb: f64,
     hot: Load,
     hot_folded_per_s: f64,
     hot_at_8: Load,
+    pristine_folded_per_s: f64,
     many: Load,
     many_folded_per_s: f64,
     awake_mb: f64,
@@ -78,7 +83,7 @@ struct Run {
     waking_fold_ms: f64,
 }
 
-fn measure(plan: &Plan, folder: &Path, say: impl Fn(&str)) -> Run {
+fn measure(plan: &Plan, folder: &Path, peer: Option<&Path>, say: impl Fn(&str)) -> Run {
     let mut run = Run::default();
     let seconds = Duration::from_secs(plan.load_seconds);
 
@@ -93,6 +98,18 @@ fn measure(plan: &Plan, folder: &Path, say: impl Fn(&str)) -> Run {
         load::run(&bare, folder, &paths, 64, Duration::from_secs(1));
         run.bare = load::run(&bare, folder, &paths, 64, seconds);
         run.bare_at_8 = load::run(&bare, folder, &paths, 8, seconds);
+    }
+
+    if let Some(peer) = peer {
+        say("the peer: node, better-sqlite3, a transaction for each tick");
+        let node = Process::start_peer(peer, &folder.join("peer.db"));
+        let many: Vec<String> = (0..MANY).map(|number| format!("/write/k{number}")).collect();
+        let hot = ["/write/hot".to_owned()];
+        load::run(&node, folder, &hot, 64, seconds / 3);
+        run.peer = load::run(&node, folder, &hot, 64, seconds);
+        run.peer_at_8 = load::run(&node, folder, &hot, 8, seconds);
+        load::run(&node, folder, &many, 64, seconds / 3);
+        run.peer_many = load::run(&node, folder, &many, 64, seconds);
     }
 
     say("making the hooks");
@@ -126,6 +143,13 @@ fn measure(plan: &Plan, folder: &Path, say: impl Fn(&str)) -> Run {
     load::run(&everfold, folder, &hot_path, 64, seconds / 3);
     (run.hot, run.hot_folded_per_s) = load_and_fold(&everfold, folder, &hot_path, std::slice::from_ref(&hot), seconds);
     run.hot_at_8 = load::run(&everfold, folder, &hot_path, 8, seconds);
+
+    say("one hot hook without a proof of purity");
+    let unproven = Hook::running(&everfold, &owner, &format!("let unproven = 0; unproven++;{REDUCER}"));
+    let unproven_path = [unproven.write_path()];
+    load::run(&everfold, folder, &unproven_path, 64, seconds / 3);
+    (_, run.pristine_folded_per_s) =
+        load_and_fold(&everfold, folder, &unproven_path, std::slice::from_ref(&unproven), seconds);
 
     say("1,000 hooks");
     let many_paths: Vec<String> = many.iter().map(Hook::write_path).collect();
@@ -202,15 +226,30 @@ impl Table {
         let beside_bare = format!("bare axum POST {bare:.0}");
         row("durable writes/s, one hot hook, 64 connections", whole(hot), &beside_bare, Some(hot / bare));
         let folded = self.get(|run| run.hot_folded_per_s);
-        row("… and folded/s", whole(folded), "its writes", Some(folded / hot));
+        let [peer, peer_many] = [self.get(|run| run.peer.per_s()), self.get(|run| run.peer_many.per_s())];
+        let against = |folded: f64, peer: f64, writes: f64| match peer > 0.0 {
+            true => (format!("node + SQLite, group commit {peer:.0}"), Some(folded / peer)),
+            false => ("its writes".to_owned(), Some(folded / writes)),
+        };
+        let (beside, ratio) = against(folded, peer, hot);
+        row("… and folded/s", whole(folded), &beside, ratio);
+        let pristine = self.get(|run| run.pristine_folded_per_s);
+        row(
+            "a program that needs a pristine image, folded/s",
+            whole(pristine),
+            "the pure one",
+            Some(pristine / folded),
+        );
         row("durable writes/s, 1,000 hooks, 64 connections", whole(many), &beside_bare, Some(many / bare));
         let folded = self.get(|run| run.many_folded_per_s);
-        row("… and folded/s", whole(folded), "its writes", Some(folded / many));
+        let (beside, ratio) = against(folded, peer_many, many);
+        row("… and folded/s", whole(folded), &beside, ratio);
         row("raw floor: append 64 × 400 B + fdatasync, records/s", whole(synced), "hot writes/s", Some(hot / synced));
         row("raw floor: append 400 B + fdatasync, /s", whole(self.get(|run| run.sync_per_s)), "", None);
         let [p50, p99] = [self.get(|run| run.hot_at_8.p50_ms), self.get(|run| run.hot_at_8.p99_ms)];
         let [bare_p50, bare_p99] = [self.get(|run| run.bare_at_8.p50_ms), self.get(|run| run.bare_at_8.p99_ms)];
-        let beside = format!("bare axum {bare_p50:.2} / {bare_p99:.2}");
+        let [peer_p50, peer_p99] = [self.get(|run| run.peer_at_8.p50_ms), self.get(|run| run.peer_at_8.p99_ms)];
+        let beside = format!("bare axum {bare_p50:.2} / {bare_p99:.2}, node {peer_p50:.2} / {peer_p99:.2}");
         row("p50 / p99 ms at 8 connections", format!("{p50:.2} / {p99:.2}"), &beside, Some(p99 / bare_p99));
         let replay = self.get(|run| run.replay_per_s);
         let what = format!("replay/s of {} requests or more", plan.replay_requests);

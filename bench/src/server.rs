@@ -3,6 +3,7 @@
 use std::{
     env, fs,
     io::{BufRead, BufReader},
+    net::{TcpListener, TcpStream},
     path::Path,
     process::{Child, Command, Stdio},
     thread,
@@ -28,6 +29,23 @@ impl Process {
     pub fn start_everfold(data: &Path) -> Process {
         let data = data.to_str().expect("the path is text");
         Process::start("everfold", &["serve", "--listen", "127.0.0.1:0", "--data", data])
+    }
+
+    /// Node with the peer, on a port that was free a moment ago.
+    pub fn start_peer(peer: &Path, data: &Path) -> Process {
+        let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
+        let child = Command::new("node")
+            .arg("sqlite.mjs")
+            .current_dir(peer)
+            .envs([("MODE", "group"), ("PORT", &port.to_string())])
+            .env("DB", data)
+            .spawn()
+            .expect("node is there");
+        let url = format!("http://127.0.0.1:{port}");
+        while TcpStream::connect(("127.0.0.1", port)).is_err() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        Process { child, url, agent: Agent::new_with_defaults() }
     }
 
     fn start(program: &str, args: &[&str]) -> Process {

@@ -76,7 +76,12 @@ impl Hash {
 
 impl core::fmt::Display for Hash {
     fn fmt(&self, f: &mut core::fmt::Formatter) -> core::fmt::Result {
-        self.0.iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+        const DIGITS: &[u8; 16] = b"0123456789abcdef";
+        let mut text = [0; 64];
+        for (pair, byte) in text.as_chunks_mut::<2>().0.iter_mut().zip(self.0) {
+            *pair = [DIGITS[usize::from(byte >> 4)], DIGITS[usize::from(byte & 15)]];
+        }
+        f.write_str(core::str::from_utf8(&text).expect("digits are text"))
     }
 }
 

@@ -15,7 +15,7 @@ const CANARIES: [(&str, &str, &str, &str); 10] = [
     ("BudgetByTime", "worker", "quickjs", "what_stops_a_request_is_the_same_every_time"),
     ("PublishedTooEarly", "sim", "seeds", "nothing_acknowledged_is_lost"),
     ("HashNotChained", "rules", "hook", "a_receipt_covers_everything_that_came_before"),
-    ("NoSync", "store", "power_cut", "every_power_cut_of_a_trace_leaves_what_was_acknowledged"),
+    ("NoSync", "store", "proof", "what_was_acknowledged_survives_a_power_cut_at_every_call_of_the_disk"),
 ];
 
 const BUILD: [&str; 12] =

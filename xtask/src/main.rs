@@ -20,7 +20,8 @@ cargo x ci              fmt --check, deny, lint, guest, fuzz, test: the first fa
 cargo x prove [TARGETS] every proof of the promises, and one table of figures
 cargo x canaries        plant ten bugs, one after the other, and see each caught
 cargo x fuzz [--seconds N] every fuzz target, two at a time, 60 s each
-cargo x bench [--quick] measure the whole process and print a table";
+cargo x bench [--quick] [--against]
+                        measure the whole process, and the way to beat beside it, and print a table";
 
 fn main() -> ExitCode {
     let words: Vec<String> = env::args().skip(1).collect();

@@ -11,6 +11,7 @@ use std::{
     time::Duration,
 };
 
+use rules::canary::{self, Bug};
 use rusqlite::{Connection, ErrorCode, OpenFlags, config::DbConfig};
 
 use super::{
@@ -360,7 +361,8 @@ fn connect(place: &Place, flags: OpenFlags) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags_and_vfs(&place.database, flags, place.vfs.as_str())?;
     connection.busy_timeout(BUSY_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(32);
-    connection.pragma_update(None, "synchronous", "FULL")?;
+    let synchronous = if canary::is_planted(Bug::NoSync) { "OFF" } else { "FULL" };
+    connection.pragma_update(None, "synchronous", synchronous)?;
     connection.pragma_update(None, "temp_store", "MEMORY")?;
     connection.pragma_update(None, "mmap_size", 0)?;
     Ok(connection)
