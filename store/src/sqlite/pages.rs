@@ -93,6 +93,16 @@ impl Layer for Pages {
         put_on(&mut file.outgoing, number);
         below.write(&file.outgoing, at)
     }
+
+    /// After a failed sync nobody knows which of the pages written since the last one are on the disk, whatever later
+    /// syncs say. SQLite would write only those of its last attempt again, and then reuse the log.
+    fn sync(&self, file: &mut File, below: &mut Below) -> Result<(), Code> {
+        let synced = below.sync();
+        if synced.is_err() && file.is_database {
+            below.forget_what_was_copied();
+        }
+        synced
+    }
 }
 
 fn put_on(page: &mut [u8], number: u64) {

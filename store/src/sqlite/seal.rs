@@ -16,6 +16,9 @@ use super::{chunk, open};
 
 /// How many lanes are known to have grown since they were sealed; beyond, all lanes are looked through again.
 const LANES_MAX: usize = 65_536;
+/// The records of one chunk: among many lanes each may lie on another page, and all of those are written and synced
+/// before the next commit.
+const CHUNK_RECORDS_MAX: u32 = 256;
 /// How many chunks one transaction makes, while nobody commits, and how many lanes it looks at for them.
 const CHUNKS_AT_ONCE: usize = 16;
 const LANES_AT_ONCE: usize = 256;
@@ -176,9 +179,9 @@ fn seal(connection: &Connection, lane: LaneId, seal: &Seal) -> rusqlite::Result<
 
 fn oldest(connection: &Connection, lane: LaneId, up_to: i64, bytes_max: usize) -> rusqlite::Result<Vec<Record>> {
     let mut statement = connection.prepare_cached(
-        "SELECT position, hash, body FROM record WHERE lane = ?1 AND position <= ?2 ORDER BY position",
+        "SELECT position, hash, body FROM record WHERE lane = ?1 AND position <= ?2 ORDER BY position LIMIT ?3",
     )?;
-    let mut found = statement.query(params![lane.0.to_be_bytes(), up_to])?;
+    let mut found = statement.query(params![lane.0.to_be_bytes(), up_to, CHUNK_RECORDS_MAX])?;
     let mut records = Vec::new();
     let mut bytes = 0;
     while let Some(next) = found.next()? {

@@ -61,6 +61,7 @@ pub trait Layer: Send + Sync + 'static {
 pub struct Below {
     file: *mut ffi::sqlite3_file,
     sync_flags: c_int,
+    log_index: *mut u32,
 }
 
 impl Below {
@@ -87,6 +88,21 @@ impl Below {
         // Safety: as for `read`.
         let sync = unsafe { methods(self.file).xSync };
         result(unsafe { call(sync)(self.file, self.sync_flags) })
+    }
+}
+
+/// Where the shared index of a log says how many of its frames are copied, in words (SQLite's file format, "WAL-index").
+const COPIED_AT: usize = 96 / size_of::<u32>();
+
+impl Below {
+    /// Has the log copied into this database from its beginning again. To be called only from within a checkpoint.
+    pub(super) fn forget_what_was_copied(&mut self) {
+        if !self.log_index.is_null() {
+            // Safety: SQLite has mapped at least 32 KiB there until it unmaps them, and whoever is within a checkpoint
+            // holds the lock under which this word is written.
+            let copied = unsafe { std::sync::atomic::AtomicU32::from_ptr(self.log_index.add(COPIED_AT)) };
+            copied.store(0, std::sync::atomic::Ordering::SeqCst);
+        }
     }
 }
 
@@ -150,6 +166,8 @@ struct Open<L: Layer> {
     methods: ffi::sqlite3_file,
     layer: &'static L,
     file: L::File,
+    /// The beginning of the index that all connections to a log share, once it is mapped.
+    log_index: *mut u32,
 }
 
 /// Where the file below begins: SQLite aligns what it allocates to 8 bytes, and its own VFSes need no more.
@@ -220,7 +238,12 @@ unsafe extern "C" fn open<L: Layer>(
         match result(opened).and_then(|()| stack.layer.open(path(name), kind)) {
             Ok(state) => {
                 let methods = ffi::sqlite3_file { pMethods: &Methods::<L>::TABLE };
-                file.cast::<Open<L>>().write(Open { methods, layer: stack.layer, file: state });
+                file.cast::<Open<L>>().write(Open {
+                    methods,
+                    layer: stack.layer,
+                    file: state,
+                    log_index: ptr::null_mut(),
+                });
                 ffi::SQLITE_OK
             }
             Err(code) => {
@@ -271,7 +294,11 @@ impl<L: Layer> Methods<L> {
     };
 
     unsafe fn parts<'a>(file: *mut ffi::sqlite3_file, sync_flags: c_int) -> (&'a mut Open<L>, Below) {
-        unsafe { (&mut *file.cast::<Open<L>>(), Below { file: below::<L>(file), sync_flags }) }
+        unsafe {
+            let open = &mut *file.cast::<Open<L>>();
+            let log_index = open.log_index;
+            (open, Below { file: below::<L>(file), sync_flags, log_index })
+        }
     }
 
     unsafe extern "C" fn close(file: *mut ffi::sqlite3_file) -> c_int {
@@ -373,7 +400,11 @@ impl<L: Layer> Methods<L> {
     ) -> c_int {
         unsafe {
             let lower = below::<L>(file);
-            call(methods(lower).xShmMap)(lower, region, bytes, extend, mapped)
+            let code = call(methods(lower).xShmMap)(lower, region, bytes, extend, mapped);
+            if region == 0 && code == ffi::SQLITE_OK {
+                (*file.cast::<Open<L>>()).log_index = (*mapped).cast();
+            }
+            code
         }
     }
 
@@ -394,6 +425,7 @@ impl<L: Layer> Methods<L> {
     unsafe extern "C" fn shm_unmap(file: *mut ffi::sqlite3_file, delete: c_int) -> c_int {
         unsafe {
             let lower = below::<L>(file);
+            (*file.cast::<Open<L>>()).log_index = ptr::null_mut();
             call(methods(lower).xShmUnmap)(lower, delete)
         }
     }

@@ -119,7 +119,7 @@ fn resolve(store: &Sqlite, disk: &Disk<Note>, asked: &mut Asked, number: usize) 
         match asked.kept(store, number) {
             Ok(kept) if kept == count => break,
             Ok(kept) if kept + 1 == count => {
-                asked.0[number].pop();
+                asked.give_up(number);
                 break;
             }
             Ok(kept) => return Err(format!("lane {number} has {kept} batches of {count}")),
@@ -143,6 +143,7 @@ fn cut(asked: &Asked, events: &[Event<Note>], seed: u64) -> Result<(), String> {
     moments.sort_unstable();
     let mut platter = Platter::default();
     let mut done = [0; LANES];
+    let mut overcome = false;
     let mut applied = 0;
     for moment in moments {
         for event in &events[applied..=moment] {
@@ -150,12 +151,21 @@ fn cut(asked: &Asked, events: &[Event<Note>], seed: u64) -> Result<(), String> {
             if let Event::Noted(Note::Done(lane, count) | Note::Settled(lane, count)) = event {
                 done[*lane] = *count;
             }
+            overcome = !settled(event) && (overcome || matches!(event, Event::Noted(Note::Done(..))));
         }
         applied = moment + 1;
         let place = platter.cut(&mut chance).restore();
         let store = Sqlite::open_with(place.path(), &options(None)).map_err(|error| format!("after a cut: {error}"))?;
         for (number, done) in done.iter().enumerate() {
-            let kept = asked.kept(&store, number).map_err(|words| format!("after a cut: {words}"))?;
+            // Until something was done after it, a batch that was not acknowledged may come back, though it was not
+            // seen.
+            let given_up = if overcome { None } else { asked.with_given_up(number) };
+            let kept = asked.kept(&store, number).or_else(|words| {
+                let kept = given_up.map_or(Err(words), |asked| asked.kept(&store, number))?;
+                println!("a batch that was given up on lane {number} has come back");
+                Ok(kept)
+            });
+            let kept = kept.map_err(|words: String| format!("after a cut: {words}"))?;
             if kept < *done {
                 return Err(format!("after a cut: lane {number} has {kept} batches, {done} were done"));
             }

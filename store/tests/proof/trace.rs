@@ -37,9 +37,10 @@ pub fn lane(number: usize) -> LaneId {
     LaneId((number as u128 + 1) << 60)
 }
 
-/// What was asked of each lane, in order.
+/// What was asked of each lane, in order; and of each the last batch that was not acknowledged and not seen afterwards,
+/// behind how many others.
 #[derive(Clone, Default)]
-pub struct Asked(pub [Vec<Batch>; LANES]);
+pub struct Asked(pub [Vec<Batch>; LANES], [Option<(usize, Batch)>; LANES]);
 
 type Kept = (Vec<Record>, BTreeMap<Vec<u8>, Vec<u8>>);
 
@@ -75,6 +76,26 @@ impl Asked {
         let batch = Batch { lane: lane(number), expect, records: records.collect(), rows };
         self.0[number].push(batch.clone());
         batch
+    }
+
+    /// Forgets the last batch of a lane.
+    pub fn give_up(&mut self, number: usize) {
+        if let Some(batch) = self.0[number].pop() {
+            // What is given up while the store refuses everything was never tried.
+            let before = self.0[number].len();
+            if self.1[number].as_ref().is_none_or(|(known, _)| *known != before) {
+                self.1[number] = Some((before, batch));
+            }
+        }
+    }
+
+    /// As if what was given up last on a lane had been kept, and nothing behind it.
+    pub fn with_given_up(&self, number: usize) -> Option<Asked> {
+        let (before, batch) = self.1[number].clone()?;
+        let mut asked = self.clone();
+        asked.0[number].truncate(before);
+        asked.0[number].push(batch);
+        Some(asked)
     }
 
     /// The value of a row after all batches of a lane.
