@@ -61,6 +61,15 @@ fn fill(path: &Path) {
     }
 }
 
+/// Sends the writers home however the test ends.
+struct Stop<'a>(&'a AtomicBool);
+
+impl Drop for Stop<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
 /// What a writer was told: acknowledged requests, and how often it was refused.
 #[derive(Default)]
 struct Told {
@@ -117,6 +126,7 @@ fn a_full_disk_refuses_writes_and_nothing_else_and_they_resume_by_themselves() {
     let ballast = disk.path().join("ballast");
 
     let (told, freed) = thread::scope(|scope| {
+        let stop = Stop(&over);
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
                 scope.spawn({
@@ -140,7 +150,7 @@ fn a_full_disk_refuses_writes_and_nothing_else_and_they_resume_by_themselves() {
         fs::remove_file(&ballast).expect("the ballast goes");
         let freed = Instant::now();
         thread::sleep(Duration::from_secs(3));
-        over.store(true, Ordering::Relaxed);
+        drop(stop);
         let told: Vec<Told> = writers.into_iter().map(|writer| writer.join().expect("a writer ends")).collect();
         (told, freed)
     });
