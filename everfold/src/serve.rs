@@ -26,6 +26,8 @@ use crate::http::{self, Site};
 
 /// Connections at a time; further ones wait to be accepted.
 const CONNECTIONS_MAX: usize = 20_000;
+/// Descriptors that are not connections: the store's, and those of children that are started.
+const DESCRIPTORS_KEPT: u64 = 256;
 /// The longest that a head may take to arrive.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Room for a head that is refused in our own words, not in hyper's. Every connection may come to hold so much.
@@ -91,7 +93,7 @@ impl Server {
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Server { listener, site, store, drain, .. } = self;
         let router = http::router(site);
-        let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+        let places = Arc::new(Semaphore::new(connections_max()));
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
         loop {
@@ -122,6 +124,15 @@ impl Server {
         // What is still queued is committed before the last hand lets go of the store.
         drop(store);
     }
+}
+
+/// As many as this process may have descriptors for. A shell allows few at first, and more to whoever asks.
+fn connections_max() -> usize {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let given = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: given.maximum, maximum: given.maximum });
+    let descriptors = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(descriptors.saturating_sub(DESCRIPTORS_KEPT)).unwrap_or(usize::MAX).clamp(1, CONNECTIONS_MAX)
 }
 
 /// One for each core; two at least, so that a hook that loops does not hold up everyone.

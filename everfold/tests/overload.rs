@@ -2,12 +2,13 @@
 
 mod harness;
 
-use std::{env, rc::Rc, time::Duration};
+use std::{env, process::Command, rc::Rc, time::Duration};
 
 use harness::{
     eventually_within,
     figures::figure,
     hook::Hook,
+    http::Connection,
     load::{Answers, Load, Pace, percentile, send},
     memory::Watch,
     server::Server,
@@ -221,4 +222,16 @@ fn a_thousand_large_bodies_at_once_do_not_take_the_memory() {
     );
     assert!(over.kept().count() > 0 && over.refused().count() > 0, "some are kept, some refused");
     assert!(resident <= RESIDENT_MIB_MAX, "{resident} MiB");
+}
+
+#[test]
+fn more_connections_than_a_shell_allows_files_are_served() {
+    let data = tempfile::tempdir().expect("a folder for the data");
+    let mut shell = Command::new("sh");
+    shell.args(["-c", "ulimit -Sn 64; exec \"$0\" \"$@\"", env!("CARGO_BIN_EXE_everfold")]);
+    let mut server = Server::start_by(shell, data.path());
+    let idle: Vec<_> = (0..200).map(|_| Connection::open(&server.address).expect("the server listens")).collect();
+    Hook::running(&server, "export const reducer = n => (n ?? 0) + 1;").fold(&serde_json::json!({}));
+    assert!(server.is_well());
+    drop(idle);
 }

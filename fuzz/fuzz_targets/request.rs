@@ -33,7 +33,7 @@ fuzz_target!(|bytes: &[u8]| {
     runtime.expect("a runtime").block_on(async {
         let (mut client, server) = tokio::io::duplex(64 << 10);
         let mut http = hyper::server::conn::http1::Builder::new();
-        http.max_headers(2048).max_buf_size(128 << 10);
+        http.max_headers(2048).max_buf_size(128 << 10).half_close(true);
         let serving = http.serve_connection(TokioIo::new(server), service_fn(answer));
         let talking = async {
             let _ = client.write_all(bytes).await;

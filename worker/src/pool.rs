@@ -128,7 +128,8 @@ fn urgency(call: &Call) -> Urgency {
 /// What a seat for the quick may answer: of a fold, the requests before the first that ran out of its time there.
 fn before_cut(call: &Call, outcome: Outcome) -> Option<Outcome> {
     fn is_cut<T>(ran: &Ran<T>) -> bool {
-        ran.result.as_ref().is_err_and(|failure| failure.stop == Some(Stop::Clock))
+        // A child that was given up for its silence counts as crashed, and was not waited for as long as elsewhere.
+        ran.result.as_ref().is_err_and(|failure| matches!(failure.stop, Some(Stop::Clock | Stop::Crash)))
     }
     match (call, outcome) {
         (Call::Fold { requests, .. }, Outcome::Folded(mut ran)) => {

@@ -48,6 +48,8 @@ pub async fn limits() -> Json<serde_json::Value> {
         "callMsMax": limits::CALL_MS_MAX,
         "heapBytesMax": limits::HEAP_BYTES_MAX,
         "laneQueueMax": engine::LANE_QUEUE_MAX,
+        "writesMax": super::admission::WRITES_MAX,
+        "writeBytesMax": super::admission::WRITE_BYTES_MAX,
     }))
 }
 

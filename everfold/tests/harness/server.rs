@@ -44,8 +44,13 @@ impl Server {
     }
 
     pub fn start_on(data: &Path) -> Server {
+        Server::start_by(everfold(), data)
+    }
+
+    /// A command that ends up as `everfold`, with the arguments it is given.
+    pub fn start_by(mut command: Command, data: &Path) -> Server {
         let started = Instant::now();
-        let mut process = everfold()
+        let mut process = command
             .args(["serve", "--listen", "127.0.0.1:0", "--data"])
             .arg(data)
             .stdout(Stdio::piped())
