@@ -25,6 +25,9 @@ pub trait Store: Send + Sync + 'static {
     /// When the batch is not well formed: see [`Batch::assert_well_formed`].
     fn commit(&self, batch: Batch) -> Pending<Commit>;
 
+    /// Records come as they are kept, and whoever reads them holds them against their chain: a store may hand over a
+    /// damaged one rather than nothing of a lane, but never leaves out any at its end.
+    ///
     /// Records of a lane with `position > after`, in order, at most `records_max` and about `bytes_max` (at least one
     /// record, if there is one).
     fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>>;

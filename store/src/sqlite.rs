@@ -146,12 +146,14 @@ impl Store for Sqlite {
 
     fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>> {
         let what = move || format!("lane {:032x} behind position {}", lane.0, after.to_u64());
-        reader::ask(&self.reads, what, move |connection| reader::records(connection, lane, after, extent))
+        let place = self.place.clone();
+        reader::ask(&self.reads, what, move |connection| reader::records(connection, &place, lane, after, extent))
     }
 
     fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
         let what = move || format!("lane {:032x} at or before position {}", lane.0, at_most.to_u64());
-        reader::ask(&self.reads, what, move |connection| reader::last(connection, lane, at_most))
+        let place = self.place.clone();
+        reader::ask(&self.reads, what, move |connection| reader::last(connection, &place, lane, at_most))
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {

@@ -87,6 +87,8 @@ pub enum OpenError {
 pub(super) struct Place {
     pub(super) database: PathBuf,
     vfs: String,
+    /// Serves pages that do not agree with their checksums.
+    damaged_vfs: String,
 }
 
 /// Takes the directory for this process alone; dropping the file gives it back, and so does the end of the process.
@@ -120,8 +122,10 @@ pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
 pub(super) fn database(directory: &Path, vfs: Option<&str>) -> Result<(Place, LogEnd), OpenError> {
     let database = directory.join(DATABASE);
     let no_vfs = |words| OpenError::Unusable { path: directory.into(), words };
-    let foreign = Place { database: database.clone(), vfs: pages::foreign_vfs(vfs).map_err(no_vfs)? };
-    let place = Place { database, vfs: pages::vfs(vfs).map_err(no_vfs)? };
+    let damaged_vfs = pages::damaged_vfs(vfs).map_err(no_vfs)?;
+    let foreign_vfs = pages::foreign_vfs(vfs).map_err(no_vfs)?;
+    let foreign = Place { database: database.clone(), vfs: foreign_vfs, damaged_vfs: damaged_vfs.clone() };
+    let place = Place { database, vfs: pages::vfs(vfs).map_err(no_vfs)?, damaged_vfs };
     let database = &place.database;
     let explain = |error| explain(database, error);
     if database.exists() {
@@ -190,6 +194,11 @@ pub(super) fn reader(place: &Place) -> rusqlite::Result<Connection> {
     let connection = connect(place, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     connection.pragma_update(None, "cache_size", -i64::from(READER_CACHE_KIB))?;
     Ok(connection)
+}
+
+/// A reader that is served damaged pages as they are.
+pub(super) fn reader_of_damage(place: &Place) -> rusqlite::Result<Connection> {
+    reader(&Place { vfs: place.damaged_vfs.clone(), ..place.clone() })
 }
 
 /// A connection that only copies the log. It outlives the writer's, so that a writer that has to be opened again
@@ -274,7 +283,7 @@ fn create(directory: &Path, place: &Place) -> Result<(), OpenError> {
             _ => {}
         }
     }
-    let unfinished = Place { database: directory.join(unfinished), vfs: place.vfs.clone() };
+    let unfinished = Place { database: directory.join(unfinished), ..place.clone() };
     fill(&unfinished).map_err(|error| explain(&unfinished.database, error))?;
     fs::rename(&unfinished.database, database).map_err(unusable)?;
     // The new names are durable only once the directories that hold them are.

@@ -23,12 +23,17 @@ const NOT_SUMMED: Sum = [0; SUM_BYTES as usize];
 
 /// The name of the VFS whose pages are summed, over the VFS `base` (SQLite's own if there is no name).
 pub(super) fn vfs(base: Option<&str>) -> Result<String, String> {
-    register("everfold", base, &Pages { foreign: false })
+    register("everfold", base, &Pages { foreign: false, damaged: false })
+}
+
+/// Likewise, but pages are served whatever their sums say: to readers who hold what they read against its chain.
+pub(super) fn damaged_vfs(base: Option<&str>) -> Result<String, String> {
+    register("everfold-damaged", base, &Pages { foreign: true, damaged: true })
 }
 
 /// Likewise, but pages without a sum are taken as they are.
 pub(super) fn foreign_vfs(base: Option<&str>) -> Result<String, String> {
-    register("everfold-foreign", base, &Pages { foreign: true })
+    register("everfold-foreign", base, &Pages { foreign: true, damaged: false })
 }
 
 fn register(name: &str, base: Option<&str>, pages: &'static Pages) -> Result<String, String> {
@@ -40,6 +45,8 @@ fn register(name: &str, base: Option<&str>, pages: &'static Pages) -> Result<Str
 struct Pages {
     /// Another program may have written some of them.
     foreign: bool,
+    /// They may be anything.
+    damaged: bool,
 }
 
 struct File {
@@ -79,7 +86,7 @@ impl Layer for Pages {
         }
         let Some(number) = file.page(buffer, at) else { return read };
         // Behind the end of the file there are zeros: SQLite asks for no page that it has not written.
-        if !take_off(buffer, number, self.foreign) {
+        if !take_off(buffer, number, self.foreign) && !self.damaged {
             tracing::error!(file = %file.path.display(), page = number, "a page does not agree with its checksum");
             return Err(ffi::SQLITE_IOERR_DATA);
         }

@@ -6,7 +6,11 @@ use rules::record::{Hash, LaneId, Position, Record};
 use rusqlite::{Connection, OptionalExtension, Row as Found, params};
 use tokio::sync::oneshot;
 
-use super::{chunk, open, queue::Queue};
+use super::{
+    chunk,
+    open::{self, Place},
+    queue::Queue,
+};
 use crate::{Extent, Fault, Order, Pending, Row};
 
 /// How many reads may wait for a reader; one more waits outside.
@@ -76,7 +80,44 @@ const ROWS_ASCENDING: &str = "SELECT key, value FROM row WHERE key >= ?1 AND key
 const ROWS_DESCENDING: &str = "SELECT key, value FROM row WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3";
 const ROW: &str = "SELECT value FROM row WHERE key = ?1";
 
+/// Records are chained, so whoever reads them sees for themselves which is not as it was written. Where a page is
+/// damaged they are therefore handed over as they are: lanes that share the page with the damaged record are whole.
 pub(super) fn records(
+    connection: &Connection,
+    place: &Place,
+    lane: LaneId,
+    after: Position,
+    extent: Extent,
+) -> Result<Vec<Record>, Broken> {
+    match of_whole_pages(connection, lane, after, extent) {
+        Err(Broken::Sqlite(error)) if open::is_damage(&error) => {
+            let in_spite = in_spite_of_damage(connection, place, lane, |damaged, end| {
+                let records = of_whole_pages(damaged, lane, after, extent)?;
+                let last = records.last().map_or(after, |record| record.position);
+                let one = Extent { records_max: 1, bytes_max: 1 };
+                // A damaged index may hide the end of a lane, and a chain does not tell where it should end.
+                let is_all = last >= end || !of_whole_pages(damaged, lane, last, one)?.is_empty();
+                Ok(is_all.then_some(records))
+            });
+            in_spite.ok_or(Broken::Sqlite(error))
+        }
+        read => read,
+    }
+}
+
+/// What can be read of a lane whose end is not in doubt, with damaged pages served as they are.
+fn in_spite_of_damage<T>(
+    connection: &Connection,
+    place: &Place,
+    lane: LaneId,
+    read: impl FnOnce(&Connection, Position) -> Result<Option<T>, Broken>,
+) -> Option<T> {
+    let end = of_whole_pages_last(connection, lane, Position::from_u64(u64::MAX)).ok()??;
+    let damaged = open::reader_of_damage(place).ok()?;
+    read(&damaged, end.position).ok()?
+}
+
+fn of_whole_pages(
     connection: &Connection,
     lane: LaneId,
     after: Position,
@@ -137,7 +178,25 @@ impl Page {
 
 /// A lane's chunks hold what is older than its rows, and only ever become more: no record is missed between the
 /// statements.
-pub(super) fn last(connection: &Connection, lane: LaneId, at_most: Position) -> Result<Option<Record>, Broken> {
+/// Likewise, but never for where a lane ends.
+pub(super) fn last(
+    connection: &Connection,
+    place: &Place,
+    lane: LaneId,
+    at_most: Position,
+) -> Result<Option<Record>, Broken> {
+    match of_whole_pages_last(connection, lane, at_most) {
+        Err(Broken::Sqlite(error)) if open::is_damage(&error) => {
+            let in_spite = in_spite_of_damage(connection, place, lane, |damaged, end| {
+                if end <= at_most { Ok(None) } else { of_whole_pages_last(damaged, lane, at_most) }
+            });
+            in_spite.map(Some).ok_or(Broken::Sqlite(error))
+        }
+        found => found,
+    }
+}
+
+fn of_whole_pages_last(connection: &Connection, lane: LaneId, at_most: Position) -> Result<Option<Record>, Broken> {
     let wanted = params![lane.0.to_be_bytes(), signed(at_most)];
     if let Some(found) = connection.prepare_cached(LAST)?.query_row(wanted, record).optional()? {
         return Ok(Some(found));

@@ -125,6 +125,13 @@ impl Asked {
         let rows =
             wait(store.rows(range.0, range.1, Order::Ascending, usize::MAX)).map_err(|fault| fault.to_string())?;
         let records = wait(store.read(lane(number), Position::START, ALL)).map_err(|fault| fault.to_string())?;
+        let mut hash = Hash::NONE;
+        for record in &records {
+            hash = hash.chain(record.position, &record.body);
+            if hash != record.hash {
+                return Err(format!("lane {:032x} could not read: its chain breaks", lane(number).0));
+            }
+        }
         let last = wait(store.last(lane(number), Position::from_u64(u64::MAX))).map_err(|fault| fault.to_string())?;
         let rows: BTreeMap<_, _> = rows.into_iter().collect();
         let count = rows.get(format!("{number} count").as_bytes());
