@@ -19,7 +19,8 @@ use store::{Batch, Commit, Order};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::{
-    FOLD_PATIENCE_MS, FOLD_REQUESTS_MAX, LANE_IDLE_MS, RECENT_IDS_MAX, TURN_INPUTS_MAX, WORKER_RETRY_MS,
+    FOLD_PATIENCE_MS, FOLD_REQUESTS_MAX, LANE_IDLE_MS, RECENT_IDS_MAX, TURN_INPUTS_MAX, WORKER_RETRY_MAX_MS,
+    WORKER_RETRY_MS,
     fold::{self, AtHand, Gathered, Worked},
     follow::View,
     log::{self, Damage},
@@ -96,6 +97,8 @@ pub struct Lane {
     doors: Doors,
     /// Folds that a worker has; the lane stays awake for them.
     working: usize,
+    /// How many folds in a row came to nothing.
+    in_vain: u32,
     /// Who waits for this turn. Last of all fields: when a broken invariant unwinds the lane, its queue
     /// is closed before anybody hears of it, and who asks again finds the lane gone.
     waiters: Vec<Option<Waiter>>,
@@ -108,6 +111,8 @@ pub enum End {
     Idle,
     /// A commit did not return `Done`: what is in memory is worth nothing, and is loaded anew.
     Lost,
+    /// The server goes down.
+    Dropped,
 }
 
 /// Tells that a lane is over even when a broken invariant unwinds it: others may then load it anew.
@@ -120,7 +125,7 @@ struct Over<F: FnOnce(Option<End>)> {
 impl<F: FnOnce(Option<End>)> Drop for Over<F> {
     fn drop(&mut self) {
         if let Some(ended) = self.ended.take() {
-            ended(self.end.take());
+            ended(self.end.take().or_else(|| (!std::thread::panicking()).then_some(End::Dropped)));
         }
     }
 }
@@ -177,6 +182,7 @@ impl Lane {
             recent: recent.clone(),
             doors,
             working: 0,
+            in_vain: 0,
             waiters: Vec::new(),
         };
         let over = Over { end: None, ended: Some(ended) };
@@ -312,8 +318,12 @@ impl Lane {
                 self.working -= 1;
                 self.ahead = ahead.map(|ahead| (version, ahead));
                 match worked {
-                    Worked::Folded { through, folded } => Input::Folded { version, after, through, folded },
+                    Worked::Folded { through, folded } => {
+                        self.in_vain = 0;
+                        Input::Folded { version, after, through, folded }
+                    }
                     Worked::Not(why) => {
+                        self.in_vain += 1;
                         tracing::warn!(lane = %self.name(), version, why, "a fold is asked for again");
                         Input::NotFolded { version }
                     }
@@ -373,6 +383,7 @@ impl Lane {
         let ahead = self.ahead.take_if(|(known, ahead)| *known == version && ahead.after == after);
         let ready = ahead.map(|(_, ahead)| ahead).or_else(|| self.at_hand.gather(after));
         let world = self.world.clone();
+        let retry_ms = WORKER_RETRY_MAX_MS.min(WORKER_RETRY_MS << self.in_vain.min(16));
         self.working += 1;
         tokio::spawn(async move {
             let gathered = match ready {
@@ -392,7 +403,7 @@ impl Lane {
                 Err(damage) => (Worked::Not(damage.to_string()), None),
             };
             if let Worked::Not(_) = worked {
-                world.clock.sleep(WORKER_RETRY_MS).await;
+                world.clock.sleep(retry_ms).await;
             }
             let _ = own.send(Message::Worked { version, after, worked, ahead }).await;
         });

@@ -31,6 +31,8 @@ pub const LANE_IDLE_MS: u64 = 60_000;
 pub const FOLD_PATIENCE_MS: u64 = 1;
 /// How long to wait before a worker is asked again for what it could not do.
 pub const WORKER_RETRY_MS: u64 = 250;
+/// The same after many times in a row: a damaged log is not read again and again.
+pub const WORKER_RETRY_MAX_MS: u64 = 5_000;
 /// Ids of new requests that a lane remembers, so that asking whether they are settled needs no search.
 pub const RECENT_IDS_MAX: usize = 4096;
 /// Keys whose hooks are remembered.

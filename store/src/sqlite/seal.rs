@@ -38,7 +38,7 @@ pub struct Seal {
 
 impl Default for Seal {
     fn default() -> Seal {
-        Seal { keep_records: NonZeroU32::new(128).expect("not 0"), chunk_bytes_max: 256 << 10, rest: 49 }
+        Seal { keep_records: NonZeroU32::new(128).expect("not 0"), chunk_bytes_max: 256 << 10, rest: 199 }
     }
 }
 
