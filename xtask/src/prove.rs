@@ -8,14 +8,13 @@ use crate::{
 };
 
 /// Package and test target of each proof, in the order of the table. Each writes its figures as it passes.
-const PROOFS: [(&str, &str); 10] = [
+const PROOFS: [(&str, &str); 9] = [
     ("everfold", "crash"),
     ("store", "proof"),
     ("everfold", "disk"),
     ("sim", "seeds"),
     ("everfold", "determinism"),
     ("worker", "containment"),
-    ("everfold", "containment"),
     ("everfold", "overload"),
     ("everfold", "neighbours"),
     ("worker", "fairness"),
