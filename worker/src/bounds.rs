@@ -60,11 +60,15 @@ pub const QUICK_RUN: Duration = Duration::from_millis(10);
 pub const QUICK_LOAD: Duration = Duration::from_millis(50);
 /// About how long a fold holds a seat for the quick; the rest of its batch waits for the next.
 pub const QUICK_TURN: Duration = Duration::from_millis(20);
-/// How long a program that was not quick keeps away from the seats of those who are; doubled each time in a row.
-pub const SLOW_FOR_MIN: Duration = Duration::from_secs(60);
+/// How long a program that was not quick keeps away from the seats of those who are; doubled each time in a row. Short
+/// at first: on a busy machine it may have been somebody else's work.
+pub const SLOW_FOR_MIN: Duration = Duration::from_secs(2);
 pub const SLOW_FOR_MAX: Duration = Duration::from_secs(3_600);
 /// Programs of which is known how long their calls take.
 pub const PROGRAMS_REMEMBERED_MAX: usize = 16_384;
+
+/// A request that loses so many children, each time alone, is taken for what brings them down.
+pub const CHILDREN_LOST_MAX: u32 = 3;
 
 /// How long a new child may take to say that it is ready.
 pub const HELLO_WAIT: Duration = Duration::from_secs(10);

@@ -16,8 +16,8 @@ use tokio::{sync::oneshot, time::sleep};
 
 use crate::{
     bounds::{
-        CALL_WAIT, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, FOLD_WAIT, QUICK_LOAD, QUICK_RUN, QUICK_TURN,
-        RESIDENT_BYTES_MAX, RESPAWN_PAUSE_MAX, RESPAWN_PAUSE_MIN,
+        CALL_WAIT, CHILDREN_LOST_MAX, FOLD_REQUEST_BYTES_MAX, FOLD_REQUESTS_MAX, FOLD_SLICE, FOLD_WAIT, QUICK_LOAD,
+        QUICK_RUN, QUICK_TURN, RESIDENT_BYTES_MAX, RESPAWN_PAUSE_MAX, RESPAWN_PAUSE_MIN,
     },
     jail::Layer,
     outcome,
@@ -270,7 +270,7 @@ impl Seat {
                     Err(_) => self.fold_singly(program, state, requests, secrets, limits).await,
                 }
             }
-            call => self.twice(program, call, limits).await,
+            call => self.alone(program, call, limits).await,
         }
     }
 
@@ -287,7 +287,7 @@ impl Seat {
         let mut folded = Vec::new();
         for request in requests {
             let alone = Call::Fold { state: state.clone(), requests: vec![request], secrets: secrets.clone() };
-            match self.twice(program, alone, limits).await {
+            match self.alone(program, alone, limits).await {
                 Outcome::Folded(ran) => folded.extend(ran),
                 other if folded.is_empty() => return other,
                 _ => break,
@@ -302,9 +302,9 @@ impl Seat {
         Outcome::Folded(folded)
     }
 
-    /// A call that loses two children all by itself has crashed them.
-    async fn twice(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Outcome {
-        for _ in 0..2 {
+    /// A call that loses so many children all by itself has crashed them. One or two may have been killed from outside.
+    async fn alone(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Outcome {
+        for _ in 0..CHILDREN_LOST_MAX {
             if let Ok(outcome) = self.ask(program, call.clone(), limits).await {
                 return outcome;
             }

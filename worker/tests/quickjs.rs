@@ -173,7 +173,7 @@ fn a_child_that_says_nothing_is_given_up_in_time() {
         let program = Arc::new(Program::new(""));
         let outcome = worker.call(&program, Call::Describe, limits).await;
         assert!(matches!(outcome, Outcome::Unrunnable(_)), "{outcome:?}");
-        assert!(begun.elapsed() < Duration::from_secs(10), "{:?}", begun.elapsed());
+        assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
     });
 }
 

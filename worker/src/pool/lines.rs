@@ -136,8 +136,9 @@ impl<J> Lines<J> {
         let slow = &mut inside.remember(program).slow;
         let lasts = match *slow {
             Some((until, _)) if now < until => return,
-            Some((_, lasted)) => (lasted * 2).min(SLOW_FOR_MAX),
-            None => SLOW_FOR_MIN,
+            Some((until, lasted)) if now < until + 4 * lasted => (lasted * 2).min(SLOW_FOR_MAX),
+            // Never, or it has been quick for long since.
+            _ => SLOW_FOR_MIN,
         };
         *slow = Some((now + lasts, lasts));
     }
