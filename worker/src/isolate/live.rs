@@ -23,7 +23,7 @@ use crate::{
 
 /// Whether requests of one fold may follow one another in one guest.
 pub enum Live {
-    /// There is no proof that they could not tell, or it did not pay.
+    /// There is no proof that they could not tell.
     Never,
     /// It is proven; the first fold of more than one request tries it.
     Proven,
@@ -33,6 +33,8 @@ pub enum Live {
         given: u32,
         left: u32,
     },
+    /// It did not pay. The file goes back when the program is forgotten.
+    GivenUp(Origin),
 }
 
 impl Live {
@@ -56,7 +58,7 @@ impl Live {
 
     pub fn into_file(self) -> Option<OwnedFd> {
         match self {
-            Live::Ready { origin, .. } => origin.into_file(),
+            Live::Ready { origin, .. } | Live::GivenUp(origin) => origin.into_file(),
             Live::Never | Live::Proven => None,
         }
     }
@@ -130,7 +132,9 @@ impl Run {
         if *given >= LIVE_TRIAL {
             if *left > LIVE_TRIAL / LIVE_LEFT_SHARE {
                 self.guest = None;
-                *live = Live::Never;
+                if let Live::Ready { origin, .. } = std::mem::replace(live, Live::Never) {
+                    *live = Live::GivenUp(origin);
+                }
             } else {
                 (*given, *left) = (0, 0);
             }
@@ -158,7 +162,7 @@ mod tests {
 
     use super::super::{Code, Programs, code};
     use super::*;
-    use crate::bounds::STACK_BYTES;
+    use crate::bounds::{PROGRAMS_MAX, STACK_BYTES};
 
     /// Each is proven pure, and does what it can to see the request before.
     const PURE: &[&str] = &[
@@ -172,6 +176,7 @@ mod tests {
         "const NAMES = ['b', 'a'];\nexport const reducer = (state, { body }) => (body.v === 1 ? NAMES.sort() : NAMES.slice())",
         "const WORD = /a/g;\nexport const reducer = (state, { body }) => [WORD.test('aaa'), body.v ?? 0]",
         "export function reducer(state, { body }) { reducer.n = (reducer.n ?? 0) + 1; return [reducer.n, state] }",
+        "const LIST = [3, 1, 2], EMPTY = [], WORD = /a/, DEEP = { a: { b: 1 } };\nexport function reducer(state, { body: { a, b, v } }) { const was = JSON.stringify([LIST, EMPTY, DEEP, WORD.source, WORD.test('a'), WORD.lastIndex]); if (a === 'change') [LIST, EMPTY, WORD, DEEP, DEEP.a, reducer][v]?.[b]?.('b', 1); return was }",
         // Functions of their own, that are handed over and thrown out of.
         "export function reducer(state, { body }) { return [1, 2, 3].map((x) => { if (body.v === 1) throw new Error('no ' + x); return x + (body.v ?? 0) }) }",
         "export function reducer(state, { body }) { console.log(body, state); console.log({ toString() { Object.prototype.x = 1 } }); return ({}).x ?? 0 }",
@@ -213,6 +218,24 @@ mod tests {
         ]
         .map(str::to_owned)
         .into();
+        for b in [
+            "compile",
+            "exec",
+            "push",
+            "pop",
+            "shift",
+            "unshift",
+            "sort",
+            "reverse",
+            "splice",
+            "fill",
+            "copyWithin",
+            "__defineGetter__",
+            "bind",
+            "toString",
+        ] {
+            bodies.extend((0..6).map(|v| format!(r#"{{"a":"change","b":"{b}","v":{v}}}"#)));
+        }
         for a in ["__proto__", "constructor", "toString", "headers", "at"] {
             for b in [
                 "x",
@@ -327,6 +350,12 @@ mod tests {
             assert!(programs.live_answers(&program.id).is_some());
             fold(&mut programs, &program, &requests, 1_000);
             assert_eq!(programs.live_answers(&program.id), None);
+            // What was given up gives its file back: any number of such programs can come and go.
+            for number in 0..3 * PROGRAMS_MAX {
+                let program = Program::new(format!("export function reducer() {{ throw new Error('{number}') }}"));
+                programs.know(program.clone());
+                fold(&mut programs, &program, &requests, 1_000);
+            }
         });
     }
 

@@ -20,6 +20,8 @@
     [globalThis, ['eval', 'Function', 'Promise', 'Proxy', 'queueMicrotask']],
     [Object, ['isFrozen', 'isSealed', 'isExtensible', 'getOwnPropertyDescriptor', 'getOwnPropertyDescriptors']],
     [Array, ['fromAsync']],
+    // Changes the expression first, and finds that it is frozen after.
+    [RegExp.prototype, ['compile']],
     [Reflect, ownKeys(Reflect).filter((key) => typeof Reflect[key] === 'function')],
     ...[function () {}, function* () {}, async () => {}, async function* () {}].map((kind) => [
       getPrototypeOf(kind),
