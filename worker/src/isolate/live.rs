@@ -176,7 +176,7 @@ mod tests {
         "const NAMES = ['b', 'a'];\nexport const reducer = (state, { body }) => (body.v === 1 ? NAMES.sort() : NAMES.slice())",
         "const WORD = /a/g;\nexport const reducer = (state, { body }) => [WORD.test('aaa'), body.v ?? 0]",
         "export function reducer(state, { body }) { reducer.n = (reducer.n ?? 0) + 1; return [reducer.n, state] }",
-        "const LIST = [3, 1, 2], EMPTY = [], WORD = /a/, DEEP = { a: { b: 1 } };\nexport function reducer(state, { body: { a, b, v } }) { const was = JSON.stringify([LIST, EMPTY, DEEP, WORD.source, WORD.test('a'), WORD.lastIndex]); if (a === 'change') [LIST, EMPTY, WORD, DEEP, DEEP.a, reducer][v]?.[b]?.('b', 1); return was }",
+        "const LIST = [3, 1, 2], EMPTY = [], WORD = /a/, DEEP = { a: { b: 1 } };\nexport function reducer(state, { body: { a, b, v } }) { const was = JSON.stringify([LIST, EMPTY, DEEP, WORD.source, WORD.test('a'), WORD.lastIndex]); if (a === 'change') [LIST, EMPTY, WORD, DEEP, DEEP.a, reducer][v]?.[b]?.('b'); return was }",
         // Functions of their own, that are handed over and thrown out of.
         "export function reducer(state, { body }) { return [1, 2, 3].map((x) => { if (body.v === 1) throw new Error('no ' + x); return x + (body.v ?? 0) }) }",
         "export function reducer(state, { body }) { console.log(body, state); console.log({ toString() { Object.prototype.x = 1 } }); return ({}).x ?? 0 }",
