@@ -6,22 +6,20 @@ use std::{
 };
 
 use rules::{
-    call::{Call, Failure, Foldable, Json, Outcome, Program, Ran, Request, Stop},
-    hook::{Entry, Folded, Verdict},
+    call::{Call, Error, Exports, Failure, Foldable, Json, Line, Outcome, Program, Ran, Request, Stop},
+    hook::{Came, Config, Entry, Folded, Secrets, Verdict},
     limits::Limits,
     record::{At, LaneId, Position, Seq},
-    row::{self, Fate},
+    row::{self, Fate, KeyHash},
 };
 use store::{Extent, Order, Store};
 
 use crate::{
     AT_HAND_BYTES_MAX, AT_HAND_MAX, FOLD_BYTES_MAX, FOLD_REQUESTS_MAX,
     log::{self, Damage},
+    vault::Opened,
     world::World,
 };
-
-/// No secrets yet: every program sees none.
-pub const NO_SECRETS: &str = "{}";
 
 /// A request as the log holds it.
 #[derive(Clone, Debug)]
@@ -32,12 +30,28 @@ pub struct Arrival {
     pub at: At,
 }
 
-/// A run of consecutive requests, and what backstops decided about them before.
+/// A run of consecutive requests that see the same secrets, and what backstops decided about them before.
 pub struct Gathered {
     pub after: Seq,
     pub arrivals: Vec<(Seq, Arc<Request>, bool)>,
     pub through: Seq,
     pub forced: HashMap<Seq, Stop>,
+    pub secrets: Arc<Secrets>,
+}
+
+/// What a worker runs.
+#[derive(Clone)]
+pub struct Code {
+    pub program: Arc<Program>,
+    pub exports: Exports,
+}
+
+/// Where it is known which request had an idempotency key first.
+pub enum Keyed {
+    /// In the rows of a version.
+    Kept { version: u32, begin: Seq },
+    /// Here, for a fold that keeps nothing.
+    Here(HashMap<KeyHash, Seq>),
 }
 
 /// What a worker made of a batch.
@@ -80,8 +94,8 @@ impl AtHand {
     }
 
     /// The next batch behind `after`, if all of it from there on is at hand.
-    pub fn gather(&self, after: Seq) -> Option<Gathered> {
-        let (first, ..) = self.requests.front()?;
+    pub fn gather(&self, after: Seq, config: &Config) -> Option<Gathered> {
+        let (first, ..) = self.requests.front().filter(|_| after >= config.secrets_since)?;
         let skip = (after.0 + 1).checked_sub(first.0)? as usize;
         let mut bytes = 0;
         let arrivals: Vec<_> = self
@@ -97,7 +111,7 @@ impl AtHand {
             .cloned()
             .collect();
         let through = arrivals.last()?.0;
-        Some(Gathered { after, arrivals, through, forced: HashMap::new() })
+        Some(Gathered { after, arrivals, through, forced: HashMap::new(), secrets: config.secrets.clone() })
     }
 }
 
@@ -138,7 +152,8 @@ pub async fn arrivals(store: &dyn Store, lane: LaneId, after: Seq, to: Seq) -> R
 
 /// The next batch behind `after`, from the log, with what was decided about it before.
 pub async fn gather(store: &dyn Store, lane: LaneId, version: u32, after: Seq, to: Seq) -> Result<Gathered, Damage> {
-    let arrivals: Vec<_> = arrivals(store, lane, after, to)
+    let (secrets, until) = secrets(store, lane, after, to).await?;
+    let arrivals: Vec<_> = arrivals(store, lane, after, until)
         .await?
         .into_iter()
         .map(|arrival| (arrival.seq, arrival.request, arrival.verdict.is_folded()))
@@ -149,7 +164,23 @@ pub async fn gather(store: &dyn Store, lane: LaneId, version: u32, after: Seq, t
         .into_iter()
         .filter_map(|(seq, fate)| fate.stop.filter(|stop| !stop.is_replayable()).map(|stop| (seq, stop)))
         .collect();
-    Ok(Gathered { after, arrivals, through, forced })
+    Ok(Gathered { after, arrivals, through, forced, secrets })
+}
+
+/// What the requests behind `after` see, and up to which of them.
+async fn secrets(store: &dyn Store, lane: LaneId, after: Seq, to: Seq) -> Result<(Arc<Secrets>, Seq), Damage> {
+    let of = |seq| row::secrets(lane, seq);
+    let before = store.rows(of(Seq(0)), of(Seq(after.0 + 1)), Order::Descending, 1).await?;
+    let secrets = match before.first() {
+        Some((_, value)) => row::decode(value).ok_or(Damage::Unknown(after))?,
+        None => Secrets::default(),
+    };
+    let next = match to > Seq(after.0 + 1) {
+        true => store.rows(of(Seq(after.0 + 1)), of(to), Order::Ascending, 1).await?,
+        false => Vec::new(),
+    };
+    let until = next.first().and_then(|(key, _)| row::seq_of(key));
+    Ok((Arc::new(secrets), until.unwrap_or(to)))
 }
 
 /// What is remembered of the requests in `after+1..=through`.
@@ -167,12 +198,19 @@ pub async fn fates(
     }
     let rows_max = (through.0 - after.0) as usize;
     let rows = store.rows(from, to, Order::Ascending, rows_max).await?;
-    Ok(rows.iter().filter_map(|(key, value)| Some((row::fate_seq(key)?, row::decode(value)?))).collect())
+    Ok(rows.iter().filter_map(|(key, value)| Some((row::seq_of(key)?, row::decode(value)?))).collect())
 }
 
 /// Has a worker fold a batch.
-pub async fn work(world: &World, program: &Arc<Program>, state: Option<Json>, gathered: Gathered) -> Worked {
-    let Gathered { arrivals, through, forced, .. } = gathered;
+pub async fn work(
+    world: &World,
+    lane: LaneId,
+    code: &Code,
+    state: Option<Json>,
+    gathered: Gathered,
+    keyed: &Keyed,
+) -> Worked {
+    let Gathered { arrivals, through, forced, secrets, .. } = gathered;
     let requests: Vec<_> = arrivals
         .into_iter()
         .filter(|(.., is_folded)| *is_folded)
@@ -181,30 +219,206 @@ pub async fn work(world: &World, program: &Arc<Program>, state: Option<Json>, ga
     if requests.is_empty() {
         return Worked::Folded { through, folded: Vec::new() };
     }
-    let call = Call::Fold { state, requests: requests.clone(), secrets: NO_SECRETS.into() };
-    let rans = match world.worker.call(program, call, Limits::default()).await {
-        Outcome::Folded(rans) if !rans.is_empty() && rans.len() <= requests.len() => rans,
-        Outcome::Unrunnable(error) => {
-            let ran = Ran { result: Err(Failure { error, stop: None }), console: Vec::new() };
-            vec![ran; requests.len()]
+    let secrets = world.vault.open(lane, &secrets);
+    let batch = Batch { world, lane, code, secrets: &secrets };
+    let worked = match code.exports.idempotency_key {
+        false => batch.fold(state, requests.iter().cloned().map(Fresh::without_key).collect()).await,
+        true => batch.fold_by_key(state, &requests, keyed).await,
+    };
+    match worked {
+        // All of it, and what was ignored behind it.
+        Ok(folded) if folded.last().is_some_and(|last| last.seq.0 == requests[requests.len() - 1].request.seq) => {
+            Worked::Folded { through, folded }
         }
-        Outcome::Unavailable(why) => return Worked::Not(why),
-        other => return Worked::Not(format!("a worker answered a fold with {other:?}")),
-    };
-    let through = match requests.get(rans.len()) {
-        None => through,
-        // The worker stopped early; what was ignored between here and the next request is passed all the same.
-        Some(next) => Seq(next.request.seq - 1),
-    };
-    let folded = requests
-        .into_iter()
-        .zip(rans)
-        .map(|(foldable, ran)| Folded {
+        Ok(folded) => match folded.last() {
+            Some(last) => Worked::Folded { through: last.seq, folded },
+            None => Worked::Not("a worker folded nothing".into()),
+        },
+        Err(Why::Not(why)) => Worked::Not(why),
+        Err(Why::Read(damage)) => Worked::Not(damage.to_string()),
+    }
+}
+
+/// Why a batch was not folded.
+enum Why {
+    Not(String),
+    Read(Damage),
+}
+
+impl From<store::Fault> for Why {
+    fn from(fault: store::Fault) -> Why {
+        Why::Read(fault.into())
+    }
+}
+
+/// A request that no earlier one had the key of.
+struct Fresh {
+    foldable: Foldable,
+    key: Option<KeyHash>,
+    /// What `getIdempotencyKey` left: its console, and its error, for which the reducer is not run.
+    console: Vec<Line>,
+    failure: Option<Failure>,
+}
+
+impl Fresh {
+    fn without_key(foldable: Foldable) -> Fresh {
+        Fresh { foldable, key: None, console: Vec::new(), failure: None }
+    }
+}
+
+struct Batch<'a> {
+    world: &'a World,
+    lane: LaneId,
+    code: &'a Code,
+    secrets: &'a Opened,
+}
+
+impl Batch<'_> {
+    /// Runs the reducer over requests, or over a prefix of them.
+    async fn fold(&self, state: Option<Json>, fresh: Vec<Fresh>) -> Result<Vec<Folded>, Why> {
+        let requests: Vec<_> = fresh.iter().map(|fresh| fresh.foldable.clone()).collect();
+        let call = Call::Fold { state, requests, secrets: self.secrets.json() };
+        let rans = match self.world.worker.call(&self.code.program, call, Limits::default()).await {
+            Outcome::Folded(rans) if !rans.is_empty() && rans.len() <= fresh.len() => rans,
+            Outcome::Unrunnable(error) => unrunnable(&error, fresh.len()),
+            Outcome::Unavailable(why) => return Err(Why::Not(why)),
+            other => return Err(Why::Not(format!("a worker answered a fold with {other:?}"))),
+        };
+        let folded = fresh.into_iter().zip(rans).map(|(fresh, ran)| self.folded(fresh, ran));
+        Ok(folded.collect())
+    }
+
+    fn folded(&self, fresh: Fresh, mut ran: Ran<Json>) -> Folded {
+        let Fresh { foldable, key, mut console, .. } = fresh;
+        console.append(&mut ran.console);
+        ran.console = console;
+        self.secrets.redact(&mut ran);
+        Folded {
             seq: Seq(foldable.request.seq),
             forced: foldable.forced.is_some(),
             request_bytes: size_of_request(&foldable.request),
-            ran,
-        })
-        .collect();
-    Worked::Folded { through, folded }
+            key,
+            came: Came::Ran(ran),
+        }
+    }
+
+    /// The same, after each request was asked for its key. What has an earlier one's key is passed over.
+    async fn fold_by_key(
+        &self,
+        mut state: Option<Json>,
+        requests: &[Foldable],
+        keyed: &Keyed,
+    ) -> Result<Vec<Folded>, Why> {
+        let call = Call::Keys { requests: requests.to_vec(), secrets: self.secrets.json() };
+        let rans = match self.world.worker.call(&self.code.program, call, Limits::default()).await {
+            Outcome::Keyed(rans) if !rans.is_empty() && rans.len() <= requests.len() => rans,
+            Outcome::Unrunnable(error) => unrunnable(&error, requests.len()),
+            Outcome::Unavailable(why) => return Err(Why::Not(why)),
+            other => return Err(Why::Not(format!("a worker answered a call for keys with {other:?}"))),
+        };
+        // A run of requests that a worker can fold at once ends where one is not to be folded.
+        let mut folded: Vec<Folded> = Vec::with_capacity(rans.len());
+        let mut first: HashMap<KeyHash, Seq> = HashMap::new();
+        let mut run = Vec::new();
+        for (foldable, ran) in requests.iter().cloned().zip(rans) {
+            let seq = Seq(foldable.request.seq);
+            let Ran { result, console } = ran;
+            let (key, failure) = match result {
+                Ok(key) => (Some(KeyHash::of(&key)), None),
+                Err(failure) => (None, Some(failure)),
+            };
+            let earlier = match &key {
+                Some(key) => match first.get(key) {
+                    Some(earlier) => Some(*earlier),
+                    None => self.earlier(keyed, key, seq).await?,
+                },
+                None => None,
+            };
+            if let Some(key) = key.filter(|_| earlier.is_none()) {
+                first.insert(key, seq);
+            }
+            let fresh = Fresh { foldable, key, console, failure };
+            run.push((fresh, earlier));
+        }
+        let mut run = run.into_iter().peekable();
+        while run.peek().is_some() {
+            let mut together = Vec::new();
+            while let Some((fresh, _)) = run.next_if(|(fresh, earlier)| earlier.is_none() && fresh.failure.is_none()) {
+                together.push(fresh);
+            }
+            let asked = together.len();
+            if asked > 0 {
+                let came = self.fold(state.clone(), together).await?;
+                let is_whole = came.len() == asked && came.last().is_some_and(|last| !was_stopped(last));
+                state = came.iter().rev().find_map(state_of).or(state);
+                folded.extend(came);
+                if !is_whole {
+                    break;
+                }
+            }
+            match run.next() {
+                Some((fresh, Some(of))) => folded.push(Folded {
+                    seq: Seq(fresh.foldable.request.seq),
+                    forced: false,
+                    request_bytes: size_of_request(&fresh.foldable.request),
+                    key: None,
+                    came: Came::Duplicate { of },
+                }),
+                Some((mut fresh, None)) => {
+                    let failure = fresh.failure.take().expect("nothing else ends a run");
+                    folded.push(self.folded(fresh, Ran { result: Err(failure), console: Vec::new() }));
+                }
+                None => {}
+            }
+        }
+        Ok(folded)
+    }
+
+    /// The request before `seq` that had this key.
+    async fn earlier(&self, keyed: &Keyed, key: &KeyHash, seq: Seq) -> Result<Option<Seq>, Why> {
+        let (first, begin) = match keyed {
+            Keyed::Kept { version, begin } => {
+                let bytes = self.world.store.row(row::keyed(self.lane, *version, key)).await?;
+                (bytes.and_then(|bytes| row::decode(&bytes)), *begin)
+            }
+            Keyed::Here(first) => (first.get(key).copied(), Seq(0)),
+        };
+        // A fold that goes over the same requests again finds what it left there itself.
+        Ok(first.filter(|first| *first < seq && *first > begin))
+    }
+}
+
+impl Keyed {
+    /// Remembers what a fold that keeps nothing came to.
+    pub fn remember(&mut self, folded: &[Folded]) {
+        if let Keyed::Here(first) = self {
+            for folded in folded.iter().filter(|folded| !was_stopped(folded)) {
+                if let Some(key) = folded.key {
+                    first.entry(key).or_insert(folded.seq);
+                }
+            }
+        }
+    }
+}
+
+/// A request that a backstop ended has no key: a replay, which forces the stop, could not tell it.
+fn was_stopped(folded: &Folded) -> bool {
+    let stop = match &folded.came {
+        Came::Ran(Ran { result: Err(failure), .. }) => failure.stop,
+        _ => None,
+    };
+    stop.is_some_and(|stop| !stop.is_replayable())
+}
+
+fn state_of(folded: &Folded) -> Option<Json> {
+    match &folded.came {
+        Came::Ran(Ran { result: Ok(state), .. }) => Some(state.clone()),
+        _ => None,
+    }
+}
+
+/// A program that cannot be run comes to the same for every request.
+fn unrunnable<T: Clone>(error: &Error, requests: usize) -> Vec<Ran<T>> {
+    let ran = Ran { result: Err(Failure { error: error.clone(), stop: None }), console: Vec::new() };
+    vec![ran; requests]
 }

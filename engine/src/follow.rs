@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use rules::{
     call::{Exports, Json, Program},
-    hook::{Config, Hook, LastRefold},
+    hook::{Config, Hook},
     record::{At, Hash, LaneId, Seq},
 };
 use tokio::sync::watch;
 
-use crate::{WAIT_MS_MAX, world::World};
+use crate::{WAIT_MS_MAX, fold::Code, world::World};
 
 /// A hook after a turn: only what is committed.
 #[derive(Clone, Debug)]
@@ -20,7 +20,6 @@ pub struct View {
     pub hash: Hash,
     pub live: Option<Live>,
     pub refold: Option<Progress>,
-    pub last_refold: Option<LastRefold>,
 }
 
 /// The published version and its state.
@@ -41,9 +40,14 @@ pub struct Progress {
     pub since: At,
 }
 
+impl Live {
+    pub fn code(&self) -> Code {
+        Code { program: self.program.clone(), exports: self.exports }
+    }
+}
+
 impl View {
     pub fn of(hook: &Hook) -> View {
-        let exports = hook.config.published.as_ref().map_or(Exports::default(), |version| version.exports);
         View {
             lane: hook.lane,
             config: hook.config.clone(),
@@ -52,7 +56,7 @@ impl View {
             live: hook.live.as_ref().map(|fold| Live {
                 version: fold.version,
                 program: fold.program.clone(),
-                exports,
+                exports: fold.exports,
                 through: fold.through,
                 state: fold.state.clone(),
             }),
@@ -60,15 +64,19 @@ impl View {
                 version: fold.version,
                 done: fold.through,
                 total: hook.seq(),
-                since: fold.since,
+                since: hook.config.refolding.as_ref().map_or(At(0), |version| version.since),
             }),
-            last_refold: hook.last_refold,
         }
     }
 
     /// How far readers see.
     pub fn through(&self) -> Seq {
         self.live.as_ref().map_or(Seq(0), |live| live.through)
+    }
+
+    /// How many requests the log holds since it began.
+    pub fn requests(&self) -> u64 {
+        self.seq.0 - self.config.begin.0
     }
 
     pub fn state(&self) -> Option<Json> {

@@ -6,11 +6,10 @@ use std::{
 };
 
 use rules::{
-    access::{Door, KeyKind},
-    call::Program,
-    call::{Exports, Request},
+    access::Door,
+    call::{Program, Request},
     canary::{self, Bug},
-    hook::{self, Answered, Changed, Config, Edit, Effect, Fold, Hook, Input, Reply, Seen, Step, Ticket, Write},
+    hook::{self, Answered, Change, Changed, Config, Effect, Fold, Hook, Input, Reply, Seen, Step, Ticket, Write},
     record::{LaneId, Position, Seq},
     refusal::Refusal,
     row::{self, Head, Source},
@@ -21,7 +20,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::{
     FOLD_PATIENCE_MS, FOLD_REQUESTS_MAX, LANE_IDLE_MS, RECENT_IDS_MAX, TURN_INPUTS_MAX, WORKER_RETRY_MAX_MS,
     WORKER_RETRY_MS,
-    fold::{self, AtHand, Gathered, Worked},
+    fold::{self, AtHand, Code, Gathered, Keyed, Worked},
     follow::View,
     log::{self, Damage},
     world::World,
@@ -33,25 +32,11 @@ pub enum Message {
         request: Request,
         idempotency_key: Option<Vec<u8>>,
         answered: Option<Answered>,
+        seen: Option<Seen>,
         waiter: Waiter,
     },
-    Edit {
-        edit: Edit,
-        waiter: Waiter,
-    },
-    Publish {
-        source: Arc<str>,
-        exports: Exports,
-        waiter: Waiter,
-    },
-    MakeKey {
-        key: String,
-        kind: KeyKind,
-        waiter: Waiter,
-    },
-    PauseKey {
-        key: String,
-        paused: bool,
+    Change {
+        change: Change,
         waiter: Waiter,
     },
     /// `ahead` is the batch behind it, read meanwhile.
@@ -81,7 +66,7 @@ pub struct Awake {
 }
 
 /// Where a lane's doors are made known.
-pub type Doors = Arc<dyn Fn(String, Door) + Send + Sync>;
+pub type Doors = Arc<dyn Fn(String, Option<Door>) + Send + Sync>;
 
 pub struct Lane {
     world: World,
@@ -99,6 +84,8 @@ pub struct Lane {
     working: usize,
     /// How many folds in a row came to nothing.
     in_vain: u32,
+    /// The hook was deleted.
+    over: bool,
     /// Who waits for this turn. Last of all fields: when a broken invariant unwinds the lane, its queue
     /// is closed before anybody hears of it, and who asks again finds the lane gone.
     waiters: Vec<Option<Waiter>>,
@@ -109,6 +96,8 @@ pub struct Lane {
 pub enum End {
     /// It had nothing to do.
     Idle,
+    /// The hook was deleted.
+    Deleted,
     /// A commit did not return `Done`: what is in memory is worth nothing, and is loaded anew.
     Lost,
     /// The server goes down.
@@ -136,27 +125,33 @@ pub async fn load(world: &World, lane: LaneId) -> Result<Option<Hook>, Damage> {
     let Some(bytes) = store.row(row::hook(lane)).await? else { return Ok(None) };
     let config: Config = row::decode(&bytes).ok_or(Damage::Unknown(Seq(0)))?;
     let last = store.last(lane, Position::from_u64(i64::MAX as u64)).await?;
-    let (published, refolding) = (config.published.clone(), config.refolding.clone());
+    let (published, refolding, begin) = (config.published.clone(), config.refolding.clone(), config.begin);
     let mut hook = Hook::load(lane, config, last.as_ref(), world.clock.now());
     if let Some(version) = published {
-        hook.live = Some(load_fold(world, lane, &version).await?);
+        hook.live = Some(load_fold(world, lane, &version, begin).await?);
     }
     if let Some(version) = refolding {
-        hook.refold = Some(load_fold(world, lane, &version).await?);
+        hook.refold = Some(load_fold(world, lane, &version, begin).await?);
     }
     Ok(Some(hook))
 }
 
-async fn load_fold(world: &World, lane: LaneId, version: &hook::Version) -> Result<Fold, Damage> {
-    let store = &*world.store;
-    let bytes = store.row(row::source(lane, version.version)).await?;
-    let source: Source = bytes.and_then(|bytes| row::decode(&bytes)).ok_or(Damage::Unknown(Seq(0)))?;
-    let head = store.row(row::head(lane, version.version)).await?;
-    let mut head: Option<Head> = head.and_then(|bytes| row::decode(&bytes));
+async fn load_fold(world: &World, lane: LaneId, version: &hook::Version, begin: Seq) -> Result<Fold, Damage> {
+    let Some((source, mut head)) = version_of(world, lane, version.version).await? else {
+        return Err(Damage::Unknown(Seq(0)));
+    };
     if let Some(head) = head.as_mut().filter(|_| canary::is_planted(Bug::StaleSnapshot)) {
-        head.state = snapshot(world, lane, version.version, head.through).await?.and_then(|old| old.state);
+        head.state = snapshot(world, lane, version.version, begin, head.through).await?.and_then(|old| old.state);
     }
-    Ok(Fold::begin(version.version, Arc::new(Program::new(source.source)), head, version.since))
+    Ok(Fold::begin(version.version, Arc::new(Program::new(source.source)), source.exports, begin, head))
+}
+
+/// The code of a version, and how far it came.
+async fn version_of(world: &World, lane: LaneId, version: u32) -> Result<Option<(Source, Option<Head>)>, store::Fault> {
+    let bytes = world.store.row(row::source(lane, version)).await?;
+    let Some(source) = bytes.and_then(|bytes| row::decode(&bytes)) else { return Ok(None) };
+    let head = world.store.row(row::head(lane, version)).await?;
+    Ok(Some((source, head.and_then(|bytes| row::decode(&bytes)))))
 }
 
 impl Lane {
@@ -183,6 +178,7 @@ impl Lane {
             doors,
             working: 0,
             in_vain: 0,
+            over: false,
             waiters: Vec::new(),
         };
         let over = Over { end: None, ended: Some(ended) };
@@ -220,13 +216,16 @@ impl Lane {
                     () = self.world.clock.sleep(FOLD_PATIENCE_MS) => {}
                 }
             }
-            if let Err(refusal) = self.turn(&mut waiting).await {
-                self.messages.close();
-                while let Some(message) = self.messages.recv().await {
-                    refuse(message, &refusal);
-                }
-                return End::Lost;
+            let (refusal, end) = match self.turn(&mut waiting).await {
+                Ok(()) if self.over => (Refusal::HOOK_UNKNOWN, End::Deleted),
+                Ok(()) => continue,
+                Err(refusal) => (refusal, End::Lost),
+            };
+            self.messages.close();
+            while let Some(message) = self.messages.recv().await {
+                refuse(message, &refusal);
             }
+            return end;
         }
     }
 
@@ -236,20 +235,17 @@ impl Lane {
     }
 
     async fn turn(&mut self, waiting: &mut Vec<Message>) -> Result<(), Refusal> {
-        let seen = match self.prefetch(waiting).await {
-            Ok(seen) => seen,
-            Err(fault) => {
-                tracing::error!(lane = %self.name(), %fault, "a lane could not read what it needs");
-                waiting.drain(..).for_each(|message| refuse(message, &Refusal::FAULT));
-                return Err(Refusal::FAULT);
-            }
-        };
+        if let Err(fault) = self.prefetch(waiting).await {
+            tracing::error!(lane = %self.name(), %fault, "a lane could not read what it needs");
+            waiting.drain(..).for_each(|message| refuse(message, &Refusal::FAULT));
+            return Err(Refusal::FAULT);
+        }
 
         let at = self.world.clock.now();
         let expect = self.hook.tail;
         let mut step = Step::default();
-        for (message, seen) in waiting.drain(..).zip(seen) {
-            let input = self.input(message, seen);
+        for message in waiting.drain(..) {
+            let input = self.input(message);
             let Step { records, rows, effects } = self.hook.step(at, input);
             step.records.extend(records);
             step.rows.extend(rows);
@@ -285,35 +281,34 @@ impl Lane {
         Ok(())
     }
 
-    /// Whatever a rule needs, before it decides: what the store knows of each idempotency key.
-    async fn prefetch(&self, waiting: &[Message]) -> Result<Vec<Option<Seen>>, store::Fault> {
-        let mut seen = Vec::with_capacity(waiting.len());
+    /// Whatever a rule needs, before it decides: what the store knows of idempotency keys and versions.
+    async fn prefetch(&self, waiting: &mut [Message]) -> Result<(), store::Fault> {
         for message in waiting {
-            seen.push(match message {
-                Message::Write { idempotency_key: Some(key), .. } => {
+            match message {
+                Message::Write { idempotency_key: Some(key), seen, .. } => {
                     let bytes = self.world.store.row(row::seen(self.hook.lane, key)).await?;
-                    bytes.and_then(|bytes| row::decode(&bytes))
+                    *seen = bytes.and_then(|bytes| row::decode(&bytes));
                 }
-                _ => None,
-            });
+                Message::Change { change: Change::Restore { version, found }, .. } => {
+                    *found = version_of(&self.world, self.hook.lane, *version).await?;
+                }
+                _ => {}
+            }
         }
-        Ok(seen)
+        Ok(())
     }
 
-    fn input(&mut self, message: Message, seen: Option<Seen>) -> Input {
+    fn input(&mut self, message: Message) -> Input {
         let waiters = &mut self.waiters;
         let mut ticket = |waiter| {
             waiters.push(Some(waiter));
             Ticket(waiters.len() as u64 - 1)
         };
         match message {
-            Message::Write { request, idempotency_key, answered, waiter } => {
+            Message::Write { request, idempotency_key, answered, seen, waiter } => {
                 Input::Write(Write { request, idempotency_key, seen, answered, ticket: ticket(waiter) })
             }
-            Message::Edit { edit, waiter } => Input::Edit { edit, ticket: ticket(waiter) },
-            Message::Publish { source, exports, waiter } => Input::Publish { source, exports, ticket: ticket(waiter) },
-            Message::MakeKey { key, kind, waiter } => Input::MakeKey { key, kind, ticket: ticket(waiter) },
-            Message::PauseKey { key, paused, waiter } => Input::PauseKey { key, paused, ticket: ticket(waiter) },
+            Message::Change { change, waiter } => Input::Change { change, ticket: ticket(waiter) },
             Message::Worked { version, after, worked, ahead } => {
                 self.working -= 1;
                 self.ahead = ahead.map(|ahead| (version, ahead));
@@ -349,6 +344,7 @@ impl Lane {
                 }
                 Effect::Door { key, door } => (self.doors)(key, door),
                 Effect::Fold { version } => folds.push(version),
+                Effect::End => self.over = true,
             }
         }
         self.view.send_replace(Arc::new(View::of(&self.hook)));
@@ -379,9 +375,11 @@ impl Lane {
         let Some(own) = self.own.upgrade() else { return };
         let (lane, to) = (self.hook.lane, self.hook.seq());
         let Some(fold) = self.hook.fold_of(version) else { return };
-        let (after, program, state) = (fold.through, fold.program.clone(), fold.state.clone());
+        let (after, state) = (fold.through, fold.state.clone());
+        let code = Code { program: fold.program.clone(), exports: fold.exports };
+        let begin = self.hook.config.begin;
         let ahead = self.ahead.take_if(|(known, ahead)| *known == version && ahead.after == after);
-        let ready = ahead.map(|(_, ahead)| ahead).or_else(|| self.at_hand.gather(after));
+        let ready = ahead.map(|(_, ahead)| ahead).or_else(|| self.at_hand.gather(after, &self.hook.config));
         let world = self.world.clone();
         let retry_ms = WORKER_RETRY_MAX_MS.min(WORKER_RETRY_MS << self.in_vain.min(16));
         self.working += 1;
@@ -398,7 +396,8 @@ impl Lane {
                     let read_ahead = async {
                         if is_far { fold::gather(&*world.store, lane, version, next, to).await.ok() } else { None }
                     };
-                    tokio::join!(fold::work(&world, &program, state, gathered), read_ahead)
+                    let keyed = Keyed::Kept { version, begin };
+                    tokio::join!(fold::work(&world, lane, &code, state, gathered, &keyed), read_ahead)
                 }
                 Err(damage) => (Worked::Not(damage.to_string()), None),
             };
@@ -445,9 +444,12 @@ pub async fn find(world: &World, lane: LaneId, seq: Seq, id: u128) -> Result<Opt
     }
 }
 
-/// The newest snapshot of a version at or before `seq`.
-pub async fn snapshot(world: &World, lane: LaneId, version: u32, seq: Seq) -> Result<Option<Head>, Damage> {
-    let from = row::snapshot(lane, version, Seq(0));
+/// The newest snapshot of a version at or before `seq` and behind `begin`.
+pub async fn snapshot(world: &World, lane: LaneId, version: u32, begin: Seq, seq: Seq) -> Result<Option<Head>, Damage> {
+    if seq <= begin {
+        return Ok(None);
+    }
+    let from = row::snapshot(lane, version, Seq(begin.0 + 1));
     let to = row::snapshot(lane, version, Seq(seq.0 + 1));
     let rows = world.store.rows(from, to, Order::Descending, 1).await?;
     Ok(rows.first().and_then(|(_, value)| row::decode(value)))
@@ -455,11 +457,7 @@ pub async fn snapshot(world: &World, lane: LaneId, version: u32, seq: Seq) -> Re
 
 pub fn refuse(message: Message, refusal: &Refusal) {
     match message {
-        Message::Write { waiter, .. }
-        | Message::Edit { waiter, .. }
-        | Message::Publish { waiter, .. }
-        | Message::MakeKey { waiter, .. }
-        | Message::PauseKey { waiter, .. } => {
+        Message::Write { waiter, .. } | Message::Change { waiter, .. } => {
             let _ = waiter.send(Err(refusal.clone()));
         }
         Message::Worked { .. } => {}

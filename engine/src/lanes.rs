@@ -2,23 +2,24 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, RwLock, Weak},
+    sync::{Arc, Mutex, RwLock, RwLockWriteGuard, Weak},
 };
 
 use rules::{
     access::{Door, Key, KeyKind},
     call::{Call, Exports, Outcome, Program, Request},
-    hook::{Answered, Changed, Edit, Hook, Reply, Verdict, name_of},
-    limits::Limits,
+    hook::{Answered, Change, Changed, Hook, Reply, name_of},
+    limits::{self, Limits},
     record::{At, Hash, LaneId, Seq},
     refusal::Refusal,
-    row::{self, Source},
+    row,
 };
 use store::{Batch, Commit, Order};
 use tokio::sync::oneshot;
 
 use crate::{
-    DOORS_MAX, LANE_QUEUE_MAX, fold,
+    DOORS_MAX, LANE_QUEUE_MAX,
+    fold::{self, Arrival},
     follow::{Following, View},
     lane::{self, Answer, Awake, Doors, End, Lane, Message, Waiter},
     log::Damage,
@@ -73,22 +74,26 @@ impl Engine {
         let bytes = self.inner.world.store.row(row::door(key)).await.map_err(fault)?;
         let door: Option<Door> = bytes.and_then(|bytes| row::decode(&bytes));
         if let Some(door) = door {
-            self.remember(key.to_owned(), door, false);
+            self.doors().entry(key.to_owned()).or_insert(door);
         }
         Ok(door)
     }
 
     /// What a lane says of a key is newer than what a reader found in the store.
-    fn remember(&self, key: String, door: Door, is_news: bool) {
+    fn learn(&self, key: String, door: Option<Door>) {
+        let mut doors = self.doors();
+        match door {
+            Some(door) => doors.insert(key, door),
+            None => doors.remove(&key),
+        };
+    }
+
+    fn doors(&self) -> RwLockWriteGuard<'_, HashMap<String, Door>> {
         let mut doors = self.inner.doors.write().expect("no panic under this lock");
         if doors.len() >= DOORS_MAX {
             doors.clear();
         }
-        if is_news {
-            doors.insert(key, door);
-        } else {
-            doors.entry(key).or_insert(door);
-        }
+        doors
     }
 
     /// Keeps a request. When this returns `Ok`, it is on disk.
@@ -99,22 +104,18 @@ impl Engine {
         idempotency_key: Option<Vec<u8>>,
         answered: Option<Answered>,
     ) -> Result<Written, Refusal> {
-        let message = |waiter| Message::Write { request, idempotency_key, answered, waiter };
+        let message = |waiter| Message::Write { request, idempotency_key, answered, seen: None, waiter };
         match self.ask(hook, message).await? {
             Answer::Reply { reply, replayed } => Ok(Written { reply, replayed }),
             Answer::Changed(_) => Err(Refusal::FAULT),
         }
     }
 
-    pub async fn edit(&self, hook: LaneId, edit: Edit) -> Result<Changed, Refusal> {
-        self.change(hook, |waiter| Message::Edit { edit, waiter }).await
-    }
-
     /// Publishes the draft, if it can be run at all.
     pub async fn publish(&self, hook: LaneId) -> Result<Changed, Refusal> {
         let source = self.view(hook).await?.config.draft.source.clone();
         let exports = self.describe(source.clone()).await?;
-        self.change(hook, |waiter| Message::Publish { source, exports, waiter }).await
+        self.change(hook, Change::Publish { source, exports }).await
     }
 
     /// What a source exports, or why it cannot be run.
@@ -132,16 +133,23 @@ impl Engine {
 
     pub async fn make_key(&self, hook: LaneId, kind: KeyKind) -> Result<String, Refusal> {
         let key = self.new_key();
-        self.change(hook, |waiter| Message::MakeKey { key: key.clone(), kind, waiter }).await?;
+        self.change(hook, Change::MakeKey { key: key.clone(), kind }).await?;
         Ok(key)
     }
 
-    pub async fn pause_key(&self, hook: LaneId, key: String, paused: bool) -> Result<Changed, Refusal> {
-        self.change(hook, |waiter| Message::PauseKey { key, paused, waiter }).await
+    /// Keeps a secret, encrypted for this hook and this name.
+    pub async fn set_secret(&self, hook: LaneId, name: String, value: &str) -> Result<Changed, Refusal> {
+        let fits = (1..=limits::SECRET_NAME_BYTES_MAX).contains(&name.len()) && value.len() <= limits::SECRET_BYTES_MAX;
+        if !fits {
+            return Err(Refusal::SECRET_MALFORMED);
+        }
+        let World { vault, entropy, .. } = self.world();
+        let sealed = vault.seal(hook, &name, value, [entropy.draw(), entropy.draw()]);
+        self.change(hook, Change::SetSecret { name, sealed }).await
     }
 
-    async fn change(&self, hook: LaneId, message: impl FnOnce(Waiter) -> Message) -> Result<Changed, Refusal> {
-        match self.ask(hook, message).await? {
+    pub async fn change(&self, hook: LaneId, change: Change) -> Result<Changed, Refusal> {
+        match self.ask(hook, |waiter| Message::Change { change, waiter }).await? {
             Answer::Changed(changed) => Ok(changed),
             Answer::Reply { .. } => Err(Refusal::FAULT),
         }
@@ -154,10 +162,9 @@ impl Engine {
         let name = name.unwrap_or_else(|| name_of(lane.0));
         let key = |kind| Key { key: self.new_key(), kind, paused: false };
         let keys = [key(KeyKind::Read), key(KeyKind::Write)];
-        let (hook, step) = Hook::create(lane, owner, name, draft, keys, world.clock.now());
+        let (_, step) = Hook::create(lane, owner, name, draft, keys, world.clock.now());
         let batch = Batch { lane, expect: rules::record::Position::START, records: step.records, rows: step.rows };
         kept(world.store.commit(batch).await)?;
-        drop(hook);
         Ok(lane)
     }
 
@@ -166,12 +173,6 @@ impl Engine {
         let (from, to) = row::owned_range(owner);
         let rows = self.inner.world.store.rows(from, to, Order::Ascending, hooks_max).await.map_err(fault)?;
         Ok(rows.iter().filter_map(|(key, _)| row::owned_hook(key)).collect())
-    }
-
-    /// The code of a version, when it was kept.
-    pub async fn source(&self, hook: LaneId, version: u32) -> Result<Option<Source>, Refusal> {
-        let bytes = self.inner.world.store.row(row::source(hook, version)).await.map_err(fault)?;
-        Ok(bytes.and_then(|bytes| row::decode(&bytes)))
     }
 
     /// A hook as it is now.
@@ -200,11 +201,11 @@ impl Engine {
         lane::find(&self.inner.world, hook, seq, id).await.map_err(damage)?.ok_or(Refusal::REQUEST_UNKNOWN)
     }
 
-    /// What the responder made of a request.
-    pub async fn verdict(&self, hook: LaneId, seq: Seq) -> Result<Verdict, Refusal> {
+    /// A request as the log holds it.
+    pub async fn arrival(&self, hook: LaneId, seq: Seq) -> Result<Arrival, Refusal> {
         let store = &*self.inner.world.store;
         let found = fold::arrivals(store, hook, Seq(seq.0 - 1), seq).await.map_err(damage)?;
-        found.into_iter().next().map(|arrival| arrival.verdict).ok_or(Refusal::REQUEST_UNKNOWN)
+        found.into_iter().next().ok_or(Refusal::REQUEST_UNKNOWN)
     }
 
     /// Recomputes the chain of a hook's log.
@@ -253,13 +254,17 @@ impl Engine {
             let engine = engine.clone();
             Arc::new(move |key, door| {
                 if let Some(inner) = Weak::upgrade(&engine) {
-                    Engine { inner }.remember(key, door, true);
+                    Engine { inner }.learn(key, door);
                 }
             })
         };
         let ended = move |end: Option<End>| {
             if let Some(inner) = Weak::upgrade(&engine) {
-                Engine { inner }.lock().remove(&hook);
+                let engine = Engine { inner };
+                engine.lock().remove(&hook);
+                if end == Some(End::Deleted) {
+                    tokio::spawn(async move { engine.erase_deleted().await });
+                }
             }
             let lane = format!("{:032x}", hook.0);
             match end {
@@ -282,7 +287,7 @@ impl Engine {
     }
 
     /// 128 bits that nobody guesses, in letters that survive being read aloud.
-    fn new_key(&self) -> String {
+    pub(crate) fn new_key(&self) -> String {
         format!("{:032x}", self.inner.world.entropy.draw())
     }
 }

@@ -2,12 +2,15 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+mod erase;
 mod fold;
 pub mod follow;
 mod lane;
 mod lanes;
 pub mod log;
 pub mod past;
+pub mod replay;
+pub mod transfer;
 pub mod vault;
 pub mod world;
 
@@ -39,5 +42,7 @@ pub const RECENT_IDS_MAX: usize = 4096;
 pub const DOORS_MAX: usize = 200_000;
 /// The longest that a reader waits for a request to be folded.
 pub const WAIT_MS_MAX: u64 = 30_000;
+/// The errors that a preview shows.
+pub const PREVIEW_ERRORS_MAX: usize = 40;
 /// What a page of a listing holds.
 pub const PAGE: usize = 40;

@@ -1,19 +1,32 @@
-//! The only plaintext of secrets: the server's own key, and what is made from it.
+//! The only plaintext of secrets: the server's own key, what is made from it, and what an owner entrusted to it.
 
-use rules::{account::Refresh, record::LaneId};
+use chacha20poly1305::{
+    KeyInit, XChaCha20Poly1305, XNonce,
+    aead::{Aead, Payload},
+};
+use rules::{
+    account::Refresh,
+    call::{Bytes, Json, Ran},
+    hook::Secrets,
+    record::LaneId,
+};
 
 /// Everything secret is derived from one key that stands in a file beside the data, or in the environment.
 #[derive(Clone)]
 pub struct Vault {
     access: [u8; 32],
     refresh: [u8; 32],
+    secrets: [u8; 32],
 }
+
+const NONCE_BYTES: usize = 24;
 
 impl Vault {
     pub fn new(master: &[u8; 32]) -> Vault {
         Vault {
             access: blake3::derive_key("everfold 2026 access tokens", master),
             refresh: blake3::derive_key("everfold 2026 refresh tokens", master),
+            secrets: blake3::derive_key("everfold 2026 secrets of hooks", master),
         }
     }
 
@@ -45,9 +58,120 @@ impl Vault {
     }
 }
 
+/// A hook's secrets as its code sees them.
+pub struct Opened {
+    json: Json,
+    /// As they are, and as they stand in JSON text; the longest first.
+    values: Vec<(String, String)>,
+}
+
+impl Vault {
+    /// Encrypts a secret for one hook and one name: elsewhere it does not open. The nonce is random and used once.
+    pub fn seal(&self, lane: LaneId, name: &str, value: &str, random: [u128; 2]) -> Bytes {
+        let mut sealed = Vec::with_capacity(NONCE_BYTES + value.len() + 16);
+        sealed.extend(random.iter().flat_map(|random| random.to_be_bytes()).take(NONCE_BYTES));
+        let (nonce, aad) = (*XNonce::from_slice(&sealed), place(lane, name));
+        let payload = Payload { msg: value.as_bytes(), aad: &aad };
+        let cipher = XChaCha20Poly1305::new(&self.secrets.into());
+        sealed.extend(cipher.encrypt(&nonce, payload).expect("a value is far shorter than the cipher's limit"));
+        Bytes(sealed)
+    }
+
+    /// One secret; `None` unless this vault sealed it for this place.
+    pub fn open_one(&self, lane: LaneId, name: &str, sealed: &Bytes) -> Option<String> {
+        let (nonce, msg) = sealed.0.split_at_checked(NONCE_BYTES)?;
+        let payload = Payload { msg, aad: &place(lane, name) };
+        let cipher = XChaCha20Poly1305::new(&self.secrets.into());
+        String::from_utf8(cipher.decrypt(XNonce::from_slice(nonce), payload).ok()?).ok()
+    }
+
+    /// All of them. What came here from another server does not open, and is as if it were not set.
+    pub fn open(&self, lane: LaneId, secrets: &Secrets) -> Opened {
+        let opened: std::collections::BTreeMap<&str, String> = secrets
+            .iter()
+            .filter_map(|(name, sealed)| Some((name.as_str(), self.open_one(lane, name, sealed)?)))
+            .collect();
+        let json = serde_json::to_string(&opened).expect("strings always serialise").into();
+        let mut values = Vec::new();
+        for (name, value) in opened {
+            let shown = format!("[secret {name}]");
+            let quoted = serde_json::to_string(&value).expect("a string always serialises");
+            let escaped = quoted[1..quoted.len() - 1].to_owned();
+            if escaped != value {
+                values.push((escaped, shown.clone()));
+            }
+            values.push((value, shown));
+        }
+        values.retain(|(value, _)| !value.is_empty());
+        values.sort_by_key(|(value, _)| std::cmp::Reverse(value.len()));
+        Opened { json, values }
+    }
+}
+
+/// What a ciphertext is bound to.
+fn place(lane: LaneId, name: &str) -> Vec<u8> {
+    [&lane.0.to_be_bytes()[..], name.as_bytes()].concat()
+}
+
+impl Opened {
+    pub fn json(&self) -> Json {
+        self.json.clone()
+    }
+
+    /// Takes the values out of what a run said of itself. Its result is the owner's own affair.
+    pub fn redact<T>(&self, ran: &mut Ran<T>) {
+        if self.values.is_empty() {
+            return;
+        }
+        for message in ran.console.iter_mut().flat_map(|line| &mut line.messages) {
+            self.redact_text(message);
+        }
+        if let Err(failure) = &mut ran.result {
+            self.redact_error(&mut failure.error);
+        }
+    }
+
+    pub fn redact_error(&self, error: &mut rules::call::Error) {
+        for text in [&mut error.name, &mut error.message, &mut error.stack] {
+            self.redact_text(text);
+        }
+    }
+
+    fn redact_text(&self, text: &mut String) {
+        for (value, shown) in &self.values {
+            if text.contains(value.as_str()) {
+                *text = text.replace(value.as_str(), shown);
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_secret_opens_only_in_its_vault_its_hook_and_under_its_name() {
+        let vault = Vault::new(&[1; 32]);
+        let sealed = vault.seal(LaneId(1), "token", "s3cret", [7, 8]);
+        assert_eq!(vault.open_one(LaneId(1), "token", &sealed).as_deref(), Some("s3cret"));
+        assert_eq!(vault.open_one(LaneId(2), "token", &sealed), None);
+        assert_eq!(vault.open_one(LaneId(1), "other", &sealed), None);
+        assert_eq!(Vault::new(&[2; 32]).open_one(LaneId(1), "token", &sealed), None);
+        assert_eq!(vault.open_one(LaneId(1), "token", &Bytes(vec![0; 5])), None);
+        assert!(!sealed.0.windows(6).any(|window| window == b"s3cret"));
+    }
+
+    #[test]
+    fn a_secret_is_taken_out_of_what_a_run_says_also_as_it_stands_in_json() {
+        let vault = Vault::new(&[1; 32]);
+        let sealed = |name: &str, value: &str| (name.to_owned(), vault.seal(LaneId(1), name, value, [7, 8]));
+        let opened =
+            vault.open(LaneId(1), &Secrets::from([sealed("a", "line\nbreak"), sealed("b", "line"), sealed("c", "")]));
+        let mut text = "line line\nbreak line\\nbreak".to_owned();
+        opened.redact_text(&mut text);
+        assert_eq!(text, "[secret b] [secret a] [secret a]");
+    }
 
     #[test]
     fn a_refresh_token_opens_only_in_the_vault_that_made_it() {

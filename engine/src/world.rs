@@ -6,6 +6,8 @@ use rules::record::At;
 use store::Store;
 use worker::Worker;
 
+use crate::vault::Vault;
+
 /// The engine asks nothing of the machine but through this.
 #[derive(Clone)]
 pub struct World {
@@ -13,6 +15,7 @@ pub struct World {
     pub worker: Arc<dyn Worker>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
+    pub vault: Arc<Vault>,
 }
 
 /// Time, as the world tells it. It may jump.

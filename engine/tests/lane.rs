@@ -10,6 +10,7 @@ use std::{
 
 use engine::{
     Engine,
+    vault::Vault,
     world::{SystemClock, SystemEntropy, World},
 };
 use rules::{
@@ -31,6 +32,10 @@ impl Store for Panicking {
     fn commit(&self, batch: Batch) -> Pending<Commit> {
         assert!(!self.is_armed.swap(false, Ordering::SeqCst), "an invariant is broken, on purpose");
         self.memory.commit(batch)
+    }
+
+    fn erase(&self, lane: LaneId, before: Position, records_max: usize) -> Pending<Commit> {
+        self.memory.erase(lane, before, records_max)
     }
 
     fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>> {
@@ -71,6 +76,7 @@ async fn a_broken_invariant_stops_the_lane_and_not_the_server() {
         worker: Arc::new(Scripted::counting()),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        vault: Arc::new(Vault::new(&[0; 32])),
     });
     let broken = engine.create_hook(LaneId(1), None, "count".into()).await.expect("a hook");
     let neighbour = engine.create_hook(LaneId(1), None, "count".into()).await.expect("a hook");

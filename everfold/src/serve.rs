@@ -70,7 +70,7 @@ impl Server {
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let store = Arc::new(Sqlite::open(&config.data)?);
-        let vault = Vault::new(&master_key(&config.data)?);
+        let vault = Arc::new(Vault::new(&master_key(&config.data)?));
         let worker = QuickJs::start(Options::of_this_binary(children()))
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
@@ -79,13 +79,17 @@ impl Server {
             worker: Arc::new(worker),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
+            vault: vault.clone(),
         };
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = metrics.handle();
         // A second server in one process shares the first one's numbers.
         let _ = metrics::set_global_recorder(metrics);
         let (drain, draining) = watch::channel(false);
-        let site = Site::new(Engine::new(world), vault, handle, draining);
+        let engine = Engine::new(world);
+        let left = engine.clone();
+        tokio::spawn(async move { left.erase_deleted().await });
+        let site = Site::new(engine, vault, handle, draining);
         Ok(Server { listener, site, store, drain, address })
     }
 

@@ -14,6 +14,14 @@ pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
 pub const SOURCE_BYTES_MAX: usize = 1 << 20;
 /// What one request may write to the console; the rest is cut and marked.
 pub const CONSOLE_BYTES_MAX: usize = 64 << 10;
+/// How many keys a hook may have.
+pub const KEYS_MAX: usize = 64;
+/// How many secrets a hook may have.
+pub const SECRETS_MAX: usize = 64;
+/// The name of a secret.
+pub const SECRET_NAME_BYTES_MAX: usize = 128;
+/// The value of a secret.
+pub const SECRET_BYTES_MAX: usize = 16 << 10;
 /// An `Idempotency-Key`.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 /// How long an `Idempotency-Key` is remembered.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::canary::{self, Bug};
 
 /// One serial line of work over one log: a hook, a run, a queue. 128 random bits.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LaneId(pub u128);
 
 /// The number of a request within its hook: 1..n, no gap, no number used twice.

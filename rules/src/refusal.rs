@@ -57,6 +57,12 @@ refusals! {
     IDEMPOTENCY_KEY_TOO_LONG = 400 "idempotency_key_too_long" "Idempotency-Key too long", "An Idempotency-Key has at most 256 bytes.", hint "Use a UUID.";
     KEY_KIND_UNKNOWN = 400 "key_kind_unknown" "Unknown kind of key", "A key is of type \"read\" or \"write\".", hint "Send {\"type\":\"read\"} or {\"type\":\"write\"}.";
     KEYS_TOO_MANY = 400 "keys_too_many" "Too many keys", "A hook has at most 64 keys.", hint "Pause or revoke one that is no longer used.";
+    SECRETS_TOO_MANY = 400 "secrets_too_many" "Too many secrets", "A hook has at most 64 secrets.", hint "Remove one that is no longer used.";
+    SECRET_UNKNOWN = 404 "secret_unknown" "Unknown secret", "The hook has no secret of this name.", hint "'everfold secrets list HOOK' lists their names.";
+    SECRET_MALFORMED = 400 "secret_malformed" "Secret not accepted", "A secret has a name of 1 to 128 bytes and a value of at most 16 KiB.", hint "Keep large things in the state, or send a link to them.";
+    VERSION_UNKNOWN = 404 "version_unknown" "Unknown version", "The hook has no version of this number that can be restored.", hint "'everfold versions HOOK' lists them.";
+    EXPORT_BROKEN = 400 "export_broken" "Not a whole export", "The stream is not an export of a hook, was cut off, or a record in it was changed.", hint "Export the hook again; nothing was kept of this.";
+    TOKEN_OF_NO_LIST = 400 "token_of_no_list" "Token not understood", "The token is not of this list.", hint "Use the nextToken of the page before, or none.";
     SEQ_BEYOND = 400 "seq_beyond_end" "No such request yet", "The seq lies past the end of the log.", hint "Leave ?at away for the newest state.";
     PARAMETER_MALFORMED = 400 "parameter_malformed" "Parameter not understood", "?at and ?after take a whole number.", hint "Use the seq of a reply.";
     SETTLED_NOT_YET = 408 "not_settled_yet" "Not settled yet", "The request is kept, and not folded yet.", hint "Ask again; it is not lost.", after 1;

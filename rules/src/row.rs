@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
     call::{Error, Exports, Line, Stop},
-    record::{At, LaneId, Seq},
+    hook::{Config, Entry},
+    record::{LaneId, Seq},
 };
 
 /// A change of one row; `None` deletes it.
@@ -62,9 +63,62 @@ pub fn door(key: &str) -> Vec<u8> {
     format!("door/{key}").into_bytes()
 }
 
+/// Present for a hook that was deleted, until nothing is left of it.
+pub fn erased(lane: LaneId) -> Vec<u8> {
+    lane_key("erased", lane).into_bytes()
+}
+
+pub fn erased_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("erased/".into())
+}
+
+/// The lane of an `erased` row.
+pub fn erased_lane(key: &[u8]) -> Option<LaneId> {
+    owned_hook(key)
+}
+
+/// The ranges of all that is kept of a lane under keys that go on behind its name.
+pub fn kept_of(lane: LaneId) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
+    const WORDS: [&str; 10] =
+        ["source", "published", "head", "snapshot", "fate", "keyed", "duplicate", "secrets", "seen", "said"];
+    WORDS.into_iter().map(move |word| prefix(lane_key(word, lane) + "/"))
+}
+
 /// `Source` of a version.
 pub fn source(lane: LaneId, version: u32) -> Vec<u8> {
     format!("source/{:032x}/{version:08x}", lane.0).into_bytes()
+}
+
+pub fn source_range(lane: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("source", lane) + "/")
+}
+
+/// When a version went live last: `At`.
+pub fn published(lane: LaneId, version: u32) -> Vec<u8> {
+    format!("published/{:032x}/{version:08x}", lane.0).into_bytes()
+}
+
+/// The version of a `source` or `published` row.
+pub fn version_of(key: &[u8]) -> Option<u32> {
+    let text = core::str::from_utf8(key).ok()?;
+    u32::from_str_radix(text.rsplit('/').next()?, 16).ok()
+}
+
+/// `Secrets` that the requests after a seq see, up to the next of these rows.
+pub fn secrets(lane: LaneId, seq: Seq) -> Vec<u8> {
+    format!("secrets/{:032x}/{:016x}", lane.0, seq.0).into_bytes()
+}
+
+/// The `Seq` that a version folded first of those with this idempotency key.
+pub fn keyed(lane: LaneId, version: u32, key: &KeyHash) -> Vec<u8> {
+    let mut row = format!("keyed/{:032x}/{version:08x}/", lane.0).into_bytes();
+    row.extend_from_slice(&key.0);
+    row
+}
+
+/// Present for a request that a version skipped, because an earlier one had its key: the `Seq` of that.
+pub fn duplicate(lane: LaneId, version: u32, seq: Seq) -> Vec<u8> {
+    format!("duplicate/{:032x}/{version:08x}/{:016x}", lane.0, seq.0).into_bytes()
 }
 
 /// `Head` of a version: the newest state of its fold.
@@ -82,8 +136,13 @@ pub fn fate(lane: LaneId, version: u32, seq: Seq) -> Vec<u8> {
     format!("fate/{:032x}/{version:08x}/{:016x}", lane.0, seq.0).into_bytes()
 }
 
-/// The seq of a `fate` row.
-pub fn fate_seq(key: &[u8]) -> Option<Seq> {
+/// The lines that the responder wrote about a request.
+pub fn said(lane: LaneId, seq: Seq) -> Vec<u8> {
+    format!("said/{:032x}/{:016x}", lane.0, seq.0).into_bytes()
+}
+
+/// The seq of a row that ends with one.
+pub fn seq_of(key: &[u8]) -> Option<Seq> {
     let text = core::str::from_utf8(key).ok()?;
     u64::from_str_radix(text.rsplit('/').next()?, 16).ok().map(Seq)
 }
@@ -115,9 +174,17 @@ pub struct Head {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Source {
     pub source: Arc<str>,
-    /// When it went live; `None` for a draft.
-    pub published_at: Option<At>,
     pub exports: Exports,
+}
+
+/// An owner's idempotency key, which may be long, as its hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct KeyHash(pub [u8; 32]);
+
+impl KeyHash {
+    pub fn of(key: &str) -> KeyHash {
+        KeyHash(*blake3::hash(key.as_bytes()).as_bytes())
+    }
 }
 
 /// What became of a request, beyond being folded.
@@ -126,4 +193,32 @@ pub struct Fate {
     pub error: Option<Error>,
     pub stop: Option<Stop>,
     pub console: Vec<Line>,
+}
+
+/// The rows that a note of a hook's log makes, but for the config, which changes with almost every one. `seq` is that
+/// of the request before it.
+pub fn of_note(lane: LaneId, seq: Seq, entry: &Entry, config: &Config, rows: &mut Vec<Change>) {
+    match entry {
+        Entry::Created { owner, .. } | Entry::Given { owner, .. } | Entry::Moved { owner, .. } => {
+            rows.push((owned(*owner, lane), Some(Vec::new())));
+        }
+        Entry::KeyMade { key, .. } | Entry::KeyPaused { key, .. } => {
+            rows.push((door(key), config.door(lane, key).as_ref().map(encode)));
+        }
+        Entry::Publishing { version, source: code, exports, .. } => {
+            let kept = Source { source: code.clone(), exports: *exports };
+            rows.push((source(lane, *version), Some(encode(&kept))));
+        }
+        Entry::Published { version, at, .. } => rows.push((published(lane, *version), Some(encode(at)))),
+        Entry::SecretSet { .. } | Entry::SecretRemoved { .. } => {
+            rows.push((secrets(lane, seq), Some(encode(&*config.secrets))));
+        }
+        Entry::Arrived { .. }
+        | Entry::Edited { .. }
+        | Entry::Stopped { .. }
+        | Entry::Restoring { .. }
+        | Entry::Cancelled { .. }
+        | Entry::Reset { .. }
+        | Entry::Deleted { .. } => {}
+    }
 }

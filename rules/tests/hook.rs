@@ -6,8 +6,8 @@ use rules::{
     access::{Key, KeyKind},
     call::{Bytes, Error, Exports, Failure, Level, Line, Ran, Request, Stop},
     hook::{
-        Answered, Changed, Edit, Effect, Entry, Folded, Hook, Input, Reply, SNAPSHOT_REQUESTS, Seen, Step, Ticket,
-        Verdict, Write,
+        Answered, Came, Change, Changed, Edit, Effect, Entry, Folded, Hook, Input, Reply, SNAPSHOT_REQUESTS, Seen,
+        Step, Ticket, Verdict, Write,
     },
     limits,
     record::{At, Hash, LaneId, Position, Seq},
@@ -32,7 +32,11 @@ fn published() -> Hook {
 }
 
 fn publish(hook: &mut Hook, at: u64, source: &str) -> Step {
-    hook.step(At(at), Input::Publish { source: source.into(), exports: EXPORTS, ticket: Ticket(0) })
+    change(hook, at, Change::Publish { source: source.into(), exports: EXPORTS })
+}
+
+fn change(hook: &mut Hook, at: u64, change: Change) -> Step {
+    hook.step(At(at), Input::Change { change, ticket: Ticket(0) })
 }
 
 fn write_of(id: u128, body: &str) -> Write {
@@ -66,7 +70,13 @@ fn fold(hook: &mut Hook, version: u32, after: u64, rans: Vec<Ran<Arc<str>>>) -> 
     let folded: Vec<_> = rans
         .into_iter()
         .enumerate()
-        .map(|(index, ran)| Folded { seq: Seq(after + 1 + index as u64), forced: false, request_bytes: 400, ran })
+        .map(|(index, ran)| Folded {
+            seq: Seq(after + 1 + index as u64),
+            forced: false,
+            request_bytes: 400,
+            key: None,
+            came: Came::Ran(ran),
+        })
         .collect();
     let through = Seq(after + folded.len() as u64);
     hook.step(At(20), Input::Folded { version, after: Seq(after), through, folded })
@@ -101,7 +111,7 @@ fn a_note_between_two_requests_takes_no_number_and_is_covered_by_the_next_hash()
     write(&mut with, 1);
     write(&mut without, 1);
     let edit = Edit { name: Some("coffee".into()), ..Edit::default() };
-    with.step(At(10), Input::Edit { edit, ticket: Ticket(0) });
+    change(&mut with, 10, Change::Edit(edit));
     let (a, b) = (receipt(&write(&mut with, 2)), receipt(&write(&mut without, 2)));
     assert_eq!((a.0, b.0), (Seq(2), Seq(2)));
     assert_ne!(a.1, b.1);
@@ -219,7 +229,8 @@ fn what_a_backstop_decided_is_recorded_and_what_the_budget_decided_is_not() {
 fn a_forced_stop_is_not_recorded_again() {
     let mut hook = published();
     write(&mut hook, 1);
-    let folded = Folded { seq: Seq(1), forced: true, request_bytes: 1, ran: failed(Some(Stop::Clock)) };
+    let came = Came::Ran(failed(Some(Stop::Clock)));
+    let folded = Folded { seq: Seq(1), forced: true, request_bytes: 1, key: None, came };
     let step = hook.step(At(20), Input::Folded { version: 1, after: Seq(0), through: Seq(1), folded: vec![folded] });
     assert!(step.records.is_empty());
 }
@@ -306,7 +317,10 @@ fn a_hook_that_received_nothing_publishes_at_once() {
 #[test]
 fn a_paused_hook_keeps_requests_and_folds_them_when_it_plays_again() {
     let mut hook = published();
-    let pause = |paused| Input::Edit { edit: Edit { paused: Some(paused), ..Edit::default() }, ticket: Ticket(0) };
+    let pause = |paused| {
+        let edit = Edit { paused: Some(paused), ..Edit::default() };
+        Input::Change { change: Change::Edit(edit), ticket: Ticket(0) }
+    };
     hook.step(At(5), pause(true));
     let step = write(&mut hook, 1);
     assert_eq!(receipt(&step).0, Seq(1));
@@ -318,7 +332,7 @@ fn a_paused_hook_keeps_requests_and_folds_them_when_it_plays_again() {
 fn what_a_responder_refused_is_kept_and_not_folded() {
     let mut hook = published();
     let response = rules::call::Response { status: 401, headers: Vec::new(), body: Bytes::default() };
-    let answered = Some(Answered { response: response.clone(), verdict: Verdict::Ignored });
+    let answered = Some(Answered { response: response.clone(), verdict: Verdict::Ignored, console: Vec::new() });
     let step = hook.step(At(10), Input::Write(Write { answered, ..write_of(1, "{}") }));
     let Entry::Arrived { verdict, .. } = &entries(&step)[0] else { panic!() };
     assert_eq!(*verdict, Verdict::Ignored);
@@ -358,8 +372,8 @@ fn snapshots_stand_far_enough_apart_to_be_smaller_than_the_log() {
 #[test]
 fn a_key_that_is_not_the_hooks_cannot_be_paused() {
     let mut hook = published();
-    let step = hook.step(At(5), Input::PauseKey { key: "x".into(), paused: true, ticket: Ticket(9) });
-    let refusal = Effect::Refuse { ticket: Ticket(9), refusal: Refusal::KEY_UNKNOWN };
+    let step = change(&mut hook, 5, Change::PauseKey { key: "x".into(), paused: true });
+    let refusal = Effect::Refuse { ticket: Ticket(0), refusal: Refusal::KEY_UNKNOWN };
     assert_eq!((step.records.len(), step.effects), (0, vec![refusal]));
 }
 
@@ -379,7 +393,7 @@ fn the_place_of_a_request_is_known_from_its_seq() {
     assert_eq!(step.records[0].position, Position::of_request(Seq(1)));
     assert!(step.records[0].position.is_request());
     let edit = Edit { name: Some("coffee".into()), ..Edit::default() };
-    let step = hook.step(At(11), Input::Edit { edit, ticket: Ticket(0) });
+    let step = change(&mut hook, 11, Change::Edit(edit));
     assert!(!step.records[0].position.is_request());
     assert_eq!(step.records[0].position.seq(), Seq(1));
 }

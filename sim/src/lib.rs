@@ -18,11 +18,12 @@ use engine::{
     Engine,
     follow::{View, folded_through},
     log,
+    vault::Vault,
     world::{Clock, Entropy, World},
 };
 use rules::{
     call::{Bytes, Exports, Outcome, Ran, Request, Stop},
-    hook::{Edit, Entry, Reply},
+    hook::{Change, Edit, Entry, Reply},
     record::{At, Hash, LaneId, Position, Seq},
     refusal::Refusal,
 };
@@ -162,6 +163,7 @@ fn begin(story: &Story) -> (Engine, Arc<Jumping>, Arc<Scripted>) {
         worker: worker.clone(),
         clock: clock.clone(),
         entropy: Arc::new(story.dice.clone()),
+        vault: Arc::new(Vault::new(&[0; 32])),
     };
     (Engine::new(world), clock, worker)
 }
@@ -229,7 +231,8 @@ fn publish(engine: &Engine, hook: LaneId, program: u64) {
     let engine = engine.clone();
     tokio::spawn(async move {
         let draft = Some(format!("{PROGRAM}{program}").into());
-        if engine.edit(hook, Edit { draft, ..Edit::default() }).await.is_ok() {
+        let edit = Edit { draft, ..Edit::default() };
+        if engine.change(hook, Change::Edit(edit)).await.is_ok() {
             drop(engine.publish(hook).await);
         }
     });

@@ -44,6 +44,7 @@ macro_rules! contract {
             last_finds_the_newest_at_or_before
             a_read_never_sees_half_a_batch
             values_of_many_megabytes_survive
+            what_is_erased_is_gone_and_all_else_stays
             a_dropped_future_still_commits
             hundreds_of_lanes_at_once
             what_was_done_survives_reopening
@@ -378,6 +379,29 @@ pub async fn values_of_many_megabytes_survive(mut home: impl Home) {
         drop(store);
         store = home.open();
     }
+}
+
+pub async fn what_is_erased_is_gone_and_all_else_stays(mut home: impl Home) {
+    let store = home.open();
+    let kept = batch(lane(2), 0, &["theirs"]);
+    assert_eq!(store.commit(kept.clone()).await, Commit::Done);
+    let words: Vec<_> = (0..300).map(|number| number.to_string()).collect();
+    let words: Vec<_> = words.iter().map(String::as_str).collect();
+    let gone = batch(lane(1), 0, &words);
+    assert_eq!(store.commit(gone.clone()).await, Commit::Done);
+
+    // A few at a time, and never what stands at `before` or behind it.
+    assert_eq!(store.erase(lane(1), at(200), 50).await, Commit::Done);
+    assert_eq!(store.read(lane(1), Position::START, ALL).await, Ok(gone.records[50..].to_vec()));
+    for _ in 0..6 {
+        assert_eq!(store.erase(lane(1), at(200), 50).await, Commit::Done);
+    }
+    assert_eq!(store.read(lane(1), Position::START, ALL).await, Ok(gone.records[199..].to_vec()));
+    // The newest stays whatever is asked: it says where the lane ends.
+    assert_eq!(store.erase(lane(1), at(1000), 1000).await, Commit::Done);
+    assert_eq!(store.read(lane(1), Position::START, ALL).await, Ok(gone.records[299..].to_vec()));
+    assert_eq!(store.commit(batch(lane(1), 300, &["goes on"])).await, Commit::Done);
+    assert_eq!(store.read(lane(2), Position::START, ALL).await, Ok(kept.records));
 }
 
 pub async fn a_dropped_future_still_commits(mut home: impl Home) {

@@ -153,6 +153,21 @@ impl Store for Memory {
         })
     }
 
+    fn erase(&self, lane: LaneId, before: Position, records_max: usize) -> Pending<Commit> {
+        let mut state = self.lock();
+        let last = state.tails.get(&lane).copied().unwrap_or(Position::START);
+        let records = &mut state.synced.records;
+        let erased: Vec<_> = records
+            .range((lane, Position::START)..(lane, before.min(last)))
+            .map(|(key, _)| *key)
+            .take(records_max)
+            .collect();
+        for key in erased {
+            records.remove(&key);
+        }
+        Box::pin(std::future::ready(Commit::Done))
+    }
+
     fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>> {
         self.answer(|tables| {
             let mut bytes = 0;

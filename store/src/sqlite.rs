@@ -33,7 +33,7 @@ use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store};
 use open::Place;
 use queue::Queue;
 use reader::{READERS, READS_WAITING_MAX, Read};
-use writer::{COMMITS_WAITING_MAX, Waiting, Writer};
+use writer::{COMMITS_WAITING_MAX, Erase, Waiting, Writer};
 
 /// A store in a data directory, which is its alone until it is dropped.
 pub struct Sqlite {
@@ -106,6 +106,15 @@ impl Sqlite {
         Ok(fs::metadata(&self.place.database)?.len() + fs::metadata(log).map_or(0, |log| log.len()))
     }
 
+    fn write(&self, batch: Batch, erase: Option<Erase>) -> Pending<Commit> {
+        let (answer, answered) = oneshot::channel();
+        let entering = self.commits.enter(Waiting { batch, erase, answer });
+        Box::pin(async move {
+            entering.entered().await;
+            answered.await.unwrap_or_else(|_| Commit::Unknown("the store is closed".into()))
+        })
+    }
+
     fn start(&self, name: &str, run: impl FnOnce() + Send + 'static) -> Result<JoinHandle<()>, OpenError> {
         thread::Builder::new().name(name.into()).spawn(run).map_err(|error| OpenError::Unusable {
             path: self.place.database.clone(),
@@ -136,12 +145,12 @@ fn join(threads: &mut Vec<JoinHandle<()>>) {
 impl Store for Sqlite {
     fn commit(&self, batch: Batch) -> Pending<Commit> {
         batch.assert_well_formed();
-        let (answer, answered) = oneshot::channel();
-        let entering = self.commits.enter(Waiting { batch, answer });
-        Box::pin(async move {
-            entering.entered().await;
-            answered.await.unwrap_or_else(|_| Commit::Unknown("the store is closed".into()))
-        })
+        self.write(batch, None)
+    }
+
+    fn erase(&self, lane: LaneId, before: Position, records_max: usize) -> Pending<Commit> {
+        let batch = Batch { lane, expect: Position::START, records: Vec::new(), rows: Vec::new() };
+        self.write(batch, Some(Erase { before, records_max }))
     }
 
     fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>> {

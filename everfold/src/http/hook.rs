@@ -1,23 +1,21 @@
-//! What an owner does with a hook: make, read, change, publish, look back.
+//! What an owner does with a hook: make, look at, change, delete.
 
 use std::sync::Arc;
 
 use axum::{
     Json,
     body::Bytes,
-    extract::{Path, Query, State},
-    http::StatusCode,
+    extract::{FromRequestParts, RawPathParams, State},
+    http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
 };
 use engine::{follow::View, log::Damage};
 use rules::{
-    access::{self, KeyKind},
-    hook::{Changed, Edit},
+    access,
+    hook::{Change, Edit},
     limits,
-    record::{LaneId, Seq},
     refusal::Refusal,
 };
-use serde::Deserialize;
 
 use super::{Site, identity::Caller, problem::Problem, wire};
 
@@ -49,35 +47,34 @@ pub async fn create(State(site): State<Site>, Caller(caller): Caller, body: Byte
     Ok((StatusCode::CREATED, Json(wire::HookDetail::of(&view))).into_response())
 }
 
-fn source(code: String) -> Result<Arc<str>, Refusal> {
+pub fn source(code: String) -> Result<Arc<str>, Refusal> {
     if code.len() > limits::SOURCE_BYTES_MAX { Err(Refusal::SOURCE_TOO_LARGE) } else { Ok(code.into()) }
 }
 
-/// The hook of a path, if it is the caller's.
-async fn own(site: &Site, caller: LaneId, id: &str) -> Result<Arc<View>, Problem> {
-    let hook = wire::lane_of(id).ok_or(Refusal::HOOK_UNKNOWN)?;
-    let view = site.engine.view(hook).await?;
-    access::own(caller, view.config.owner)?;
-    Ok(view)
+/// The hook that a path names, if it is the caller's.
+pub struct Own(pub Arc<View>);
+
+impl FromRequestParts<Site> for Own {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
+        let Caller(caller) = Caller::from_request_parts(parts, site).await?;
+        let params = RawPathParams::from_request_parts(parts, site).await.map_err(|_| Refusal::HOOK_UNKNOWN)?;
+        let id = params.iter().find(|(name, _)| *name == "id").map(|(_, id)| id).ok_or(Refusal::HOOK_UNKNOWN)?;
+        let hook = wire::lane_of(id).ok_or(Refusal::HOOK_UNKNOWN)?;
+        let view = site.engine.view(hook).await?;
+        access::own(caller, view.config.owner)?;
+        Ok(Own(view))
+    }
 }
 
 /// `GET /api/hooks/ID`
-pub async fn show(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    Ok(Json(wire::HookDetail::of(&*own(&site, caller, &id).await?)).into_response())
+pub async fn show(Own(view): Own) -> Json<wire::HookDetail> {
+    Json(wire::HookDetail::of(&view))
 }
 
 /// `PUT /api/hooks/ID`
-pub async fn change(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let view = own(&site, caller, &id).await?;
+pub async fn change(State(site): State<Site>, Own(view): Own, body: Bytes) -> Result<Response, Problem> {
     let change: wire::HookChange = wire::body_of(&body)?;
     let edit = Edit {
         draft: change.code.map(source).transpose()?,
@@ -85,111 +82,25 @@ pub async fn change(
         description: change.description,
         paused: change.workflow_state.map(|state| state == wire::WorkflowState::Paused),
     };
-    site.engine.edit(view.lane, edit).await?;
+    site.engine.change(view.lane, Change::Edit(edit)).await?;
     let view = site.engine.view(view.lane).await?;
     Ok((StatusCode::ACCEPTED, Json(wire::HookDetail::of(&view))).into_response())
 }
 
-/// `POST /api/hooks/ID/publish`
-pub async fn publish(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let view = own(&site, caller, &id).await?;
-    match site.engine.publish(view.lane).await? {
-        Changed::Publishing { version, total } => {
-            Ok(Json(wire::Publishing { version, total: total.0 }).into_response())
-        }
-        _ => Err(Refusal::FAULT.into()),
-    }
-}
-
-/// `GET /api/hooks/ID/replay`
-pub async fn replay(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let view = own(&site, caller, &id).await?;
-    Ok(Json(wire::Replay::of(&view, site.engine.now())).into_response())
-}
-
-#[derive(Deserialize)]
-pub struct Paging {
-    token: Option<u64>,
-}
-
-/// `GET /api/hooks/ID/history`
-pub async fn history(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path(id): Path<String>,
-    paging: Result<Query<Paging>, axum::extract::rejection::QueryRejection>,
-) -> Result<Response, Problem> {
-    let view = own(&site, caller, &id).await?;
-    let Query(paging) = paging.map_err(|_| Refusal::PARAMETER_MALFORMED.because("The token is not of this list."))?;
-    let moments = site.engine.history(&view, paging.token.map(Seq)).await?;
-    let oldest = moments.last().map(|moment| moment.request.seq);
-    let next_token = oldest.filter(|seq| *seq > 1).map(|seq| seq.to_string());
-    let objects = moments.iter().map(wire::RequestDetail::of).collect();
-    Ok(Json(wire::Page { objects, next_token }).into_response())
-}
-
-/// `GET /api/hooks/ID/keys`
-pub async fn keys(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let view = own(&site, caller, &id).await?;
-    Ok(Json(wire::Keys { keys: view.config.keys.iter().map(Into::into).collect() }).into_response())
-}
-
-/// `POST /api/hooks/ID/keys`
-pub async fn make_key(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path(id): Path<String>,
-    body: Bytes,
-) -> Result<Response, Problem> {
-    let view = own(&site, caller, &id).await?;
-    let wire::NewKey { kind } = wire::body_of(&body)?;
-    let key = site.engine.make_key(view.lane, KeyKind::parse(&kind)?).await?;
-    Ok((StatusCode::CREATED, Json(wire::KeyMade { key })).into_response())
-}
-
-/// `POST /api/hooks/ID/keys/KEY/pause`
-pub async fn pause_key(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path((id, key)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
-    set_key(&site, caller, &id, key, true).await
-}
-
-/// `POST /api/hooks/ID/keys/KEY/play`
-pub async fn play_key(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path((id, key)): Path<(String, String)>,
-) -> Result<StatusCode, Problem> {
-    set_key(&site, caller, &id, key, false).await
-}
-
-async fn set_key(site: &Site, caller: LaneId, id: &str, key: String, paused: bool) -> Result<StatusCode, Problem> {
-    let view = own(site, caller, id).await?;
-    site.engine.pause_key(view.lane, key, paused).await?;
+/// `DELETE /api/hooks/ID`
+pub async fn delete(State(site): State<Site>, Own(view): Own) -> Result<StatusCode, Problem> {
+    site.engine.change(view.lane, Change::Delete).await?;
     Ok(StatusCode::ACCEPTED)
 }
 
+/// `POST /api/hooks/ID/reset-requests`
+pub async fn reset(State(site): State<Site>, Own(view): Own) -> Result<StatusCode, Problem> {
+    site.engine.change(view.lane, Change::Reset).await?;
+    Ok(StatusCode::CREATED)
+}
+
 /// `GET /api/hooks/ID/verify`
-pub async fn verify(
-    State(site): State<Site>,
-    Caller(caller): Caller,
-    Path(id): Path<String>,
-) -> Result<Response, Problem> {
-    let view = own(&site, caller, &id).await?;
+pub async fn verify(State(site): State<Site>, Own(view): Own) -> Result<Response, Problem> {
     let verified = match site.engine.verify(view.lane).await? {
         Ok((seq, hash)) => wire::Verified { seq: seq.0, hash: hash.to_string(), ok: true, detail: None },
         Err(damage) => {

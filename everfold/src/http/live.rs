@@ -112,7 +112,7 @@ fn kind_of(shown: Option<&View>, view: &View) -> &'static str {
 async fn frame(site: &Site, view: &View, kind: &'static str, params: &str) -> String {
     let mut state = view.state().map_or_else(|| wire::raw("null"), |state| wire::raw(&state));
     if let Some(live) = view.live.as_ref().filter(|live| live.exports.query) {
-        let body = match site.engine.query(live, view.state(), params.to_owned()).await {
+        let body = match site.engine.query(view, live, view.state(), params.to_owned()).await {
             Ok(response) => String::from_utf8_lossy(&response.body.0).into_owned(),
             Err(_) => "null".to_owned(),
         };

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::{
     Router,
-    extract::Request,
+    extract::{DefaultBodyLimit, Request},
     http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
@@ -12,20 +12,29 @@ use axum::{
 };
 use engine::{Engine, vault::Vault};
 use rules::{limits, refusal::Refusal};
+use tokio::sync::Semaphore;
 
 mod admission;
 mod health;
+mod history;
 mod hook;
 mod identity;
+mod key;
 mod live;
 mod problem;
 mod read;
 mod request;
+mod secret;
+mod transfer;
+mod version;
 mod wire;
 mod write;
 
 use admission::Admission;
 use problem::Problem;
+
+/// Previews that run at once: each folds a whole log twice.
+const PREVIEWS_MAX: usize = 4;
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -34,17 +43,19 @@ pub struct Site {
     pub vault: Arc<Vault>,
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     pub admission: Arc<Admission>,
+    pub previews: Arc<Semaphore>,
     pub draining: tokio::sync::watch::Receiver<bool>,
 }
 
 impl Site {
     pub fn new(
         engine: Engine,
-        vault: Vault,
+        vault: Arc<Vault>,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
         draining: tokio::sync::watch::Receiver<bool>,
     ) -> Site {
-        Site { engine, vault: Arc::new(vault), metrics, admission: Arc::default(), draining }
+        let previews = Arc::new(Semaphore::new(PREVIEWS_MAX));
+        Site { engine, vault, metrics, admission: Arc::default(), previews, draining }
     }
 }
 
@@ -60,14 +71,27 @@ pub fn router(site: Site) -> Router {
         .route("/auth/refresh-token", post(identity::refresh))
         .route("/auth/me", get(identity::me))
         .route("/hooks", get(hook::list).post(hook::create))
-        .route("/hooks/{id}", get(hook::show).put(hook::change))
-        .route("/hooks/{id}/publish", post(hook::publish))
-        .route("/hooks/{id}/replay", get(hook::replay))
-        .route("/hooks/{id}/history", get(hook::history))
-        .route("/hooks/{id}/keys", get(hook::keys).post(hook::make_key))
-        .route("/hooks/{id}/keys/{key}/pause", post(hook::pause_key))
-        .route("/hooks/{id}/keys/{key}/play", post(hook::play_key))
+        .route("/hooks/import", post(transfer::import).layer(DefaultBodyLimit::disable()))
+        .route("/hooks/{id}", get(hook::show).put(hook::change).delete(hook::delete))
+        .route("/hooks/{id}/reset-requests", post(hook::reset))
+        .route("/hooks/{id}/export", get(transfer::export))
         .route("/hooks/{id}/verify", get(hook::verify))
+        .route("/hooks/{id}/publish", post(version::publish))
+        .route("/hooks/{id}/replay", get(version::replay))
+        .route("/hooks/{id}/replay/cancel", post(version::cancel))
+        .route("/hooks/{id}/preview", post(version::preview))
+        .route("/hooks/{id}/versions", get(version::list))
+        .route("/hooks/{id}/versions/{version}/restore", post(version::restore))
+        .route("/hooks/{id}/history", get(history::list))
+        .route("/hooks/{id}/requests/{seq}", get(history::show))
+        .route("/hooks/{id}/requests/{seq}/diff", get(history::diff))
+        .route("/hooks/{id}/requests/{seq}/resend", post(history::resend))
+        .route("/hooks/{id}/console", get(history::console))
+        .route("/hooks/{id}/templates", get(history::templates))
+        .route("/hooks/{id}/keys", get(key::list).post(key::make))
+        .route("/hooks/{id}/keys/{key}/pause", post(key::pause))
+        .route("/hooks/{id}/keys/{key}/play", post(key::play))
+        .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
         .route("/limits", get(health::limits))
         .merge(open.clone());
     Router::new()

@@ -4,7 +4,7 @@ use axum::{
     extract::{Path, RawQuery, State},
     response::Response,
 };
-use engine::follow::{Live, folded_through};
+use engine::follow::{View, folded_through};
 use rules::{access, call::Json, record::Seq, refusal::Refusal};
 
 use super::{Site, problem::Problem, wire};
@@ -53,19 +53,13 @@ pub async fn read(
         Some(at) => (at, site.engine.state_at(&view, at).await?),
         None => (view.through(), view.state()),
     };
-    answer(&site, view.live.as_ref(), seq, state, parameters.rest).await
+    answer(&site, &view, seq, state, parameters.rest).await
 }
 
-async fn answer(
-    site: &Site,
-    live: Option<&Live>,
-    seq: Seq,
-    state: Option<Json>,
-    params: String,
-) -> Result<Response, Problem> {
-    match live.filter(|live| live.exports.query) {
+async fn answer(site: &Site, view: &View, seq: Seq, state: Option<Json>, params: String) -> Result<Response, Problem> {
+    match view.live.as_ref().filter(|live| live.exports.query) {
         Some(live) => {
-            let mut response = wire::response(site.engine.query(live, state, params).await?);
+            let mut response = wire::response(site.engine.query(view, live, state, params).await?);
             response.headers_mut().insert(wire::X_SEQ, seq.0.into());
             Ok(response)
         }

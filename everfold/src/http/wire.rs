@@ -8,7 +8,12 @@ use axum::{
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
-use engine::{follow::View, past::Moment};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use engine::{
+    follow::View,
+    past::{Kept, Preview, Said},
+    replay::{Fate, Moment},
+};
 use rules::{
     access::{Key, KeyKind},
     call,
@@ -154,7 +159,7 @@ impl HookDetail {
             workflow_state: if config.paused { "paused" } else { "live" },
             read_keys: keys(KeyKind::Read),
             write_keys: keys(KeyKind::Write),
-            request_count: view.seq.0,
+            request_count: view.requests(),
             folded_count: view.through().0,
             created_at: config.created_at.0,
             draft: VersionDetail {
@@ -204,9 +209,17 @@ impl Replay {
             let eta_seconds = (per_second > 0.0).then(|| total.saturating_sub(done) as f64 / per_second);
             return Replay { status: "running", done, total, per_second, eta_seconds };
         }
-        let (done, per_second) =
-            view.last_refold.map_or((view.through().0, 0.0), |last| (last.total.0, rate(last.total.0, last.took_ms)));
-        Replay { status: "done", done, total: done, per_second, eta_seconds: Some(0.0) }
+        match view.config.last_refold {
+            None => {
+                let done = view.through().0;
+                Replay { status: "done", done, total: done, per_second: 0.0, eta_seconds: Some(0.0) }
+            }
+            Some(last) => {
+                let done = last.through.0;
+                let (status, total) = if last.cancelled { ("cancelled", view.seq.0) } else { ("done", done) };
+                Replay { status, done, total, per_second: rate(done, last.took_ms), eta_seconds: None }
+            }
+        }
     }
 }
 
@@ -258,18 +271,66 @@ impl RequestDetail {
             body: body_shown(request),
             state: moment.state.as_ref().map(|state| raw(state)),
             error: error.map(ErrorDetail::from),
-            status: status_of(&moment.verdict, moment.is_folded),
+            status: status_of(&moment.verdict, moment.fate),
             created_at: request.created_at_ms,
         }
     }
 }
 
-pub fn status_of(verdict: &Verdict, is_folded: bool) -> &'static str {
-    match verdict {
-        Verdict::Ignored => "ignored",
-        Verdict::Failed(_) => "failed",
-        Verdict::Kept if is_folded => "folded",
-        Verdict::Kept => "pending",
+/// A request, whole.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestWhole {
+    #[serde(flatten)]
+    request: RequestDetail,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    duplicate_of: Option<u64>,
+    /// The body as it came, in base64.
+    body_base64: String,
+    console: Vec<ConsoleSaid>,
+}
+
+#[derive(Serialize)]
+struct ConsoleSaid {
+    level: &'static str,
+    messages: Vec<String>,
+}
+
+impl RequestWhole {
+    pub fn of(moment: &Moment) -> RequestWhole {
+        let console = moment.console.iter();
+        RequestWhole {
+            request: RequestDetail::of(moment),
+            duplicate_of: match moment.fate {
+                Fate::Duplicate { of } => Some(of.0),
+                _ => None,
+            },
+            body_base64: BASE64_STANDARD.encode(&moment.request.body.0),
+            console: console
+                .map(|line| ConsoleSaid { level: level_name(line.level), messages: line.messages.clone() })
+                .collect(),
+        }
+    }
+}
+
+fn level_name(level: call::Level) -> &'static str {
+    match level {
+        call::Level::Trace => "trace",
+        call::Level::Debug => "debug",
+        call::Level::Info => "info",
+        call::Level::Log => "log",
+        call::Level::Warn => "warn",
+        call::Level::Error => "error",
+    }
+}
+
+pub fn status_of(verdict: &Verdict, fate: Fate) -> &'static str {
+    match (verdict, fate) {
+        (Verdict::Ignored, _) => "ignored",
+        (Verdict::Failed(_), _) => "failed",
+        (Verdict::Kept, Fate::Folded) => "folded",
+        (Verdict::Kept, Fate::Duplicate { .. }) => "duplicate",
+        (Verdict::Kept, Fate::Pending) => "pending",
     }
 }
 
@@ -391,4 +452,185 @@ pub fn response(response: call::Response) -> Response {
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, header::HeaderValue::from_static("nosniff"));
     let status = StatusCode::from_u16(response.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, headers, response.body.0).into_response()
+}
+
+/// What publishing would change.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PreviewDetail {
+    total: u64,
+    changed: u64,
+    first_different_seq: Option<u64>,
+    errors: Vec<PreviewError>,
+    before: Box<RawValue>,
+    after: Box<RawValue>,
+    patch: Box<RawValue>,
+}
+
+#[derive(Serialize)]
+struct PreviewError {
+    seq: u64,
+    error: ErrorDetail,
+}
+
+impl PreviewDetail {
+    pub fn of(preview: &Preview) -> PreviewDetail {
+        let shown = |state: &Option<call::Json>| raw(state.as_deref().unwrap_or("null"));
+        let errors = preview.errors.iter();
+        PreviewDetail {
+            total: preview.total,
+            changed: preview.changed,
+            first_different_seq: preview.first_different.map(|seq| seq.0),
+            errors: errors.map(|(seq, error)| PreviewError { seq: seq.0, error: error.into() }).collect(),
+            before: shown(&preview.before),
+            after: shown(&preview.after),
+            patch: patch(preview.before.as_deref(), preview.after.as_deref()),
+        }
+    }
+}
+
+/// The change from one state to another, as JSON Patch.
+fn patch(before: Option<&str>, after: Option<&str>) -> Box<RawValue> {
+    let value = |state: Option<&str>| -> serde_json::Value {
+        state.and_then(|state| serde_json::from_str(state).ok()).unwrap_or_default()
+    };
+    let patch = json_patch::diff(&value(before), &value(after));
+    to_raw_value(&patch).expect("a patch is plain data")
+}
+
+#[derive(Serialize)]
+pub struct Difference {
+    patch: Box<RawValue>,
+}
+
+impl Difference {
+    pub fn between(before: Option<&str>, after: Option<&str>) -> Difference {
+        Difference { patch: patch(before, after) }
+    }
+}
+
+#[derive(Deserialize)]
+pub struct NewPreview {
+    pub code: Option<String>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct VersionListed {
+    version: u32,
+    workflow_state: &'static str,
+    code: String,
+    published_at: Option<u64>,
+}
+
+impl VersionListed {
+    pub fn draft_of(view: &View) -> VersionListed {
+        let draft = &view.config.draft;
+        VersionListed {
+            version: draft.version,
+            workflow_state: "draft",
+            code: draft.source.to_string(),
+            published_at: None,
+        }
+    }
+
+    pub fn of(kept: &Kept, view: &View) -> VersionListed {
+        let is_published = view.live.as_ref().is_some_and(|live| live.version == kept.version);
+        VersionListed {
+            version: kept.version,
+            workflow_state: if is_published { "published" } else { "old" },
+            code: kept.source.to_string(),
+            published_at: kept.published_at.map(|at| at.0),
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct Console {
+    pub console: Page<ConsoleLine>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ConsoleLine {
+    level: &'static str,
+    messages: Vec<String>,
+    timestamp: u64,
+    request_id: String,
+    seq: u64,
+}
+
+impl From<&Said> for ConsoleLine {
+    fn from(said: &Said) -> Self {
+        ConsoleLine {
+            level: level_name(said.line.level),
+            messages: said.line.messages.clone(),
+            timestamp: said.request.created_at_ms,
+            request_id: request_id(said.request.id),
+            seq: said.place.seq.0,
+        }
+    }
+}
+
+#[derive(Serialize)]
+pub struct Templates {
+    pub templates: Box<RawValue>,
+}
+
+/// Names, and the SHA-256 of each value: enough to see whether it is the right one.
+#[derive(Serialize)]
+pub struct SecretsListed {
+    pub secrets: BTreeMap<String, String>,
+}
+
+#[derive(Deserialize)]
+pub struct NewSecret {
+    pub key: String,
+    pub value: String,
+}
+
+/// The first line of an export.
+#[derive(Serialize, Deserialize)]
+pub struct ExportHead {
+    pub everfold: String,
+    pub format: u32,
+    pub name: String,
+}
+
+/// Every other line: the record as it is kept, and what it says for those who read along.
+#[derive(Serialize, Deserialize)]
+pub struct ExportRecord {
+    pub position: u64,
+    pub hash: String,
+    pub record: String,
+    #[serde(skip_deserializing, skip_serializing_if = "Option::is_none")]
+    pub request: Option<RequestExported>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestExported {
+    id: String,
+    seq: u64,
+    method: String,
+    path: String,
+    query_string: String,
+    headers: BTreeMap<String, String>,
+    body: Box<RawValue>,
+    created_at: u64,
+}
+
+impl RequestExported {
+    pub fn of(request: &call::Request) -> RequestExported {
+        RequestExported {
+            id: request_id(request.id),
+            seq: request.seq,
+            method: request.method.clone(),
+            path: request.path.clone(),
+            query_string: request.query.clone(),
+            headers: headers_of(request),
+            body: body_shown(request),
+            created_at: request.created_at_ms,
+        }
+    }
 }

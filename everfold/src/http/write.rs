@@ -8,10 +8,11 @@ use axum::{
     http::{HeaderName, HeaderValue, Request},
     response::{IntoResponse, Response},
 };
-use engine::follow::folded_through;
+use engine::{follow::folded_through, replay::Fate};
 use rules::{
     access::{self, Entry},
     hook::Reply,
+    record::LaneId,
     refusal::Refusal,
 };
 
@@ -66,11 +67,21 @@ async fn accept(site: &Site, key: &str, request: Request<Body>) -> Result<Respon
     request::refuse_depth(&request)?;
     let idempotency_key = request::idempotency_key(&head.headers)?;
 
+    keep(site, hook, request, idempotency_key).await
+}
+
+/// Has a request answered and kept, as if it had just come in.
+pub async fn keep(
+    site: &Site,
+    hook: LaneId,
+    request: rules::call::Request,
+    idempotency_key: Option<Vec<u8>>,
+) -> Result<Response, Problem> {
     let view = site.engine.view(hook).await?;
     let (request, answered) = match view.live.as_ref().filter(|live| live.exports.responder) {
         Some(live) => {
             let request = Arc::new(request);
-            let answered = site.engine.answer(live, request.clone()).await?;
+            let answered = site.engine.answer(&view, live, request.clone()).await?;
             (Arc::unwrap_or_clone(request), Some(answered))
         }
         None => (request, None),
@@ -108,11 +119,11 @@ pub async fn settled(State(site): State<Site>, Path((key, id)): Path<(String, St
     };
     let id = uuid::Uuid::parse_str(&id).map_err(|_| Refusal::REQUEST_UNKNOWN)?.as_u128();
     let seq = site.engine.find(hook, id).await?;
-    let verdict = site.engine.verdict(hook, seq).await?;
+    let verdict = site.engine.arrival(hook, seq).await?.verdict;
     if verdict.is_folded() {
         let mut following = site.engine.follow(hook).await?;
         folded_through(site.engine.world(), &mut following, seq).await.ok_or(Refusal::SETTLED_NOT_YET)?;
     }
-    let status = wire::status_of(&verdict, true);
+    let status = wire::status_of(&verdict, Fate::Folded);
     Ok(axum::Json(wire::Settled { settled: true, seq: seq.0, status }).into_response())
 }

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     access::KeyKind,
-    call::{Error, Exports, Request, Stop},
+    call::{Bytes, Error, Exports, Request, Stop},
     record::{At, LaneId, Seq},
 };
 
@@ -55,6 +55,44 @@ pub enum Entry {
         version: u32,
         seq: Seq,
         stop: Stop,
+        at: At,
+    },
+    /// An older version catches up, to be what readers see again.
+    Restoring {
+        version: u32,
+        exports: Exports,
+        at: At,
+    },
+    /// The refold was given up at `through`.
+    Cancelled {
+        version: u32,
+        through: Seq,
+        at: At,
+    },
+    /// What stands before is history that no fold sees.
+    Reset {
+        at: At,
+    },
+    /// The requests behind this see the new value.
+    SecretSet {
+        name: String,
+        sealed: Bytes,
+        at: At,
+    },
+    SecretRemoved {
+        name: String,
+        at: At,
+    },
+    Given {
+        owner: LaneId,
+        at: At,
+    },
+    Deleted {
+        at: At,
+    },
+    /// What stands before came from elsewhere, with keys that lead there.
+    Moved {
+        owner: LaneId,
         at: At,
     },
 }

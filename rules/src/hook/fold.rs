@@ -3,10 +3,10 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use crate::{
-    call::{Json, Program, Ran, Stop},
+    call::{Exports, Json, Program, Ran, Stop},
     canary::{self, Bug},
-    record::{At, LaneId, Seq},
-    row::{self, Fate, Head},
+    record::{LaneId, Seq},
+    row::{self, Fate, Head, KeyHash},
 };
 
 /// At least this many requests lie between two snapshots.
@@ -19,12 +19,11 @@ pub const HEAD_BYTES: usize = 64 << 10;
 pub struct Fold {
     pub version: u32,
     pub program: Arc<Program>,
+    pub exports: Exports,
     pub state: Option<Json>,
     pub through: Seq,
     /// A worker has the next batch.
     pub running: bool,
-    /// When it began; for a refold's progress.
-    pub since: At,
     snapshot: Seq,
     bytes_since_snapshot: usize,
 }
@@ -35,7 +34,18 @@ pub struct Folded {
     pub seq: Seq,
     pub forced: bool,
     pub request_bytes: usize,
-    pub ran: Ran<Json>,
+    /// Its idempotency key, where it has one of its own.
+    pub key: Option<KeyHash>,
+    pub came: Came,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Came {
+    Ran(Ran<Json>),
+    /// An earlier one had its key; the reducer was not run.
+    Duplicate {
+        of: Seq,
+    },
 }
 
 /// A backstop's decision that has to be kept in the log.
@@ -45,22 +55,31 @@ pub struct Stopped {
 }
 
 impl Fold {
-    pub fn begin(version: u32, program: Arc<Program>, head: Option<Head>, at: At) -> Fold {
-        let Head { mut through, state } = head.unwrap_or(Head { through: Seq(0), state: None });
+    /// The fold of a version behind `begin`, from its head where that is not older.
+    pub fn begin(version: u32, program: Arc<Program>, exports: Exports, begin: Seq, head: Option<Head>) -> Fold {
+        let head = head.filter(|head| head.through > begin);
+        let Head { mut through, state } = head.unwrap_or(Head { through: begin, state: None });
         if canary::is_planted(Bug::FoldedTwice) {
             through.0 = through.0.saturating_sub(1);
         }
-        Fold { version, program, state, through, running: false, since: at, snapshot: through, bytes_since_snapshot: 0 }
+        Fold { version, program, exports, state, through, running: false, snapshot: through, bytes_since_snapshot: 0 }
     }
 
     /// Takes what a worker made of the requests up to `through`; answers with the rows to write and what to record.
     pub fn take(&mut self, lane: LaneId, folded: Vec<Folded>, through: Seq) -> (Vec<row::Change>, Vec<Stopped>) {
         let mut rows = Vec::new();
         let mut stopped = Vec::new();
-        for Folded { seq, forced, request_bytes, ran } in folded {
+        for Folded { seq, forced, request_bytes, key, came } in folded {
             assert!(seq > self.through, "a request is folded once, and in order");
             self.through = seq;
             self.bytes_since_snapshot += request_bytes;
+            let ran = match came {
+                Came::Ran(ran) => ran,
+                Came::Duplicate { of } => {
+                    rows.push((row::duplicate(lane, self.version, seq), Some(row::encode(&of))));
+                    continue;
+                }
+            };
             let (error, stop) = match ran.result {
                 Ok(state) => {
                     self.state = Some(state);
@@ -68,8 +87,12 @@ impl Fold {
                 }
                 Err(failure) => (Some(failure.error), failure.stop),
             };
-            if let Some(stop) = stop.filter(|stop| !stop.is_replayable() && !forced) {
+            let is_recorded = stop.is_some_and(|stop| !stop.is_replayable());
+            if let Some(stop) = stop.filter(|_| is_recorded && !forced) {
                 stopped.push(Stopped { seq, stop });
+            }
+            if let Some(key) = key.filter(|_| !is_recorded) {
+                rows.push((row::keyed(lane, self.version, &key), Some(row::encode(&seq))));
             }
             if error.is_some() || !ran.console.is_empty() {
                 let fate = Fate { error, stop, console: ran.console };
@@ -89,12 +112,17 @@ impl Fold {
         if !is_due && state_bytes > HEAD_BYTES {
             return;
         }
-        let head = row::encode(&Head { through: self.through, state: self.state.clone() });
+        let (key, head) = self.head_row(lane);
         if is_due {
-            rows.push((row::snapshot(lane, self.version, self.through), Some(head.clone())));
+            rows.push((row::snapshot(lane, self.version, self.through), head.clone()));
             self.snapshot = self.through;
             self.bytes_since_snapshot = 0;
         }
-        rows.push((row::head(lane, self.version), Some(head)));
+        rows.push((key, head));
+    }
+
+    pub(super) fn head_row(&self, lane: LaneId) -> row::Change {
+        let head = Head { through: self.through, state: self.state.clone() };
+        (row::head(lane, self.version), Some(row::encode(&head)))
     }
 }

@@ -4,23 +4,25 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    access::{Door, Key, KeyKind},
-    call::{Exports, Json, Program, Request, Response},
+    access::{Door, Key},
+    call::{Json, Line, Request, Response},
     canary::{self, Bug},
     limits,
     record::{At, Hash, LaneId, Position, Record, Seq},
     refusal::Refusal,
-    row::{self, Source},
+    row,
 };
 
+mod change;
+mod config;
 mod entry;
 mod fold;
+mod import;
 
+pub use change::{Change, Changed};
+pub use config::{Config, Draft, LastRefold, Secrets, Version};
 pub use entry::{Edit, Entry, Verdict};
-pub use fold::{Fold, Folded, HEAD_BYTES, SNAPSHOT_REQUESTS};
-
-/// How many keys a hook may have.
-pub const KEYS_MAX: usize = 64;
+pub use fold::{Came, Fold, Folded, HEAD_BYTES, SNAPSHOT_REQUESTS};
 
 /// A hook between two steps: its owner's settings, the end of its log, and the folds over it.
 #[derive(Clone, Debug)]
@@ -33,47 +35,13 @@ pub struct Hook {
     pub live: Option<Fold>,
     /// What will replace it, when it has caught up.
     pub refold: Option<Fold>,
-    /// When the last refold ended, for those who ask how it went.
-    pub last_refold: Option<LastRefold>,
     last_at: At,
     /// Idempotency keys decided in this turn, which no row shows yet.
     fresh: Vec<(Vec<u8>, Seen)>,
-}
-
-/// What an owner set.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Config {
-    pub owner: LaneId,
-    pub name: String,
-    pub description: String,
-    pub paused: bool,
-    pub created_at: At,
-    pub keys: Vec<Key>,
-    pub draft: Draft,
-    /// The version that readers see.
-    pub published: Option<Version>,
-    /// The version that is being refolded.
-    pub refolding: Option<Version>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Draft {
-    pub version: u32,
-    pub source: Arc<str>,
-}
-
-/// A version with code that can run.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Version {
-    pub version: u32,
-    pub exports: Exports,
-    pub since: At,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LastRefold {
-    pub total: Seq,
-    pub took_ms: u64,
+    /// The config changed in this step, and its row has to follow.
+    config_changed: bool,
+    /// It was deleted in this turn: whoever comes later in it comes too late.
+    deleted: bool,
 }
 
 /// The first reply to an `Idempotency-Key`.
@@ -119,24 +87,8 @@ pub enum Input {
     NotFolded {
         version: u32,
     },
-    Edit {
-        edit: Edit,
-        ticket: Ticket,
-    },
-    /// The draft was described: it has these exports.
-    Publish {
-        source: Arc<str>,
-        exports: Exports,
-        ticket: Ticket,
-    },
-    MakeKey {
-        key: String,
-        kind: KeyKind,
-        ticket: Ticket,
-    },
-    PauseKey {
-        key: String,
-        paused: bool,
+    Change {
+        change: Change,
         ticket: Ticket,
     },
 }
@@ -157,6 +109,7 @@ pub struct Write {
 pub struct Answered {
     pub response: Response,
     pub verdict: Verdict,
+    pub console: Vec<Line>,
 }
 
 /// What a step decided: written first, done after.
@@ -192,41 +145,23 @@ pub enum Effect {
     Fold {
         version: u32,
     },
-    /// A key now leads here.
+    /// A key now leads here, or nowhere.
     Door {
         key: String,
-        door: Door,
+        door: Option<Door>,
     },
-}
-
-#[derive(Debug, PartialEq, Eq)]
-pub enum Changed {
-    Edited,
-    Publishing { version: u32, total: Seq },
-    KeyMade { key: String },
-    KeyPaused,
+    /// Nothing is left to work on: the lane ends.
+    End,
 }
 
 impl Hook {
     /// A new hook with its first two keys; the step's records begin its log.
     pub fn create(lane: LaneId, owner: LaneId, name: String, draft: Arc<str>, keys: [Key; 2], at: At) -> (Hook, Step) {
-        let config = Config {
-            owner,
-            name: name.clone(),
-            description: String::new(),
-            paused: false,
-            created_at: at,
-            keys: Vec::new(),
-            draft: Draft { version: 1, source: draft.clone() },
-            published: None,
-            refolding: None,
-        };
-        let mut hook = Hook::load(lane, config, None, at);
+        let mut hook = Hook::load(lane, Config::default(), None, at);
         let mut step = Step::default();
         hook.note(Entry::Created { owner, name, draft, at }, &mut step);
-        step.rows.push((row::owned(owner, lane), Some(Vec::new())));
-        for key in keys {
-            hook.add_key(key, at, &mut step);
+        for Key { key, kind, .. } in keys {
+            hook.note(Entry::KeyMade { key, kind, at }, &mut step);
         }
         hook.keep_config(&mut step);
         (hook, step)
@@ -241,9 +176,10 @@ impl Hook {
             hash: last.map_or(Hash::NONE, |record| record.hash),
             live: None,
             refold: None,
-            last_refold: None,
             last_at: at,
             fresh: Vec::new(),
+            config_changed: false,
+            deleted: false,
         }
     }
 
@@ -275,6 +211,12 @@ impl Hook {
         self.last_at = at;
         let mut step = Step::default();
         match input {
+            Input::Write(Write { ticket, .. }) if self.deleted => {
+                step.effects.push(Effect::Refuse { ticket, refusal: Refusal::KEY_UNKNOWN })
+            }
+            Input::Change { ticket, .. } if self.deleted => {
+                step.effects.push(Effect::Refuse { ticket, refusal: Refusal::HOOK_UNKNOWN })
+            }
             Input::Write(write) => self.write(at, write, &mut step),
             Input::Folded { version, after, through, folded } => {
                 self.folded(at, version, after, through, folded, &mut step)
@@ -284,11 +226,9 @@ impl Hook {
                     fold.running = false;
                 }
             }
-            Input::Edit { edit, ticket } => self.edit(at, edit, ticket, &mut step),
-            Input::Publish { source, exports, ticket } => self.publish(at, source, exports, ticket, &mut step),
-            Input::MakeKey { key, kind, ticket } => self.make_key(at, key, kind, ticket, &mut step),
-            Input::PauseKey { key, paused, ticket } => self.pause_key(at, key, paused, ticket, &mut step),
+            Input::Change { change, ticket } => self.change(at, change, ticket, &mut step),
         }
+        self.keep_config(&mut step);
         self.go_on(&mut step);
         step
     }
@@ -316,10 +256,13 @@ impl Hook {
         request.seq = seq.0;
         let id = request.id;
         let request = Arc::new(request);
-        let (response, verdict) = match answered {
-            Some(Answered { response, verdict }) => (Some(response), verdict),
-            None => (None, Verdict::Kept),
+        let (response, verdict, console) = match answered {
+            Some(Answered { response, verdict, console }) => (Some(response), verdict, console),
+            None => (None, Verdict::Kept, Vec::new()),
         };
+        if !console.is_empty() {
+            step.rows.push((row::said(self.lane, seq), Some(row::encode(&console))));
+        }
         let is_folded = verdict.is_folded();
         self.append(Position::of_request(seq), Entry::Arrived { request: request.clone(), verdict, at }, step);
         let reply = match response {
@@ -358,99 +301,9 @@ impl Hook {
         else {
             return;
         };
-        let version = refold.version;
-        self.last_refold = Some(LastRefold { total: refold.through, took_ms: at.0.saturating_sub(refold.since.0) });
-        self.note(Entry::Published { version, through: refold.through, at }, step);
-        let source = refold.program.source.clone();
+        let (version, through) = (refold.version, refold.through);
         self.live = Some(refold);
-        let config = Arc::make_mut(&mut self.config);
-        let published = config.refolding.take().expect("a refold is set down in the config");
-        let exports = published.exports;
-        config.published = Some(Version { since: at, ..published });
-        let kept = Source { source, published_at: Some(at), exports };
-        step.rows.push((row::source(self.lane, version), Some(row::encode(&kept))));
-        self.keep_config(step);
-    }
-
-    fn edit(&mut self, at: At, edit: Edit, ticket: Ticket, step: &mut Step) {
-        let config = Arc::make_mut(&mut self.config);
-        if let Some(source) = &edit.draft {
-            config.draft.source = source.clone();
-        }
-        if let Some(name) = &edit.name {
-            config.name = name.clone();
-        }
-        if let Some(description) = &edit.description {
-            config.description = description.clone();
-        }
-        if let Some(paused) = edit.paused {
-            config.paused = paused;
-        }
-        self.note(Entry::Edited { edit, at }, step);
-        self.keep_config(step);
-        step.effects.push(Effect::Changed { ticket, change: Changed::Edited });
-    }
-
-    /// Begins the refold. One that was under way is given up: the newer code is what its owner wants.
-    fn publish(&mut self, at: At, source: Arc<str>, exports: Exports, ticket: Ticket, step: &mut Step) {
-        let version = self.config.draft.version;
-        self.note(Entry::Publishing { version, source: source.clone(), exports, at }, step);
-        let config = Arc::make_mut(&mut self.config);
-        config.refolding = Some(Version { version, exports, since: at });
-        config.draft = Draft { version: version + 1, source: source.clone() };
-        let kept = Source { source: source.clone(), published_at: None, exports };
-        step.rows.push((row::source(self.lane, version), Some(row::encode(&kept))));
-        self.refold = Some(Fold::begin(version, Arc::new(Program::new(source)), None, at));
-        self.keep_config(step);
-        let total = self.seq();
-        step.effects.push(Effect::Changed { ticket, change: Changed::Publishing { version, total } });
-        self.switch_if_nothing_to_fold(at, step);
-    }
-
-    /// With an empty log there is nothing to wait for.
-    fn switch_if_nothing_to_fold(&mut self, at: At, step: &mut Step) {
-        if self.seq() == Seq(0) {
-            self.switch_if_caught_up(at, step);
-        }
-    }
-
-    fn make_key(&mut self, at: At, key: String, kind: KeyKind, ticket: Ticket, step: &mut Step) {
-        if self.config.keys.len() >= KEYS_MAX {
-            step.effects.push(Effect::Refuse { ticket, refusal: Refusal::KEYS_TOO_MANY });
-            return;
-        }
-        self.add_key(Key { key: key.clone(), kind, paused: false }, at, step);
-        self.keep_config(step);
-        step.effects.push(Effect::Changed { ticket, change: Changed::KeyMade { key } });
-    }
-
-    fn add_key(&mut self, key: Key, at: At, step: &mut Step) {
-        self.note(Entry::KeyMade { key: key.key.clone(), kind: key.kind, at }, step);
-        self.keep_door(&key, step);
-        Arc::make_mut(&mut self.config).keys.push(key);
-    }
-
-    fn pause_key(&mut self, at: At, key: String, paused: bool, ticket: Ticket, step: &mut Step) {
-        let Some(index) = self.config.keys.iter().position(|known| known.key == key) else {
-            step.effects.push(Effect::Refuse { ticket, refusal: Refusal::KEY_UNKNOWN });
-            return;
-        };
-        Arc::make_mut(&mut self.config).keys[index].paused = paused;
-        let known = self.config.keys[index].clone();
-        self.note(Entry::KeyPaused { key, paused, at }, step);
-        self.keep_door(&known, step);
-        self.keep_config(step);
-        step.effects.push(Effect::Changed { ticket, change: Changed::KeyPaused });
-    }
-
-    fn keep_door(&mut self, key: &Key, step: &mut Step) {
-        let door = Door { hook: self.lane, kind: key.kind, paused: key.paused };
-        step.rows.push((row::door(&key.key), Some(row::encode(&door))));
-        step.effects.push(Effect::Door { key: key.key.clone(), door });
-    }
-
-    fn keep_config(&mut self, step: &mut Step) {
-        step.rows.push((row::hook(self.lane), Some(row::encode(&*self.config))));
+        self.note(Entry::Published { version, through, at }, step);
     }
 
     /// Whatever has requests before it and no worker at it is sent to one.
@@ -474,7 +327,22 @@ impl Hook {
             .tail
             .next_note()
             .unwrap_or_else(|| panic!("lane {:?} holds 16 million notes behind one request", self.lane));
+        let was = self.seq();
+        if Arc::make_mut(&mut self.config).apply(&entry, was) {
+            self.config_changed = true;
+        }
+        row::of_note(self.lane, was, &entry, &self.config, &mut step.rows);
+        if let Entry::KeyMade { key, .. } | Entry::KeyPaused { key, .. } = &entry {
+            let door = self.config.door(self.lane, key);
+            step.effects.push(Effect::Door { key: key.clone(), door });
+        }
         self.append(position, entry, step);
+    }
+
+    fn keep_config(&mut self, step: &mut Step) {
+        if core::mem::take(&mut self.config_changed) {
+            step.rows.push((row::hook(self.lane), Some(row::encode(&*self.config))));
+        }
     }
 
     fn append(&mut self, position: Position, entry: Entry, step: &mut Step) {

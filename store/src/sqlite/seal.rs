@@ -18,7 +18,7 @@ use super::{chunk, open};
 const LANES_MAX: usize = 65_536;
 /// The records of one chunk: among many lanes each may lie on another page, and all of those are written and synced
 /// before the next commit.
-const CHUNK_RECORDS_MAX: u32 = 256;
+pub(super) const CHUNK_RECORDS_MAX: u32 = 256;
 /// How many chunks one transaction makes, while nobody commits, and how many lanes it looks at for them.
 const CHUNKS_AT_ONCE: usize = 16;
 const LANES_AT_ONCE: usize = 256;

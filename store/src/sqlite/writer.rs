@@ -18,7 +18,7 @@ use super::{
     log_end::LogEnd,
     open::{self, Place, is_damage, is_full, roll_back},
     queue::{Found, Queue},
-    seal::{Seal, Sealing},
+    seal::{CHUNK_RECORDS_MAX, Seal, Sealing},
 };
 use crate::{Batch, Commit};
 
@@ -38,7 +38,15 @@ const REFUSED: &str = "the disk failed and the store is closed until it answers 
 
 pub(super) struct Waiting {
     pub(super) batch: Batch,
+    /// Records of the lane to remove; the batch is empty then.
+    pub(super) erase: Option<Erase>,
     pub(super) answer: oneshot::Sender<Commit>,
+}
+
+#[derive(Clone, Copy)]
+pub(super) struct Erase {
+    pub(super) before: Position,
+    pub(super) records_max: usize,
 }
 
 pub(super) struct Writer {
@@ -248,12 +256,36 @@ fn keep(connection: &Connection, tails: &mut Tails, group: &[Waiting]) -> Result
     };
     let mut kept = Vec::with_capacity(group.len());
     let mut newest_record = None;
-    for (at, Waiting { batch, .. }) in group.iter().enumerate() {
-        let written = statements.write(tails, batch, &mut newest_record);
+    for (at, Waiting { batch, erase, .. }) in group.iter().enumerate() {
+        let written = match erase {
+            None => statements.write(tails, batch, &mut newest_record),
+            Some(erase) => erase_some(connection, batch.lane, *erase).map(|()| true),
+        };
         kept.push(written.map_err(|error| Failed { at: Some(at), error })?);
     }
     connection.prepare_cached("COMMIT")?.execute([])?;
     Ok(Kept { kept, newest_record })
+}
+
+/// Removes the oldest first. Never the newest record of a lane: its rows know where it ends.
+fn erase_some(connection: &Connection, lane: LaneId, erase: Erase) -> rusqlite::Result<()> {
+    let lane = lane.0.to_be_bytes();
+    let before = erase.before.to_u64().cast_signed();
+    let records_max = i64::try_from(erase.records_max).unwrap_or(i64::MAX);
+    let chunks = connection
+        .prepare_cached(
+            "DELETE FROM chunk WHERE id IN (SELECT id FROM chunk WHERE lane = ?1 AND last < ?2 ORDER BY last LIMIT ?3)",
+        )?
+        .execute(params![lane, before, (records_max / i64::from(CHUNK_RECORDS_MAX)).max(1)])?;
+    if chunks == 0 {
+        connection
+            .prepare_cached(
+                "DELETE FROM record WHERE id IN (SELECT id FROM record WHERE lane = ?1 AND position < ?2
+                 AND position < (SELECT max(position) FROM record WHERE lane = ?1) ORDER BY position LIMIT ?3)",
+            )?
+            .execute(params![lane, before, records_max])?;
+    }
+    Ok(())
 }
 
 struct Statements<'a> {
