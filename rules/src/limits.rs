@@ -14,8 +14,10 @@ pub const RESPONSE_BYTES_MAX: usize = 1 << 20;
 pub const SOURCE_BYTES_MAX: usize = 1 << 20;
 /// What one request may write to the console; the rest is cut and marked.
 pub const CONSOLE_BYTES_MAX: usize = 64 << 10;
-/// An `Idempotency-Key`.
+/// An `Idempotency-Key`, and what `getIdempotencyKey` gives.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+/// How often a program may call `template`.
+pub const TEMPLATES_MAX: usize = 64;
 /// How long an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 
