@@ -113,8 +113,10 @@ fn frames() -> Vec<Vec<u8>> {
         ToChild::Know { program },
         ask(Call::Describe),
         ask(Call::Answer { request: request(), secrets: "{}".into() }),
-        ask(Call::Fold { state: Some("1".into()), requests: vec![foldable], secrets: "{}".into() }),
+        ask(Call::Fold { state: Some("1".into()), requests: vec![foldable.clone()], secrets: "{}".into() }),
         ask(Call::Query { state: None, params: "a=1".into(), secrets: "{}".into(), at_ms: 1 }),
+        ask(Call::Keys { requests: vec![foldable], secrets: "{}".into() }),
+        ask(Call::Templates { state: Some("1".into()), secrets: "{}".into() }),
     ];
     let answer = |outcome| ToParent::Answer { id: 1, outcome, resident_bytes: 1 << 20 };
     let response = Response { status: 200, headers: vec![("a".into(), "b".into())], body: Bytes(b"ok".to_vec()) };
@@ -129,6 +131,8 @@ fn frames() -> Vec<Vec<u8>> {
         answer(Outcome::Answered(Ran { result: Ok(response), console: vec![] })),
         answer(Outcome::Folded(folded)),
         answer(Outcome::Unrunnable(error())),
+        answer(Outcome::Keyed(vec![Ran { result: Ok("k".into()), console: vec![] }])),
+        answer(Outcome::Templated(Ran { result: Ok("[]".into()), console: vec![] })),
     ];
     let questions = questions.iter().map(|question| frame::encode(question).expect("a frame"));
     questions.chain(answers.iter().map(|answer| frame::encode(answer).expect("a frame"))).collect()

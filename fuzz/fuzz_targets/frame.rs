@@ -15,7 +15,8 @@ fuzz_target!(|bytes: &[u8]| {
         let again = frame::read_blocking::<ToParent>(&mut &written[..]).expect("and read again");
         assert_eq!(again, message);
         if let ToParent::Answer { outcome, .. } = &message {
-            for asked in [Asked::Describe, Asked::Answer, Asked::Fold { requests: 2 }, Asked::Query] {
+            let batches = [Asked::Fold { requests: 2 }, Asked::Keys { requests: 2 }];
+            for asked in [Asked::Describe, Asked::Answer, Asked::Query, Asked::Templates].into_iter().chain(batches) {
                 let _ = outcome::answers(outcome, asked, &Limits::default());
             }
         }

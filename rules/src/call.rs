@@ -88,6 +88,27 @@ pub enum Call {
     Fold { state: Option<Json>, requests: Vec<Foldable>, secrets: Json },
     /// Run `query`. `params` is a query string.
     Query { state: Option<Json>, params: String, secrets: Json, at_ms: u64 },
+    /// Run `getIdempotencyKey` over a batch, in order. A worker may stop early, as with a fold.
+    Keys { requests: Vec<Foldable>, secrets: Json },
+    /// Build every `template` of the program. `Date` stands at nought: nothing names a listing.
+    Templates { state: Option<Json>, secrets: Json },
+}
+
+impl Call {
+    /// The requests of a call that goes over a batch, and that may be answered for a prefix of it.
+    pub fn batch(&self) -> Option<&[Foldable]> {
+        match self {
+            Call::Fold { requests, .. } | Call::Keys { requests, .. } => Some(requests),
+            Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } => None,
+        }
+    }
+
+    pub fn batch_mut(&mut self) -> Option<&mut Vec<Foldable>> {
+        match self {
+            Call::Fold { requests, .. } | Call::Keys { requests, .. } => Some(requests),
+            Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } => None,
+        }
+    }
 }
 
 /// One request to fold; `forced` carries what a backstop decided the first time, so that a replay repeats it.
@@ -109,6 +130,12 @@ pub enum Outcome {
     Unrunnable(Error),
     /// No worker could take the call; it was not run, and may be asked again. Says why.
     Unavailable(String),
+    /// One for each request of a prefix of the batch, at least one: its key, by default its own id. At most
+    /// `limits::IDEMPOTENCY_KEY_BYTES_MAX` bytes.
+    Keyed(Vec<Ran<String>>),
+    /// `[{"name", "template"}]` in the order in which they stand in the program; instead of its `template`, one whose
+    /// building throws has an `error: {"name", "message"}`. At most `Limits::response_bytes`.
+    Templated(Ran<Json>),
 }
 
 /// One run of one function.

@@ -22,8 +22,10 @@ pub const SECRETS_MAX: usize = 64;
 pub const SECRET_NAME_BYTES_MAX: usize = 128;
 /// The value of a secret.
 pub const SECRET_BYTES_MAX: usize = 16 << 10;
-/// An `Idempotency-Key`.
+/// An `Idempotency-Key`, and what `getIdempotencyKey` gives.
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
+/// How often a program may call `template`.
+pub const TEMPLATES_MAX: usize = 64;
 /// How long an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 

@@ -5,7 +5,8 @@ use std::time::Duration;
 /// One frame between parent and child. The largest is a fold's: a state, its secrets and a batch of requests.
 pub const FRAME_BYTES_MAX: usize = 96 << 20;
 
-/// What the requests of one fold may weigh on their way to a child; the rest of the batch waits for the next call.
+/// What the requests of one batch, a fold's or of keys, may weigh on their way to a child; the rest waits for the next
+/// call.
 pub const FOLD_REQUEST_BYTES_MAX: usize = 16 << 20;
 /// How many requests of one fold go to a child at once.
 pub const FOLD_REQUESTS_MAX: usize = 1_024;

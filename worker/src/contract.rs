@@ -33,6 +33,12 @@ macro_rules! contract {
             a_reducer_folds_requests_in_order
             a_responder_answers
             a_query_reads_the_state
+            keys_are_given_in_order
+            a_request_without_a_key_has_its_own_id
+            what_is_no_key_is_a_failure_of_its_request_alone
+            templates_are_listed_in_order
+            a_template_that_throws_does_not_hide_the_rest
+            a_template_is_declared_while_loading_or_not_at_all
             types_are_stripped_and_enums_work
             an_async_reducer_is_awaited
             secrets_arrive_as_argument_and_as_constant
@@ -44,6 +50,7 @@ macro_rules! contract {
             chance_repeats_for_the_same_request
             lines_of_an_error_are_the_owners
             a_forced_stop_is_forced
+            a_forced_stop_is_forced_of_keys_too
             eight_calls_at_once
             a_dropped_call_leaves_the_worker_usable
             a_loop_runs_out_of_operations
@@ -56,6 +63,10 @@ macro_rules! contract {
             a_source_nested_without_end_is_unrunnable
             a_state_beyond_its_bound_is_a_failure
             a_long_fold_answers_for_a_prefix
+            a_key_that_never_comes_costs_only_its_request
+            no_key_sees_what_another_left_behind
+            many_keys_are_given_for_a_prefix
+            a_builder_that_never_ends_is_stopped
         }
     };
     ($start:expr; $($promise:ident)*) => {
@@ -137,6 +148,75 @@ pub async fn a_query_reads_the_state(worker: impl Worker) {
     let Outcome::Queried(ran) = call(&worker, source, query).await else { panic!("not queried") };
     let Response { status, body, .. } = ran.result.expect("a response");
     assert_eq!((status, body.0.as_slice()), (200, br#"{"sum":42}"#.as_slice()));
+}
+
+pub async fn keys_are_given_in_order(worker: impl Worker) {
+    let source =
+        "export const getIdempotencyKey = ({ body }, { salt }) => (typeof body === 'object' ? body.k : body) + salt;";
+    let requests = [r#"{"k":"a"}"#, "1", "true"].iter().zip(1..).map(|(body, seq)| foldable(seq, body)).collect();
+    let keys = Call::Keys { requests, secrets: r#"{"salt":"!"}"#.into() };
+    let Outcome::Keyed(ran) = call(&worker, source, keys).await else { panic!("not keyed") };
+    let keys: Vec<_> = ran.iter().map(|ran| ran.result.as_deref().expect("a key")).collect();
+    assert_eq!(keys, ["a!", "1!", "true!"]);
+    let source = "export const getIdempotencyKey = ({ body }) => BigInt(body);";
+    assert_eq!(
+        keys_of(&worker, source, &["7", "8", "7"]).await,
+        [Some("7".into()), Some("8".into()), Some("7".into())]
+    );
+}
+
+pub async fn a_request_without_a_key_has_its_own_id(worker: impl Worker) {
+    let own = |seq: u64| Some(format!("01900000-0000-7000-8000-{seq:012x}"));
+    let source = "export const getIdempotencyKey = ({ body }) => body.k;";
+    let keys = keys_of(&worker, source, &["{}", r#"{"k":"a"}"#, r#"{"k":null}"#]).await;
+    assert_eq!(keys, [own(1), Some("a".into()), own(3)]);
+    let source = "export const reducer = () => 1;";
+    assert_eq!(keys_of(&worker, source, &["1", "2"]).await, [own(1), own(2)]);
+}
+
+pub async fn what_is_no_key_is_a_failure_of_its_request_alone(worker: impl Worker) {
+    let source = "
+        interface Given { body: number }
+        export function getIdempotencyKey({ body }: Given) {
+            if (body === 1) throw new EvalError('here');
+            return body === 2 ? {} : 'k'.repeat(body);
+        }";
+    let ran = keyed(&worker, source, &["3", "1", "2", "256", "257", "4"]).await;
+    let results: Vec<_> =
+        ran.iter().map(|ran| ran.result.as_ref().map(String::len).map_err(|failure| &*failure.error.name)).collect();
+    assert_eq!(results, [Ok(3), Err("EvalError"), Err("TypeError"), Ok(256), Err("RangeError"), Ok(4)]);
+    let Failure { error, .. } = ran[1].result.clone().expect_err("a throw");
+    assert_eq!(error.place.map(|(line, _)| line), Some(4), "{error:?}");
+}
+
+pub async fn templates_are_listed_in_order(worker: impl Worker) {
+    let source = "
+        template('order', (state: { n: number } | null) => ({ body: { n: (state?.n ?? 0) + 1, of: input('of') } }));
+        template('kind', async () => ({ headers: { kind: select('kind', ['a', 'b']), key: secrets.key } }));";
+    let kind = r#"{"name":"kind","template":{"headers":{"kind":{"field":"select","name":"kind","options":["a","b"]},"key":"s"}}}"#;
+    for (state, n) in [(None, 1), (Some(r#"{"n":41}"#), 42)] {
+        let order = r#""of":{"field":"input","name":"of"}}}}"#;
+        let order = format!(r#"{{"name":"order","template":{{"body":{{"n":{n},{order}"#);
+        assert_eq!(templated(&worker, source, state).await, format!("[{order},{kind}]"));
+    }
+    assert_eq!(templated(&worker, "export const reducer = () => 1;", Some("1")).await, "[]");
+}
+
+pub async fn a_template_that_throws_does_not_hide_the_rest(worker: impl Worker) {
+    let source = "template('a', (state) => state.nothing.there); template('b', () => 2);";
+    let list = templated(&worker, source, Some("{}")).await;
+    assert!(list.starts_with(r#"[{"name":"a","error":{"name":"TypeError","message":""#), "{list}");
+    assert!(list.ends_with(r#""}},{"name":"b","template":2}]"#), "{list}");
+}
+
+pub async fn a_template_is_declared_while_loading_or_not_at_all(worker: impl Worker) {
+    let source = "export const reducer = () => template('late', () => 1);";
+    let Failure { error, stop } = failure(&worker, source, None, "1").await;
+    assert_eq!((error.name.as_str(), stop), ("Error", None));
+    assert!(error.message.contains("top level"), "{error:?}");
+    assert_eq!(templated(&worker, source, None).await, "[]");
+    let many = "for (let i = 0; i < 65; i++) template('t', () => 1);";
+    assert_eq!(unrunnable(&worker, many).await.name, "RangeError");
 }
 
 pub async fn types_are_stripped_and_enums_work(worker: impl Worker) {
@@ -261,6 +341,16 @@ pub async fn a_forced_stop_is_forced(worker: impl Worker) {
     }
 }
 
+pub async fn a_forced_stop_is_forced_of_keys_too(worker: impl Worker) {
+    let source = "export const getIdempotencyKey = ({ body }) => body;";
+    let mut requests = vec![foldable(1, "1"), foldable(2, "2"), foldable(3, "3")];
+    requests[1].forced = Some(Stop::Clock);
+    let keys = Call::Keys { requests, secrets: "{}".into() };
+    let Outcome::Keyed(ran) = call(&worker, source, keys).await else { panic!("not keyed") };
+    let results: Vec<_> = ran.iter().map(|ran| ran.result.as_deref().map_err(|failure| failure.stop)).collect();
+    assert_eq!(results, [Ok("1"), Err(Some(Stop::Clock)), Ok("3")]);
+}
+
 pub async fn eight_calls_at_once(worker: impl Worker) {
     let source = "export const reducer = (n = 0, { body }) => n + body;";
     let program = Arc::new(Program::new(source));
@@ -336,6 +426,38 @@ async fn states(worker: &impl Worker, source: &str, state: Option<&str>, bodies:
 async fn failure(worker: &impl Worker, source: &str, state: Option<&str>, body: &str) -> Failure {
     let ran = folded(worker, source, state, &[body]).await;
     ran.into_iter().next().expect("one").result.expect_err("a failure")
+}
+
+/// The keys of all of them, in as many calls as the worker takes.
+async fn keyed(worker: &impl Worker, source: &str, bodies: &[&str]) -> Vec<Ran<String>> {
+    keyed_within(worker, source, bodies, Limits::default()).await
+}
+
+async fn keyed_within(worker: &impl Worker, source: &str, bodies: &[&str], limits: Limits) -> Vec<Ran<String>> {
+    let program = Arc::new(Program::new(source));
+    let mut done: Vec<Ran<String>> = Vec::new();
+    while done.len() < bodies.len() {
+        let left = &bodies[done.len()..];
+        let requests = left.iter().zip(done.len() as u64 + 1..).map(|(body, seq)| foldable(seq, body)).collect();
+        let keys = Call::Keys { requests, secrets: "{}".into() };
+        let Outcome::Keyed(ran) = worker.call(&program, keys, limits).await else { panic!("not keyed") };
+        assert!((1..=left.len()).contains(&ran.len()), "{} of {}", ran.len(), left.len());
+        done.extend(ran);
+    }
+    done
+}
+
+/// The keys, nothing for one that fails.
+async fn keys_of(worker: &impl Worker, source: &str, bodies: &[&str]) -> Vec<Option<String>> {
+    keyed(worker, source, bodies).await.into_iter().map(|ran| ran.result.ok()).collect()
+}
+
+async fn templated(worker: &impl Worker, source: &str, state: Option<&str>) -> String {
+    let listing = Call::Templates { state: state.map(Json::from), secrets: r#"{"key":"s"}"#.into() };
+    match call(worker, source, listing).await {
+        Outcome::Templated(ran) => ran.result.expect("a list").to_string(),
+        other => panic!("{other:?}"),
+    }
 }
 
 fn fold_of(state: Option<&str>, bodies: &[&str]) -> Call {

@@ -17,6 +17,7 @@ use wasmtime::{
 
 use crate::{bounds::EPOCH_TICK, typescript::FILE_NAME};
 
+mod batch;
 pub mod code;
 #[path = "../../guest/bake/src/config.rs"]
 mod config;

@@ -2,7 +2,7 @@
 
 use rules::{
     call::{Call, Error, Failure, Outcome, Ran, Response, Stop},
-    limits::Limits,
+    limits::{IDEMPOTENCY_KEY_BYTES_MAX, Limits},
 };
 
 /// The failure of a run that was stopped. Its words depend on the stop alone, so that a replay repeats them.
@@ -23,13 +23,15 @@ pub fn ran_into<T>(stop: Stop) -> Ran<T> {
     Ran { result: Err(stopped(stop)), console: Vec::new() }
 }
 
-/// The outcome of a call that was stopped; of a fold, its first request was.
+/// The outcome of a call that was stopped; of a batch, its first request was.
 pub fn stopped_call(call: &Call, stop: Stop) -> Outcome {
     match call {
         Call::Describe => Outcome::Unrunnable(stopped(stop).error),
         Call::Answer { .. } => Outcome::Answered(ran_into(stop)),
         Call::Fold { .. } => Outcome::Folded(vec![ran_into(stop)]),
         Call::Query { .. } => Outcome::Queried(ran_into(stop)),
+        Call::Keys { .. } => Outcome::Keyed(vec![ran_into(stop)]),
+        Call::Templates { .. } => Outcome::Templated(ran_into(stop)),
     }
 }
 
@@ -46,6 +48,13 @@ pub fn answers(outcome: &Outcome, asked: Asked, limits: &Limits) -> bool {
             (1..=requests).contains(&ran.len())
                 && ran.iter().all(|ran| ran.result.as_ref().map_or(true, |state| is_state(state, limits)))
         }
+        (Outcome::Keyed(ran), Asked::Keys { requests }) => {
+            (1..=requests).contains(&ran.len())
+                && ran.iter().all(|ran| ran.result.as_ref().map_or(true, |key| is_key(key)))
+        }
+        (Outcome::Templated(ran), Asked::Templates) => {
+            ran.result.as_ref().map_or(true, |list| list.len() <= limits.response_bytes && is_json(list))
+        }
         _ => false,
     }
 }
@@ -57,6 +66,8 @@ pub enum Asked {
     Answer,
     Fold { requests: usize },
     Query,
+    Keys { requests: usize },
+    Templates,
 }
 
 impl From<&Call> for Asked {
@@ -66,12 +77,22 @@ impl From<&Call> for Asked {
             Call::Answer { .. } => Asked::Answer,
             Call::Fold { requests, .. } => Asked::Fold { requests: requests.len() },
             Call::Query { .. } => Asked::Query,
+            Call::Keys { requests, .. } => Asked::Keys { requests: requests.len() },
+            Call::Templates { .. } => Asked::Templates,
         }
     }
 }
 
 pub fn is_state(state: &str, limits: &Limits) -> bool {
-    state.len() <= limits.state_bytes && serde_json::from_str::<serde::de::IgnoredAny>(state).is_ok()
+    state.len() <= limits.state_bytes && is_json(state)
+}
+
+pub fn is_key(key: &str) -> bool {
+    key.len() <= IDEMPOTENCY_KEY_BYTES_MAX
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }
 
 fn is_response(response: &Response, limits: &Limits) -> bool {
@@ -101,6 +122,20 @@ mod tests {
         assert!(answers(&folded(&["[1,2]"]), asked, &limits));
         assert!(!answers(&folded(&["[1,2"]), asked, &limits));
         assert!(!answers(&folded(&["[1,2,3,4,5]"]), asked, &limits));
+    }
+
+    #[test]
+    fn a_key_that_is_too_long_and_templates_that_are_no_json_are_no_answer() {
+        let limits = Limits { response_bytes: 8, ..Limits::default() };
+        let keyed = |bytes: usize| Outcome::Keyed(vec![Ran { result: Ok("k".repeat(bytes)), console: Vec::new() }]);
+        let asked = Asked::Keys { requests: 1 };
+        assert!(answers(&keyed(IDEMPOTENCY_KEY_BYTES_MAX), asked, &limits));
+        assert!(!answers(&keyed(IDEMPOTENCY_KEY_BYTES_MAX + 1), asked, &limits));
+        assert!(!answers(&Outcome::Keyed(Vec::new()), asked, &limits));
+        let templated = |list: &str| Outcome::Templated(Ran { result: Ok(list.into()), console: Vec::new() });
+        assert!(answers(&templated("[]"), Asked::Templates, &limits));
+        assert!(!answers(&templated("["), Asked::Templates, &limits));
+        assert!(!answers(&templated("[1,2,3,4]"), Asked::Templates, &limits));
     }
 
     #[test]

@@ -120,33 +120,36 @@ impl Pool {
 
 fn urgency(call: &Call) -> Urgency {
     match call {
-        Call::Fold { .. } => Urgency::Patient,
-        Call::Describe | Call::Answer { .. } | Call::Query { .. } => Urgency::Prompt,
+        Call::Fold { .. } | Call::Keys { .. } => Urgency::Patient,
+        Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } => Urgency::Prompt,
     }
 }
 
-/// What a seat for the quick may answer: of a fold, the requests before the first that ran out of its time there.
+/// What a seat for the quick may answer: of a batch, the requests before the first that ran out of its time there.
 fn before_cut(call: &Call, outcome: Outcome) -> Option<Outcome> {
     fn is_cut<T>(ran: &Ran<T>) -> bool {
         // A child that was given up for its silence counts as crashed, and was not waited for as long as elsewhere.
         ran.result.as_ref().is_err_and(|failure| matches!(failure.stop, Some(Stop::Clock | Stop::Crash)))
     }
-    match (call, outcome) {
-        (Call::Fold { requests, .. }, Outcome::Folded(mut ran)) => {
-            let cut = ran.iter().zip(requests).position(|(ran, request)| request.forced.is_none() && is_cut(ran));
-            ran.truncate(cut.unwrap_or(ran.len()));
-            (!ran.is_empty()).then_some(Outcome::Folded(ran))
-        }
+    fn uncut<T>(requests: &[Foldable], mut ran: Vec<Ran<T>>) -> Option<Vec<Ran<T>>> {
+        let cut = ran.iter().zip(requests).position(|(ran, request)| request.forced.is_none() && is_cut(ran));
+        ran.truncate(cut.unwrap_or(ran.len()));
+        (!ran.is_empty()).then_some(ran)
+    }
+    match (call.batch(), outcome) {
+        (Some(requests), Outcome::Folded(ran)) => uncut(requests, ran).map(Outcome::Folded),
+        (Some(requests), Outcome::Keyed(ran)) => uncut(requests, ran).map(Outcome::Keyed),
         (_, Outcome::Answered(ran) | Outcome::Queried(ran)) if is_cut(&ran) => None,
+        (_, Outcome::Templated(ran)) if is_cut(&ran) => None,
         // It may have run out of time while it was loaded.
         (_, Outcome::Unrunnable(_)) => None,
         (_, outcome) => Some(outcome),
     }
 }
 
-/// A fold of what fits into one frame: it may be answered for a prefix.
-fn bounded(call: Call) -> Call {
-    let Call::Fold { state, mut requests, secrets } = call else { return call };
+/// A batch of what fits into one frame: it may be answered for a prefix.
+fn bounded(mut call: Call) -> Call {
+    let Some(requests) = call.batch_mut() else { return call };
     let mut bytes = 0;
     let fitting = requests.iter().take(FOLD_REQUESTS_MAX).take_while(|foldable| {
         bytes += weight(foldable);
@@ -154,7 +157,7 @@ fn bounded(call: Call) -> Call {
     });
     let fitting = fitting.count().max(1);
     requests.truncate(fitting);
-    Call::Fold { state, requests, secrets }
+    call
 }
 
 fn weight(foldable: &Foldable) -> usize {
@@ -213,7 +216,7 @@ impl Seat {
     /// Runs a call no longer than is quick. What is cut short had no effect, and is run in full by a seat for anybody.
     async fn try_quickly(&mut self, mut job: Job) {
         let limits = Limits { call_ms: job.limits.call_ms.min(QUICK_RUN.as_millis() as u64), ..job.limits };
-        if let Call::Fold { requests, .. } = &mut job.call {
+        if let Some(requests) = job.call.batch_mut() {
             // One request shows what a newcomer is.
             let run = self.lines.run(job.program.id).unwrap_or(QUICK_TURN).max(Duration::from_micros(1));
             requests.truncate((QUICK_TURN.as_micros() / run.as_micros()).max(1) as usize);
@@ -247,7 +250,11 @@ impl Seat {
             _ => None,
         };
         let worked = spent.map_or(took, |spent| spent.worked.min(took));
-        let runs = if let Outcome::Folded(ran) = &outcome { ran.len().max(1) as u32 } else { 1 };
+        let runs = match &outcome {
+            Outcome::Folded(ran) => ran.len().max(1),
+            Outcome::Keyed(ran) => ran.len().max(1),
+            _ => 1,
+        } as u32;
         if urgency(&job.call) == Urgency::Prompt {
             self.lines.answered(program, took);
         }
@@ -262,44 +269,41 @@ impl Seat {
     }
 
     async fn run(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Outcome {
-        match call {
-            Call::Fold { state, requests, secrets } if requests.len() > 1 => {
-                let whole = Call::Fold { state: state.clone(), requests: requests.clone(), secrets: secrets.clone() };
-                match self.ask(program, whole, limits).await {
-                    Ok(outcome) => outcome,
-                    Err(_) => self.fold_singly(program, state, requests, secrets, limits).await,
-                }
-            }
-            call => self.alone(program, call, limits).await,
+        match call.batch() {
+            Some(requests) if requests.len() > 1 => match self.ask(program, call.clone(), limits).await {
+                Ok(outcome) => outcome,
+                Err(_) => self.singly(program, call, limits).await,
+            },
+            _ => self.alone(program, call, limits).await,
         }
     }
 
     /// One of these requests may have brought a child down: each is asked alone, so that only that one suffers.
-    async fn fold_singly(
-        &mut self,
-        program: &Arc<Program>,
-        mut state: Option<rules::call::Json>,
-        requests: Vec<Foldable>,
-        secrets: rules::call::Json,
-        limits: Limits,
-    ) -> Outcome {
+    async fn singly(&mut self, program: &Arc<Program>, mut call: Call, limits: Limits) -> Outcome {
         let begun = Instant::now();
-        let mut folded = Vec::new();
+        let requests = call.batch_mut().map(std::mem::take).unwrap_or_default();
+        let mut done: Option<Outcome> = None;
         for request in requests {
-            let alone = Call::Fold { state: state.clone(), requests: vec![request], secrets: secrets.clone() };
-            match self.alone(program, alone, limits).await {
-                Outcome::Folded(ran) => folded.extend(ran),
-                other if folded.is_empty() => return other,
+            if let Some(batch) = call.batch_mut() {
+                *batch = vec![request];
+            }
+            match (self.alone(program, call.clone(), limits).await, &mut done) {
+                (outcome, None) => done = Some(outcome),
+                (Outcome::Folded(ran), Some(Outcome::Folded(all))) => all.extend(ran),
+                (Outcome::Keyed(ran), Some(Outcome::Keyed(all))) => all.extend(ran),
                 _ => break,
             }
-            if let Some(Ok(next)) = folded.last().map(|ran| &ran.result) {
-                state = Some(next.clone());
+            if let (Call::Fold { state, .. }, Some(Outcome::Folded(all))) = (&mut call, &done)
+                && let Some(Ok(next)) = all.last().map(|ran| &ran.result)
+            {
+                *state = Some(next.clone());
             }
-            if begun.elapsed() >= FOLD_SLICE {
+            let is_batch = matches!(done, Some(Outcome::Folded(_) | Outcome::Keyed(_)));
+            if !is_batch || begun.elapsed() >= FOLD_SLICE {
                 break;
             }
         }
-        Outcome::Folded(folded)
+        done.unwrap_or_else(|| Outcome::Unavailable("A batch without requests has no answer.".into()))
     }
 
     /// A call that loses so many children all by itself has crashed them. One or two may have been killed from outside.

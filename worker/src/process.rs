@@ -118,7 +118,7 @@ impl Child {
     /// Asks and waits, as long as the limits allow. After an error the child must be dropped.
     pub async fn ask(&mut self, program: &Arc<Program>, call: Call, limits: Limits) -> Result<Answer, Lost> {
         let mut wait = Duration::from_millis(limits.call_ms) + CALL_GRACE;
-        if let Call::Fold { .. } = call {
+        if call.batch().is_some() {
             // The last request of a slice may begin at its end.
             wait += FOLD_SLICE;
         }

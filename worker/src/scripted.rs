@@ -26,6 +26,9 @@ pub struct Script {
     pub reducer: Reducer,
     pub responder: Responder,
     pub query: Query,
+    pub key: Key,
+    /// Names, and what each makes of the state, as JSON.
+    pub templates: Vec<(String, Template)>,
 }
 
 /// From the state and a request to the next state.
@@ -33,10 +36,14 @@ pub type Reducer = Box<dyn Fn(Option<&str>, &Request) -> Result<String, String> 
 pub type Responder = Box<dyn Fn(&Request) -> Result<Response, String> + Send + Sync>;
 /// From the state and the parameters to what is read.
 pub type Query = Box<dyn Fn(Option<&str>, &str) -> Result<Response, String> + Send + Sync>;
+/// From a request to its key.
+pub type Key = Box<dyn Fn(&Request) -> Result<String, String> + Send + Sync>;
+/// From the state to a request to prefill.
+pub type Template = Box<dyn Fn(Option<&str>) -> String + Send + Sync>;
 
 impl Script {
     /// Counts its requests: the state is a number, the query answers it, the responder says so. A body `throw`
-    /// throws.
+    /// throws. The key of a request is its id, as text.
     pub fn counting() -> Self {
         let json = |status, body: String| Response {
             status,
@@ -51,6 +58,8 @@ impl Script {
             }),
             responder: Box::new(move |_| Ok(json(201, "\"counted\"".into()))),
             query: Box::new(move |state, _| Ok(json(200, state.unwrap_or("null").into()))),
+            key: Box::new(|request| Ok(request.id.to_string())),
+            templates: Vec::new(),
         }
     }
 }
@@ -61,9 +70,9 @@ pub enum Mishap {
     /// It stays held until `release`, and then runs.
     Held,
     Unavailable,
-    /// Of a fold, its first request is stopped, and it alone is answered for.
+    /// Of a batch, its first request is stopped, and it alone is answered for.
     Stopped(Stop),
-    /// A fold answers for no more than this many requests.
+    /// A batch is answered for no more than this many requests.
     Prefix(usize),
     /// This very outcome, whatever was asked.
     Lie(Outcome),
@@ -143,6 +152,10 @@ impl Worker for Scripted {
                         ran.truncate(most.max(1));
                         Outcome::Folded(ran)
                     }
+                    Outcome::Keyed(mut ran) => {
+                        ran.truncate(most.max(1));
+                        Outcome::Keyed(ran)
+                    }
                     other => other,
                 },
                 Some(Mishap::Lie(outcome)) => outcome,
@@ -180,6 +193,8 @@ fn run(script: &Script, call: Call, limits: &Limits) -> Outcome {
         Call::Answer { request, .. } => Outcome::Answered(ran((script.responder)(&request))),
         Call::Query { state, params, .. } => Outcome::Queried(ran((script.query)(state.as_deref(), &params))),
         Call::Fold { state, requests, .. } => Outcome::Folded(fold(script, state, &requests, limits)),
+        Call::Keys { requests, .. } => Outcome::Keyed(requests.iter().map(|request| key(script, request)).collect()),
+        Call::Templates { state, .. } => Outcome::Templated(templates(script, state.as_deref())),
     }
 }
 
@@ -198,6 +213,21 @@ fn fold(script: &Script, mut state: Option<Json>, requests: &[Foldable], limits:
         ran
     };
     requests.iter().map(one).collect()
+}
+
+fn key(script: &Script, Foldable { request, forced }: &Foldable) -> Ran<String> {
+    match forced {
+        Some(stop) => outcome::ran_into(*stop),
+        None => ran((script.key)(request)),
+    }
+}
+
+fn templates(script: &Script, state: Option<&str>) -> Ran<Json> {
+    let one = |(name, template): &(String, Template)| {
+        format!(r#"{{"name":{},"template":{}}}"#, serde_json::json!(name), template(state))
+    };
+    let list: Vec<String> = script.templates.iter().map(one).collect();
+    ran(Ok(format!("[{}]", list.join(",")).into()))
 }
 
 fn ran<T>(result: Result<T, String>) -> Ran<T> {
@@ -270,6 +300,31 @@ mod tests {
         assert_eq!(states(ready(call(&scripted, fold_of(&["", ""]))).unwrap()), [Some("1".into())]);
         assert_eq!(states(ready(call(&scripted, fold_of(&["", ""]))).unwrap()), [None]);
         assert_eq!(states(ready(call(&scripted, fold_of(&["", ""]))).unwrap()).len(), 2);
+    }
+
+    #[test]
+    fn keys_and_templates_are_the_scripts_and_mishaps_befall_them_too() {
+        let script = Script {
+            key: Box::new(|request| match request.body.0.as_slice() {
+                b"throw" => Err("no key".into()),
+                body => Ok(String::from_utf8_lossy(body).into_owned()),
+            }),
+            templates: vec![("one".into(), Box::new(|state| state.unwrap_or("null").into()))],
+            ..Script::counting()
+        };
+        let scripted = Scripted::default().with("", script);
+        let mut requests = vec![request(1, "a"), request(2, "throw"), request(3, "c")];
+        requests[2].forced = Some(Stop::Clock);
+        let keys = Call::Keys { requests, secrets: "{}".into() };
+        let Some(Outcome::Keyed(ran)) = ready(call(&scripted, keys.clone())) else { panic!("not keyed") };
+        let keyed: Vec<_> = ran.iter().map(|ran| ran.result.as_deref().map_err(|failure| failure.stop)).collect();
+        assert_eq!(keyed, [Ok("a"), Err(None), Err(Some(Stop::Clock))]);
+        scripted.next(Mishap::Prefix(1));
+        assert!(matches!(ready(call(&scripted, keys)), Some(Outcome::Keyed(ran)) if ran.len() == 1));
+
+        let templates = Call::Templates { state: Some("[7]".into()), secrets: "{}".into() };
+        let Some(Outcome::Templated(ran)) = ready(call(&scripted, templates)) else { panic!("not templated") };
+        assert_eq!(ran.result.as_deref(), Ok(r#"[{"name":"one","template":[7]}]"#));
     }
 
     #[test]

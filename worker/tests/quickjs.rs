@@ -104,6 +104,31 @@ fn a_child_killed_in_the_middle_of_a_fold_costs_nothing() {
 }
 
 #[test]
+fn a_child_killed_in_the_middle_of_keys_costs_nothing() {
+    hold(async {
+        let worker = Arc::new(children(1, &[]).await);
+        let source = "export const getIdempotencyKey = ({ seq }) => { for (let i = 0; i < 300000; i++); return seq };";
+        let program = Arc::new(Program::new(source));
+        let (mut done, mut killed) = (0, 0);
+        while done < 60 {
+            let keys = Call::Keys { requests: (done + 1..=60).map(request).collect(), secrets: "{}".into() };
+            let calling = tokio::spawn(worker.call(&program, keys, Limits::default()));
+            if killed < 5 {
+                tokio::time::sleep(Duration::from_millis(60)).await;
+                worker.process_ids().into_iter().for_each(kill);
+                killed += 1;
+            }
+            let Outcome::Keyed(ran) = calling.await.expect("a call") else { panic!("not keyed") };
+            for ran in ran {
+                done += 1;
+                assert_eq!(ran.result, Ok(done.to_string()), "a key was given twice, or not at all");
+            }
+        }
+        assert!(worker.starts() > 1);
+    });
+}
+
+#[test]
 fn a_call_whose_child_is_killed_once_is_run_again() {
     hold(async {
         let worker = Arc::new(children(1, &[]).await);

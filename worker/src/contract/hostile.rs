@@ -3,11 +3,14 @@
 use std::{sync::Arc, time::Instant};
 
 use rules::{
-    call::{Failure, Outcome, Program, Stop},
+    call::{Call, Failure, Outcome, Program, Stop},
     limits::Limits,
 };
 
-use super::{call, failure, fold_of, folded, folded_within, states, unrunnable};
+use super::{
+    call, failure, fold_of, foldable, folded, folded_within, keyed, keyed_within, keys_of, states, templated,
+    unrunnable,
+};
 use crate::Worker;
 
 /// A reducer that does harm at a request whose body is 1, and counts otherwise.
@@ -132,4 +135,57 @@ pub async fn a_long_fold_answers_for_a_prefix(worker: impl Worker) {
     let Outcome::Folded(ran) = call(&worker, source, fold_of(None, &bodies)).await else { panic!("not folded") };
     assert!((1..200).contains(&ran.len()), "{}", ran.len());
     assert_eq!(states(&worker, source, None, &bodies[..50]).await.last().map(String::as_str), Some("50"));
+}
+
+pub async fn a_key_that_never_comes_costs_only_its_request(worker: impl Worker) {
+    for (harm, stop) in
+        [("for (;;);", Stop::Budget), ("const a = []; for (;;) a.push(new Uint8Array(1 << 20).fill(1));", Stop::Memory)]
+    {
+        let source =
+            format!("export const getIdempotencyKey = ({{ body }}) => {{ if (body === 1) {{ {harm} }} return 'k' }};");
+        let limits = Limits { call_ms: 30_000, ..Limits::default() };
+        let ran = keyed_within(&worker, &source, &["0", "1", "0"], limits).await;
+        let results: Vec<_> = ran.iter().map(|ran| ran.result.as_deref().map_err(|failure| failure.stop)).collect();
+        assert_eq!(results, [Ok("k"), Err(Some(stop)), Ok("k")], "{harm}");
+    }
+}
+
+pub async fn no_key_sees_what_another_left_behind(worker: impl Worker) {
+    let forgetful = "
+        let closed = 0;
+        export function getIdempotencyKey() {
+            closed += 1;
+            globalThis.kept = (globalThis.kept ?? 0) + 1;
+            Array.prototype.kept = ([].kept ?? 0) + 1;
+            return [closed, globalThis.kept, [].kept].join();
+        }";
+    for _ in 0..3 {
+        assert_eq!(
+            keys_of(&worker, forgetful, &["1", "1", "1"]).await,
+            [Some("1,1,1".into()), Some("1,1,1".into()), Some("1,1,1".into())]
+        );
+    }
+}
+
+pub async fn many_keys_are_given_for_a_prefix(worker: impl Worker) {
+    let source = "export const getIdempotencyKey = ({ seq }) => { for (let i = 0; i < 500000; i++); return seq };";
+    let requests = (1..=200).map(|seq| foldable(seq, "1")).collect();
+    let Outcome::Keyed(ran) = call(&worker, source, Call::Keys { requests, secrets: "{}".into() }).await else {
+        panic!("not keyed")
+    };
+    assert!((1..200).contains(&ran.len()), "{}", ran.len());
+    let ran = keyed(&worker, source, &["1"; 50]).await;
+    let keys: Vec<_> = ran.into_iter().map(|ran| ran.result.expect("a key")).collect();
+    assert_eq!(keys, (1..=50).map(|seq: u64| seq.to_string()).collect::<Vec<_>>());
+}
+
+pub async fn a_builder_that_never_ends_is_stopped(worker: impl Worker) {
+    let source = "template('a', (state) => { for (; state;); return 1 });";
+    let listing = Call::Templates { state: Some("true".into()), secrets: "{}".into() };
+    let limits = Limits { call_ms: 30_000, ..Limits::default() };
+    let Outcome::Templated(ran) = worker.call(&Arc::new(Program::new(source)), listing, limits).await else {
+        panic!("not templated")
+    };
+    assert_eq!(ran.result.expect_err("a stop").stop, Some(Stop::Budget));
+    assert_eq!(templated(&worker, source, None).await, r#"[{"name":"a","template":1}]"#);
 }

@@ -1,9 +1,9 @@
-//! Live guests: the requests of one fold follow one another in one guest, where it is proven that none could tell.
+//! Live guests: the requests of one batch follow one another in one guest, where it is proven that none could tell.
 //!
 //! The proof is in two parts: the program cannot change what is its own or catch what is thrown
 //! (typescript/purity.rs), and all else is frozen in the guest (guest/guest/src/live.rs). So a live guest gives only
-//! plain answers: the reducer returned, far from every bound. What it leaves is asked of a pristine guest, whose word
-//! counts. When the fold is over the guest is rinsed: two calls share nothing, live or not.
+//! plain answers: the function returned, far from every bound. What it leaves is asked of a pristine guest, whose word
+//! counts. When the batch is over the guest is rinsed: two calls share nothing, live or not.
 
 use std::{
     os::fd::OwnedFd,
@@ -11,21 +11,18 @@ use std::{
 };
 
 use rules::{
-    call::{Bounded, Call, Foldable, Json, Outcome, Ran},
+    call::{Bounded, Foldable, Ran},
     limits::Limits,
 };
 
-use super::{Guest, Isolate, Origin, parse::parse};
-use crate::{
-    bounds::{LIVE_LEFT_SHARE, LIVE_STRIDE_MAX, LIVE_STRIDE_MIN, LIVE_STRIDE_SHARE, LIVE_TRIAL},
-    outcome,
-};
+use super::{Guest, Isolate, Origin, batch::Batch, parse::parse};
+use crate::bounds::{LIVE_LEFT_SHARE, LIVE_STRIDE_MAX, LIVE_STRIDE_MIN, LIVE_STRIDE_SHARE, LIVE_TRIAL};
 
-/// Whether requests of one fold may follow one another in one guest.
+/// Whether requests of one batch may follow one another in one guest.
 pub enum Live {
     /// There is no proof that they could not tell.
     Never,
-    /// It is proven; the first fold of more than one request tries it.
+    /// It is proven; the first batch of more than one request tries it.
     Proven,
     Ready {
         origin: Origin,
@@ -42,7 +39,7 @@ impl Live {
         if is_pure { Live::Proven } else { Live::Never }
     }
 
-    /// Makes a proven program's live image, before the first fold that can use it.
+    /// Makes a proven program's live image, before the first batch that can use it.
     pub fn try_once(&mut self, isolate: &Isolate, program: &Origin, blanks: &mut Vec<OwnedFd>) {
         if let Live::Proven = self {
             let file = blanks.pop().expect("there are blanks for every program that may be known");
@@ -64,7 +61,7 @@ impl Live {
     }
 }
 
-/// What one fold has of its live guest.
+/// What one batch has of its live guest.
 pub struct Run {
     guest: Option<Guest>,
     /// How many requests it is given at once: few enough that the clock of one call is for one slow request.
@@ -80,15 +77,14 @@ impl Run {
 
     /// What a live guest makes of the first of these requests: as many as it can answer plainly, often all of its
     /// stride, perhaps none.
-    pub fn answer(
+    pub fn answer<B: Batch>(
         &mut self,
         isolate: &Isolate,
         live: &mut Live,
-        state: &Option<Json>,
+        batch: &B,
         requests: &[Foldable],
-        secrets: &Json,
         limits: Limits,
-    ) -> Vec<Ran<Json>> {
+    ) -> Vec<Ran<B::Result>> {
         let Live::Ready { origin, given, left } = live else { return Vec::new() };
         if self.spared > 0 {
             self.spared -= 1;
@@ -107,14 +103,12 @@ impl Run {
             None => isolate.guest(origin),
         };
         let parsed = parse(&stride);
-        let call = Call::Fold { state: state.clone(), requests: stride, secrets: secrets.clone() };
+        let call = batch.call(stride);
         // Half a heap, because what earlier requests left counts as well.
         let bounded = Bounded { call, limits: Limits { heap_bytes: limits.heap_bytes / 2, ..limits }, parsed };
         let answer = guest.and_then(|mut guest| Ok((guest.answer(&bounded)?, guest)));
-        let rans = match answer {
-            Ok((Outcome::Folded(rans), guest))
-                if rans.len() <= asked && rans.iter().all(|ran| is_plain(ran, &limits)) =>
-            {
+        let rans = match answer.map(|(outcome, guest)| (B::rans(outcome), guest)) {
+            Ok((Some(rans), guest)) if rans.len() <= asked && rans.iter().all(|ran| is_plain::<B>(ran, &limits)) => {
                 self.guest = Some(guest);
                 // All of a stride shares the clock of one call: twice as many requests must still be far from it.
                 let is_long = begun.elapsed() > Duration::from_millis(limits.call_ms / LIVE_STRIDE_SHARE);
@@ -142,7 +136,7 @@ impl Run {
         rans
     }
 
-    /// Nothing of this fold is left for the next.
+    /// Nothing of this batch is left for the next.
     pub fn end(self, isolate: &mut Isolate, live: &mut Live) {
         if let (Live::Ready { origin, .. }, Some(guest)) = (live, self.guest) {
             isolate.rinse(origin, guest);
@@ -150,17 +144,17 @@ impl Run {
     }
 }
 
-fn is_plain(ran: &Ran<Json>, limits: &Limits) -> bool {
-    ran.result.as_ref().is_ok_and(|state| outcome::is_state(state, limits))
+fn is_plain<B: Batch>(ran: &Ran<B::Result>, limits: &Limits) -> bool {
+    ran.result.as_ref().is_ok_and(|result| B::is_sound(result, limits))
 }
 
 #[cfg(test)]
 mod tests {
     use std::{fs::File, sync::Arc, thread};
 
-    use rules::call::{Bytes, Program, Request};
+    use rules::call::{Bytes, Call, Json, Outcome, Program, Request};
 
-    use super::super::{Code, Programs, code};
+    use super::super::{Code, Programs, batch::Folding, code};
     use super::*;
     use crate::bounds::{PROGRAMS_MAX, STACK_BYTES};
 
@@ -189,6 +183,19 @@ mod tests {
         "export function reducer(state, request) { return [request.headers, request.query.get('a'), request.rawBody, request.event, request.bodyError ?? 0, request.contentType, request.createdAt] }",
         "export function reducer(state, { body }) { let s = ''; for (let i = 0; i < (body.v ?? 0) * 100000; i++) s = String(i); const f = (n) => (n > 0 ? f(n - 1) + 1 : 0); return [s, f((body.v ?? 0) * 300)] }",
         "export function reducer(state, { rawBody, body }) { return JSON.stringify(body) === JSON.stringify(JSON.parse(rawBody)) && Object.is(body, body) }",
+        // Templates share what stands at the top with the reducer, which may try to declare one itself.
+        "const DEFAULTS = { n: 0, seen: [] };\nconst field = input('n');\ntemplate('first', (state) => { DEFAULTS.n += 1; DEFAULTS.seen.push(state); field.kept = state; return { body: { n: field, seen: DEFAULTS.seen } } });\nexport function reducer(state, { body }) { if (body.v === 1) template('late', () => 1); return [DEFAULTS, field, select('a', [body.v ?? 0])] }",
+    ];
+
+    /// The same for keys.
+    const PURE_KEYS: &[&str] = &[
+        "export const getIdempotencyKey = ({ body }) => body.k ?? body.v",
+        "const SEEN = [];\nexport function getIdempotencyKey({ body, id }) { SEEN.push(id); return SEEN.length }",
+        "export function getIdempotencyKey({ body: { a, b, v } }) { const it = {}; const old = it[a]?.[b]; it[a] ??= {}; it[a][b] = v; return String(old) }",
+        "export function getIdempotencyKey({ body }) { console.log(body); if (body.v === 7) throw new Error('no'); return [undefined, null, 12n, -0, NaN, true, 'a', {}][body.v ?? 0] }",
+        "export const getIdempotencyKey = ({ body }) => 'k'.repeat(body.v)",
+        "export const getIdempotencyKey = ({ rawBody }) => [Math.random(), uuid(), Date.now(), rawBody.length].join()",
+        "export const reducer = () => 1",
     ];
 
     /// What a stranger may send, to find what is shared.
@@ -325,17 +332,60 @@ mod tests {
         });
     }
 
+    /// Asks for the keys in calls of `batch` requests.
+    fn keys(programs: &mut Programs, program: &Program, requests: &[Foldable], batch: usize) -> Vec<Ran<String>> {
+        let mut rans: Vec<Ran<String>> = Vec::new();
+        while rans.len() < requests.len() {
+            let requests = requests[rans.len()..].iter().take(batch).cloned().collect();
+            let call = Call::Keys { requests, secrets: r#"{"s":{"t":1}}"#.into() };
+            match programs.call(&program.id, call, Limits::default()) {
+                Some(Outcome::Keyed(more)) => rans.extend(more),
+                other => panic!("{other:?}"),
+            }
+        }
+        rans
+    }
+
+    #[test]
+    fn keys_together_and_alone_are_the_same() {
+        on_a_large_stack(|| {
+            let mut programs = programs();
+            let bodies = bodies();
+            let requests: Vec<_> = (1..).zip(&bodies).map(|(seq, body)| request(seq, body)).collect();
+            for source in PURE_KEYS {
+                let program = Program::new(*source);
+                programs.know(program.clone());
+                let alone = keys(&mut programs, &program, &requests, 1);
+                for batch in [7, 1_000] {
+                    let together = keys(&mut programs, &program, &requests, batch);
+                    for (index, (one, other)) in alone.iter().zip(&together).enumerate() {
+                        assert_eq!(one, other, "{source}\n{}", bodies[index]);
+                    }
+                }
+            }
+        });
+    }
+
     #[test]
     fn a_proven_program_is_folded_in_a_live_guest_and_others_are_not() {
         on_a_large_stack(|| {
             let mut programs = programs();
             let requests: Vec<_> = (1..=500).map(|seq| request(seq, r#"{"v":1,"k":"a"}"#)).collect();
-            for (source, is_live) in [(PURE[0].to_owned(), true), (format!("let n = 0; n++;{}", PURE[0]), false)] {
+            let templates = "template('a', (state) => ({ body: { v: input('v'), state } }));";
+            for (source, is_live) in [
+                (PURE[0].to_owned(), true),
+                (format!("{templates}{}", PURE[0]), true),
+                (format!("let n = 0; n++;{}", PURE[0]), false),
+            ] {
                 let program = Program::new(source);
                 programs.know(program.clone());
                 fold(&mut programs, &program, &requests, 500);
                 assert_eq!(programs.live_answers(&program.id), if is_live { Some((500, 0)) } else { None });
             }
+            let program = Program::new(PURE_KEYS[0]);
+            programs.know(program.clone());
+            keys(&mut programs, &program, &requests, 500);
+            assert_eq!(programs.live_answers(&program.id), Some((500, 0)));
         });
     }
 
@@ -374,7 +424,8 @@ mod tests {
             live.try_once(&isolate, &program, &mut vec![blank()]);
             let requests: Vec<_> = (1..=50).map(|seq| request(seq, r#"{"v":1}"#)).collect();
             let mut run = Run::begin();
-            let rans = run.answer(&isolate, &mut live, &None, &requests, &"{}".into(), Limits::default());
+            let folding = Folding { state: None, secrets: "{}".into() };
+            let rans = run.answer(&isolate, &mut live, &folding, &requests, Limits::default());
             assert_eq!(rans.len(), LIVE_STRIDE_MIN);
             run.end(&mut isolate, &mut live);
             let Live::Ready { origin, .. } = &mut live else { panic!("it is live") };

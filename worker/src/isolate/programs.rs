@@ -9,14 +9,14 @@ use std::{
 
 use rules::{
     call::{
-        Bounded, Call, Error, Exports, Failure, Foldable, Json, Outcome, Parsed, Program, ProgramId, Ran, Response,
-        Stop,
+        Bounded, Call, Error, Exports, Failure, Foldable, Outcome, Parsed, Program, ProgramId, Ran, Response, Stop,
     },
     limits::Limits,
 };
 
 use super::{
     Fallen, Image, Isolate, NotLoaded, Origin,
+    batch::{Batch, Folding, Keying},
     live::{Live, Run},
     parse::parse,
 };
@@ -134,69 +134,69 @@ impl Ready {
         match call {
             Call::Describe => Outcome::Described(self.exports),
             Call::Fold { state, requests, secrets } => {
-                if requests.len() > 1 {
-                    self.live.try_once(isolate, &self.origin, blanks);
-                }
-                self.fold(isolate, state, requests, secrets, limits)
+                Outcome::Folded(self.batch(isolate, blanks, Folding { state, secrets }, &requests, limits))
+            }
+            Call::Keys { requests, secrets } => {
+                Outcome::Keyed(self.batch(isolate, blanks, Keying { secrets }, &requests, limits))
             }
             call => self.once(isolate, Bounded { call, limits, parsed: Parsed::default() }),
         }
     }
 
-    /// Each request sees the state and nothing else of those before it. A live guest answers for what it can answer
-    /// plainly; everything else is asked of a guest that begins as the image.
-    fn fold(
+    /// Each request sees the results before it, as the batch hands them on, and nothing else of what went before. A
+    /// live guest answers for what it can answer plainly; everything else is asked of a guest that begins as the image.
+    fn batch<B: Batch>(
         &mut self,
         isolate: &mut Isolate,
-        mut state: Option<Json>,
-        requests: Vec<Foldable>,
-        secrets: Json,
+        blanks: &mut Vec<OwnedFd>,
+        mut batch: B,
+        requests: &[Foldable],
         limits: Limits,
-    ) -> Outcome {
+    ) -> Vec<Ran<B::Result>> {
+        if requests.len() > 1 {
+            self.live.try_once(isolate, &self.origin, blanks);
+        }
         let begun = Instant::now();
         let mut weight = 0;
-        let mut folded = Vec::with_capacity(requests.len());
+        let mut done = Vec::with_capacity(requests.len());
         let mut run = Run::begin();
-        while folded.len() < requests.len() {
-            let rest = &requests[folded.len()..];
-            let mut rans = run.answer(isolate, &mut self.live, &state, rest, &secrets, limits);
+        while done.len() < requests.len() {
+            let rest = &requests[done.len()..];
+            let mut rans = run.answer(isolate, &mut self.live, &batch, rest, limits);
             if rans.is_empty() {
-                rans.push(self.fold_one(isolate, &state, &rest[0], &secrets, limits));
+                rans.push(self.one(isolate, &batch, &rest[0], limits));
             }
             for ran in rans {
-                if let Ok(next) = &ran.result {
-                    weight += next.len();
-                    state = Some(next.clone());
+                if let Ok(result) = &ran.result {
+                    weight += result.as_ref().len();
+                    batch.follow(result);
                 }
                 weight += ran.console.iter().flat_map(|line| &line.messages).map(String::len).sum::<usize>();
-                folded.push(ran);
+                done.push(ran);
             }
             if begun.elapsed() >= FOLD_SLICE || weight >= FOLD_ANSWER_BYTES_MAX {
                 break;
             }
         }
         run.end(isolate, &mut self.live);
-        Outcome::Folded(folded)
+        done
     }
 
     /// A request in a guest that begins as the image: what others left behind, it cannot see.
-    fn fold_one(
+    fn one<B: Batch>(
         &mut self,
         isolate: &mut Isolate,
-        state: &Option<Json>,
+        batch: &B,
         request: &Foldable,
-        secrets: &Json,
         limits: Limits,
-    ) -> Ran<Json> {
+    ) -> Ran<B::Result> {
         if let Some(stop) = request.forced {
             return outcome::ran_into(stop);
         }
         let parsed = parse(std::slice::from_ref(request));
-        let call = Call::Fold { state: state.clone(), requests: vec![request.clone()], secrets: secrets.clone() };
-        match self.once(isolate, Bounded { call, limits, parsed }) {
-            Outcome::Folded(one) => one.into_iter().next().unwrap_or_else(|| outcome::ran_into(Stop::Crash)),
-            _ => outcome::ran_into(Stop::Crash),
-        }
+        let call = batch.call(vec![request.clone()]);
+        let rans = B::rans(self.once(isolate, Bounded { call, limits, parsed }));
+        rans.and_then(|one| one.into_iter().next()).unwrap_or_else(|| outcome::ran_into(Stop::Crash))
     }
 
     fn once(&mut self, isolate: &mut Isolate, bounded: Bounded) -> Outcome {
@@ -215,6 +215,8 @@ impl Ready {
             Outcome::Answered(ran) => Outcome::Answered(self.translate_ran::<Response>(ran)),
             Outcome::Queried(ran) => Outcome::Queried(self.translate_ran::<Response>(ran)),
             Outcome::Folded(ran) => Outcome::Folded(ran.into_iter().map(|ran| self.translate_ran(ran)).collect()),
+            Outcome::Keyed(ran) => Outcome::Keyed(ran.into_iter().map(|ran| self.translate_ran(ran)).collect()),
+            Outcome::Templated(ran) => Outcome::Templated(self.translate_ran(ran)),
             Outcome::Unrunnable(error) => Outcome::Unrunnable(self.places.translate(error)),
             other => other,
         }

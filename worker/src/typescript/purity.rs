@@ -145,7 +145,8 @@ impl Proof<'_> {
         match statement {
             Statement::EmptyStatement(_) | Statement::ExportNamedDeclaration(_) => true,
             Statement::ExportDeclaration(export) => self.declares(&export.declaration, shared),
-            // `template("…", {…})`, which says something of the hook and does nothing.
+            // `template("…", …)` keeps a function for a call of its own, which no live guest ever answers; it is given
+            // to nobody else, and calls nothing now.
             Statement::ExpressionStatement(statement) => self.describes(&statement.expression),
             other => other.as_declaration().is_some_and(|declaration| self.declares(declaration, shared)),
         }
@@ -347,7 +348,7 @@ mod tests {
             "type S = { n: number };\nconst reducer = (state: S = { n: 0 }, { body }: any) => ({ ...state, n: state.n + body.n });",
             "const LIMIT = 3, NAMES = Object.freeze(['a', 'b']);\nfunction pick(x) { let best = 0; for (const y of x) best = Math.max(best, y); return best }\nexport function reducer(s = [], r) { s.push(pick(r.body)); return s.slice(-LIMIT) }",
             "const PAID = new Set(['order.paid']);\nexport const reducer = (s, r) => (PAID.has(r.body.type) ? (s ?? 0) + 1 : s);",
-            "template('hello', { body: { name: input('name') } });\nfunction reducer(s) { const seen = {}; seen.a = 1; delete seen.a; return [...(s ?? []), seen] }",
+            "template('hello', (state) => ({ body: { name: input('name'), n: state?.length } }));\nfunction reducer(s) { const seen = {}; seen.a = 1; delete seen.a; return [...(s ?? []), seen] }",
             "const DEFAULTS = { a: [1, { b: /x/ }], f(x) { return x } };\nfunction reducer(s) { var { a, ...rest } = DEFAULTS; [a] = [2]; return { a, rest } }",
         ] {
             assert!(is_pure(source), "{source}");
@@ -382,6 +383,12 @@ mod tests {
             "function reducer() { Math = 1; return 1 }",
             "function reducer() { return import.meta.url }",
             "console.log('hello'); function reducer() { return 1 }",
+            // Builders run apart, and are held to the same: what they own is the reducer's as well.
+            "let n = 0; template('a', () => n++); function reducer() { return n }",
+            "const kept = new Map(); template('a', (state) => kept.set(1, state)); function reducer() { return kept.size }",
+            "template('a', (() => { let n = 0; return () => n++ })()); function reducer() { return 1 }",
+            "const template = (_, build) => build(); template('a', () => 1); function reducer() { return 1 }",
+            "for (const name of ['a']) template(name, () => 1); function reducer() { return 1 }",
             "if (true) { var x = 1 } function reducer() { return x }",
             "const { a } = { get a() { return 1 } }; function reducer() { return a }",
             "export default function () {} function reducer() { return 1 }",
