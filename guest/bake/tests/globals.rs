@@ -24,6 +24,55 @@ fn hashes_are_those_of_the_standards() {
     assert_eq!(failure_of("return hmac('md5', 'a', 'b')").error.message, "hmac knows sha256 and sha512");
 }
 
+/// RFC 4231, cases 1 to 4 and 6; FIPS 180's of SHA-512.
+#[test]
+fn keyed_hashes_are_those_of_the_standard() {
+    let cases = [
+        (
+            "new Uint8Array(20).fill(0x0b)",
+            "'Hi There'",
+            "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7",
+            "87aa7cdea5ef619d4ff0b4241a1d6cb02379f4e2ce4ec2787ad0b30545e17cdedaa833b7d6b8a702038b274eaea3f4e4be9d914eeb61f1702e696c203a126854",
+        ),
+        (
+            "'Jefe'",
+            "'what do ya want for nothing?'",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+            "164b7a7bfcf819e2e395fbe73b56e0a387bd64222e831fd610270cd7ea2505549758bf75c05a994a6d034f65f8f0e6fdcaeab1a34d4a6b4b636e070a38bce737",
+        ),
+        (
+            "new Uint8Array(20).fill(0xaa)",
+            "new Uint8Array(50).fill(0xdd)",
+            "773ea91e36800e46854db8ebd09181a72959098b3ef8c122d9635514ced565fe",
+            "fa73b0089d56a284efb0f0756c890be9b1b5dbdd8ee81a3655f83e33b2279d39bf3e848279a722c806b485a47e67c807b946a337bee8942674278859e13292fb",
+        ),
+        (
+            "Uint8Array.from({ length: 25 }, (_, i) => i + 1)",
+            "new Uint8Array(50).fill(0xcd)",
+            "82558a389a443c0ea4cc819899f2083a85f0faa3e578f8077a2e3ff46729665b",
+            "b0ba465637458c6990e5a8c5f61d4af7e576d97ff94b872de76f8050361ee3dba91ca5c11aa25eb4d679275cc5788063a5f19741120c4f2de2adebeb10a298dd",
+        ),
+        (
+            "new Uint8Array(131).fill(0xaa)",
+            "'Test Using Larger Than Block-Size Key - Hash Key First'",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+            "80b24263c7c1a3ebb71493c1dd7be8b49b46d1f41b4aeec1121b013783f8f3526b56d037e05f2598bd0fd2215d6a1e5295e64f73f63f0aec8b915a985d786598",
+        ),
+    ];
+    for (key, message, sha256, sha512) in cases {
+        let hex = |hash: &str| value_of(&format!("toHex(hmac({hash}, {key}, {message}))"));
+        assert_eq!((hex("'sha256'"), hex("sha512")), (format!("\"{sha256}\""), format!("\"{sha512}\"")), "{message}");
+    }
+    let empty = "cf83e1357eefb8bdf1542850d66d8007d620e4050b5715dc83f4a921d36ce9ce47d0d13c5d85f2b0ff8318d2877eec2f63b931bd47417a81a538327af927da3e";
+    let abc = "ddaf35a193617abacc417349ae20413112e6fa4e89a97ea20a9eeee64b55d39a2192992a274fc1a836ba3c23a3feebbd454d4423643ce80e2a9ac94fa54ca49f";
+    assert_eq!(value_of("[toHex(sha512('')), toHex(sha512('abc'))]"), format!(r#"["{empty}","{abc}"]"#));
+    assert_eq!(
+        value_of("[toHex('é'), toHex(new ArrayBuffer(2)), toHex(new Uint16Array([258])), toHex('')]"),
+        r#"["c3a9","0000","0201",""]"#
+    );
+    assert_eq!(failure_of("return toHex(5)").error.name, "TypeError");
+}
+
 #[test]
 fn urls_follow_the_standard() {
     assert_eq!(
@@ -97,6 +146,34 @@ fn structured_clone_copies_what_json_cannot() {
 }
 
 #[test]
+fn structured_clone_keeps_what_is_shared_and_refuses_what_cannot_be_copied() {
+    assert_eq!(
+        value_of("(() => { const one = {n: 1}; const bytes = new Uint8Array([1, 2, 3, 4]);
+            const v = {a: one, b: one, all: bytes, part: bytes.subarray(1, 3), view: new DataView(bytes.buffer, 2), list: [1, , 3], when: new Date(NaN), boxed: Object(true)};
+            const c = structuredClone(v); c.all[1] = 9;
+            return [c.a === c.b, c.a !== one, [...c.part], c.view.getUint8(0), bytes[1], c.all.buffer === c.part.buffer, 1 in c.list, c.list.length, isNaN(c.when), typeof c.boxed] })()"),
+        r#"[true,true,[9,3],3,2,true,false,3,true,"object"]"#
+    );
+    assert_eq!(
+        value_of("(() => { const e = new TypeError('m', {cause: {n: 1}}); const c = structuredClone(e); class P { constructor() { this.x = 1 } get y() { return 2 } }
+            const p = structuredClone(new P()); return [c instanceof TypeError, c.cause.n, c.stack === e.stack, p instanceof P, p.x, 'y' in p, structuredClone({__proto__: {z: 1}}).z === undefined] })()"),
+        "[true,1,true,false,1,false,true]"
+    );
+    for value in ["Symbol('s')", "() => 1", "Promise.resolve(1)", "new WeakMap()", "[() => 1]"] {
+        assert_eq!(failure_of(&format!("structuredClone({value})")).error.name, "DataCloneError", "{value}");
+    }
+}
+
+#[test]
+fn ids_are_random_in_form_and_repeat_with_their_request() {
+    let ids = "Array.from({ length: 100 }, uuid)";
+    let form = "/^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/";
+    assert_eq!(value_of(&format!("{ids}.every((id) => {form}.test(id))")), "true");
+    assert_eq!(value_of(&format!("new Set({ids}).size")), "100");
+    assert_eq!(value_of(ids), value_of(ids));
+}
+
+#[test]
 fn json_schema_tells_where_a_value_fails() {
     let schema =
         "{type: 'object', required: ['a'], properties: {a: {type: 'integer', minimum: 3}, m: {format: 'email'}}}";
@@ -133,13 +210,5 @@ fn json_type_definitions_tell_where_a_value_fails() {
     assert_eq!(
         failure_of("return validateJsonTypeDef({definitions: {a: {ref: 'a'}}, ref: 'a'}, 1)").error.name,
         "RangeError"
-    );
-}
-
-#[test]
-fn templates_can_be_declared() {
-    assert_eq!(
-        value_of("[template('t', () => 1) === undefined, input('a'), select('b', ['x'])]"),
-        r#"[true,{"field":"input","name":"a"},{"field":"select","name":"b","options":["x"]}]"#
     );
 }

@@ -71,6 +71,36 @@ fn a_body_that_claims_to_be_json_and_is_not_is_text_with_a_body_error() {
     assert_eq!(seen("JSON.stringify({...request}).includes('bodyError')", JSON, b"{}"), "false");
     assert_eq!(seen("typeof ({...request}).bodyError", JSON, b"{oops"), r#""string""#);
     assert_eq!(seen("'bodyError' in request", &[], b"{oops"), "false");
+    // Bytes that are no text are no JSON either.
+    let seen_parts = seen("[request.body, request.bodyError]", JSON, b"\"\xff\"");
+    assert_eq!(seen_parts, "[\"\\\"\u{fffd}\\\"\",\"the body is not UTF-8\"]");
+}
+
+#[test]
+fn a_form_is_read_as_browsers_write_it() {
+    assert_eq!(
+        seen("request.body", FORM, b"name=J%C3%B6rg+M.&tags=a&tags=b&tags=c&empty=&flag&x%5By%5D=1&=nameless"),
+        r#"{"name":"Jörg M.","tags":["a","b","c"],"empty":"","flag":"","x[y]":"1","":"nameless"}"#
+    );
+    assert_eq!(seen("request.body", FORM, b"a=%ff&b=\xff"), "{\"a\":\"\u{fffd}\",\"b\":\"\u{fffd}\"}");
+    let charset = [("content-type", "Application/X-WWW-Form-URLEncoded; charset=UTF-8")];
+    assert_eq!(
+        seen("request.body", &charset, b"constructor=1&hasOwnProperty=2"),
+        r#"{"constructor":"1","hasOwnProperty":"2"}"#
+    );
+}
+
+#[test]
+fn headers_may_have_any_name() {
+    let headers = [("constructor", "a"), ("__proto__", "b"), ("__proto__", "c"), ("valueof", "d")];
+    assert_eq!(
+        seen(
+            "[request.headers, request.headers.constructor, request.headers.hasOwnProperty('valueof')]",
+            &headers,
+            b""
+        ),
+        r#"[{"constructor":"a","__proto__":"b, c","valueof":"d"},"a",true]"#
+    );
 }
 
 #[test]
@@ -83,6 +113,35 @@ fn multipart_gives_fields_and_files() {
         r#"{"a":["one","two"],"f":{"name":"f.txt","type":"text/plain","size":2,"base64":"aGk="}}"#
     );
     assert_eq!(seen("request.body", &[("content-type", "multipart/form-data")], b"no boundary"), r#""no boundary""#);
+}
+
+#[test]
+fn multipart_is_read_as_browsers_write_it() {
+    let body = b"preamble\r\n--a b\r\nContent-Disposition: form-data; name=\"text\"\r\n\r\n\xc3\xa9\r\n--not it\r\n\
+        --a b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"\xc3\xa9.png\"\r\nContent-Type: image/png\r\n\r\n\x89PNG\r\n\xff\r\n\
+        --a b\r\nContent-Disposition: form-data; name=\"f\"; filename=\"\"\r\nContent-Type: application/octet-stream\r\n\r\n\r\n\
+        --a b\r\nContent-Disposition: form-data; name=\"__proto__\"\r\n\r\nx\r\n--a b--\r\nepilogue";
+    assert_eq!(
+        seen("request.body", &[("content-type", "Multipart/Form-Data; charset=utf-8; boundary=\"a b\"")], body),
+        concat!(
+            r#"{"text":"é\r\n--not it","f":[{"name":"é.png","type":"image/png","size":7,"base64":"iVBORw0K/w=="},"#,
+            r#"{"name":"","type":"application/octet-stream","size":0,"base64":""}],"__proto__":"x"}"#
+        )
+    );
+    let cut = b"--X\r\ncontent-disposition: form-data; name=\"a\"\r\n\r\none";
+    let kind = [("content-type", "multipart/form-data; boundary=X")];
+    assert_eq!(seen("[typeof request.body, 'bodyError' in request]", &kind, cut), r#"["string",false]"#);
+}
+
+#[test]
+fn text_is_text_and_other_bytes_are_a_file() {
+    for kind in ["text/plain; charset=utf-8", "text/html", "application/xml", "image/svg+xml", "nonsense", ""] {
+        assert_eq!(seen("request.body", &[("content-type", kind)], "<é>".as_bytes()), r#""<é>""#, "{kind}");
+    }
+    assert_eq!(
+        seen("[request.body, atob(request.body.base64).charCodeAt(0)]", &[], b"\xff\x00"),
+        r#"[{"type":"application/octet-stream","size":2,"base64":"/wA="},255]"#
+    );
 }
 
 #[test]
@@ -101,4 +160,37 @@ fn cloud_events_are_read_in_both_http_modes() {
     let structured = [("content-type", "application/cloudevents+json; charset=utf-8")];
     let event = r#"{"specversion":"1.0","id":"7","source":"/s","type":"t","data":[1]}"#;
     assert_eq!(seen("request.event", &structured, event.as_bytes()), event);
+}
+
+/// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+#[test]
+fn cloud_events_are_read_as_their_http_binding_says() {
+    let attributes = [("ce-specversion", "1.0"), ("ce-id", "7"), ("ce-source", "/s"), ("ce-type", "t")];
+    let with = |more: &[(&'static str, &'static str)]| [&attributes[..], more].concat();
+    // Values are unquoted, then decoded once; extensions are attributes like others.
+    let subject = with(&[
+        ("ce-subject", "\"Euro \\\"%E2%82%AC%20%F0%9F%98%80\\\"\""),
+        ("ce-traceparent", "00-%2541"),
+        ("ce-odd", "\""),
+    ]);
+    assert_eq!(
+        seen("[request.event.subject, request.event.traceparent, request.event.odd]", &subject, b""),
+        r#"["Euro \"€ 😀\"","00-%41","\""]"#
+    );
+    // No body, no data; a text is data as it stands; bytes are what a body of bytes is.
+    assert_eq!(seen("'data' in request.event", &attributes, b""), "false");
+    assert_eq!(seen("request.event.data", &with(&[("content-type", "text/plain")]), b"hi"), r#""hi""#);
+    assert_eq!(seen("request.event.data.base64", &with(&[("content-type", "image/png")]), b"\xff"), r#""/w==""#);
+    // The structured mode wins, with its own attributes only.
+    let both = with(&[("content-type", "Application/CloudEvents+JSON")]);
+    assert_eq!(
+        seen("request.event", &both, br#"{"id":"8","data_base64":"/w=="}"#),
+        r#"{"id":"8","data_base64":"/w=="}"#
+    );
+    // What claims to be an event and is none is still a request.
+    let broken = [("content-type", "application/cloudevents+json")];
+    assert_eq!(seen("[request.event.type, request.event.data]", &broken, b"{oops"), r#"["http.request.post","{oops"]"#);
+    // And so is a batch, whose events are its data.
+    let batch = [("content-type", "application/cloudevents-batch+json")];
+    assert_eq!(seen("[request.event.type, request.event.data]", &batch, b"[{}]"), r#"["http.request.post",[{}]]"#);
 }

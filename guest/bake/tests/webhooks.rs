@@ -61,29 +61,57 @@ fn slack_as_its_documentation_shows() {
     assert!(!verified(signed(&headers, body, 1_531_420_618 + 301), secret, "slack"));
 }
 
-fn hmac_sha256(key: &str, message: &str) -> Vec<u8> {
-    let expression = format!("[...hmac('sha256', {key:?}, {message:?})]");
-    serde_json::from_str(&value_of(&expression)).unwrap()
-}
-
+/// The signature is what Stripe's own library for Python (16.1.0) makes and takes.
 #[test]
 fn stripe_takes_any_of_its_v1_signatures_in_time() {
     let body = r#"{"id":"evt_1"}"#;
-    let code: String =
-        hmac_sha256("whsec_x", &format!("1492774577.{body}")).iter().map(|byte| format!("{byte:02x}")).collect();
-    let header = format!("t=1492774577,v1=00,v1={code},v0=11");
-    let headers = [("stripe-signature", header.as_str())];
+    let header = "t=1492774577,v1=00,v1=c0ffcc2b0139601649fbed64d79e27610c84a4b10494e342f890a8c3c7159570,v0=11";
+    let headers = [("stripe-signature", header)];
     assert!(verified(signed(&headers, body, 1_492_774_577), "whsec_x", "stripe"));
+    assert!(verified(signed(&headers, body, 1_492_774_577 + 300), "whsec_x", "stripe"));
     assert!(!verified(signed(&headers, body, 1_492_774_577 + 301), "whsec_x", "stripe"));
     assert!(!verified(signed(&headers, "{}", 1_492_774_577), "whsec_x", "stripe"));
+    // A code that is not of the first version counts for nothing.
+    let headers = [("stripe-signature", &*header.replace("v1=c0", "v0=c0"))];
+    assert!(!verified(signed(&headers, body, 1_492_774_577), "whsec_x", "stripe"));
+}
+
+/// Computed by Python's hmac, as https://shopify.dev/docs/apps/build/webhooks/subscribe/https describes it.
+#[test]
+fn shopify_signs_the_body_in_base64() {
+    let body = r##"{"id":820982911946154508,"email":"jon@example.com","name":"#9999"}"##;
+    let headers = [("x-shopify-hmac-sha256", "GHRA62rRonufCGcinoJEGFXXDPAEMt9WRVI1Q51xtjw=")];
+    assert!(verified(signed(&headers, body, 0), "hush", "shopify"));
+    assert!(!verified(signed(&headers, "[]", 0), "hush", "shopify"));
+    assert!(!verified(signed(&headers, body, 0), "Hush", "shopify"));
 }
 
 #[test]
-fn shopify_signs_the_body_in_base64() {
-    let code = value_of("btoa(String.fromCharCode(...hmac('sha256', 'hush', '{}')))");
-    let headers = [("x-shopify-hmac-sha256", code.trim_matches('"'))];
-    assert!(verified(signed(&headers, "{}", 0), "hush", "shopify"));
-    assert!(!verified(signed(&headers, "[]", 0), "hush", "shopify"));
+fn a_secret_that_was_never_set_verifies_nothing() {
+    // Anybody can sign with no key, and with the word that an absent one would become.
+    for (secret, key) in [("undefined", "undefined"), ("secrets.missing", "undefined"), ("null", "null"), ("''", "")] {
+        let source = format!(
+            "export const reducer = (state, request) => {{
+                const forged = `sha256=${{toHex(hmac('sha256', '{key}', request.rawBody))}}`;
+                const headers = {{ 'x-hub-signature-256': forged }};
+                return verifyWebhook({{ ...request, headers }}, {secret}, 'github') }}"
+        );
+        assert_eq!(fold_once(&source, json_request(1, "{}")).result.as_deref(), Ok("false"), "{secret}");
+    }
+    let source = "export const reducer = (state, request) => {
+        const forged = `v1,${btoa(String.fromCharCode(...hmac('sha256', '', `m.${Date.now() / 1000}.{}`)))}`;
+        const headers = { 'webhook-id': 'm', 'webhook-timestamp': `${Date.now() / 1000}`, 'webhook-signature': forged };
+        return verifyWebhook({ ...request, headers }, 'whsec_', 'standard') }";
+    assert_eq!(fold_once(source, json_request(1, "{}")).result.as_deref(), Ok("false"));
+}
+
+#[test]
+fn raw_bytes_are_verified_and_not_their_text() {
+    // Computed by Python's hmac over the four bytes.
+    let headers = [("x-hub-signature-256", "sha256=1bad9d2cc3e1eda0c349a56a7fb9b7637e2f592098d4064f3753a49616ef2d3d")];
+    let source = "export const reducer = (state, request) => verifyWebhook(request, 'key', 'github')";
+    let ran = fold_once(source, request(1, &headers, b"\xff\x00\x80a"));
+    assert_eq!(ran.result.as_deref(), Ok("true"));
 }
 
 #[test]

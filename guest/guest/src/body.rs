@@ -14,15 +14,23 @@ pub fn install(natives: &Object<'_>) -> Result<()> {
     natives.set("rawBody", Func::from(raw_body))
 }
 
-fn headers<'js>(ctx: Ctx<'js>) -> Result<Object<'js>> {
+fn headers<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
     let request = request::current(&ctx)?;
-    let headers = Object::new(ctx)?;
+    // A name such as `constructor` comes from outside: it must be a name like any other.
+    let headers = Object::new_proto(ctx.clone(), None)?;
     for (name, value) in &request.headers {
         let text = request::header_text(&value.0);
         let before: Option<String> = headers.get(name.as_str())?;
         headers.set(name.as_str(), before.map_or_else(|| text.clone(), |before| format!("{before}, {text}")))?;
     }
-    Ok(headers)
+    ordinary(&ctx, headers)
+}
+
+/// An object made without a prototype gets the usual one, so that `hasOwnProperty` is there as people expect.
+fn ordinary<'js>(ctx: &Ctx<'js>, object: Object<'js>) -> Result<Value<'js>> {
+    let prototype = Object::new(ctx.clone())?.get_prototype();
+    object.set_prototype(prototype.as_ref())?;
+    Ok(object.into_value())
 }
 
 /// The body as text; bytes that are not UTF-8 become U+FFFD.
@@ -59,15 +67,15 @@ fn body<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {
             return multipart(&ctx, parts);
         }
     }
-    let Ok(text) = core::str::from_utf8(bytes) else {
-        return file(&ctx, None, &media_type, bytes).map(Object::into_value);
-    };
-    if is_json(&media_type) {
-        return parse_json(&ctx, bytes);
-    }
     if media_type == "application/x-www-form-urlencoded" {
         return form(&ctx, bytes);
     }
+    let text = match core::str::from_utf8(bytes) {
+        Ok(_) if is_json(&media_type) => return parse_json(&ctx, bytes),
+        Ok(text) => text,
+        Err(_) if is_json(&media_type) => return Err(Exception::throw_syntax(&ctx, "the body is not UTF-8")),
+        Err(_) => return file(&ctx, None, &media_type, bytes).map(Object::into_value),
+    };
     rquickjs::String::from_str(ctx, text).map(rquickjs::String::into_value)
 }
 
@@ -116,11 +124,8 @@ impl<'js> Fields<'js> {
         }
     }
 
-    /// An ordinary object again, so that `body.hasOwnProperty` is there as people expect.
     fn finish(self, ctx: &Ctx<'js>) -> Result<Value<'js>> {
-        let prototype = Object::new(ctx.clone())?.get_prototype();
-        self.object.set_prototype(prototype.as_ref())?;
-        Ok(self.object.into_value())
+        ordinary(ctx, self.object)
     }
 }
 

@@ -20,6 +20,7 @@ mod response;
 mod run;
 mod schema;
 mod state;
+mod template;
 mod text;
 mod url;
 mod webhook;

@@ -9,6 +9,7 @@ use crate::{
     prelude::Prelude,
     program::Program,
     run::{self, Run},
+    template,
 };
 
 /// QuickJS's own stack bound. Below the shadow stack (1 MiB), so that too deep a recursion is a RangeError and not a
@@ -91,6 +92,15 @@ impl Machine {
                 }
                 Call::Query { state, params, secrets, at_ms } => {
                     Outcome::Queried(run::query(&run, state.as_deref(), &params, &secrets, at_ms))
+                }
+                Call::Keys { requests, secrets } => {
+                    if requests.is_empty() {
+                        return Outcome::Unavailable("No requests have no keys.".into());
+                    }
+                    Outcome::Keyed(run::keys(&run, &requests, bounded.parsed, &secrets))
+                }
+                Call::Templates { state, secrets } => {
+                    Outcome::Templated(template::list(&run, state.as_deref(), &secrets))
                 }
             }
         })

@@ -3,7 +3,8 @@
 use rquickjs::{Ctx, Function, Object, Persistent, Result, Value, context::EvalOptions, prelude::Func};
 
 use crate::{
-    body, clock, console, crypto, error::PRELUDE_FILE_PREFIX, live, request, schema, state, text, url, webhook,
+    body, clock, console, crypto, error::PRELUDE_FILE_PREFIX, live, request, schema, state, template, text, url,
+    webhook,
 };
 
 /// In the order in which they build on one another.
@@ -70,6 +71,7 @@ fn natives<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     console::install(&natives)?;
     live::install(&natives)?;
     state::install(ctx, &natives)?;
+    template::install(&natives)?;
     text::install(&natives)?;
     url::install(&natives)?;
     body::install(&natives)?;

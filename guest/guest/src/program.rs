@@ -3,7 +3,10 @@
 use rquickjs::{Ctx, Function, Module, Persistent, Promise, Value, promise::PromiseState};
 use rules::call::{Error, Exports, SHARED_EXPORT};
 
-use crate::{error, meter};
+use crate::{
+    error, meter,
+    template::{self, Template},
+};
 
 type Kept = Option<Persistent<Function<'static>>>;
 
@@ -11,8 +14,10 @@ pub struct Program {
     pub file_name: String,
     pub exports: Exports,
     pub responder: Kept,
+    pub idempotency_key: Kept,
     pub reducer: Kept,
     pub query: Kept,
+    pub templates: Vec<Template>,
     /// Gives an array of what stands at the program's top.
     pub shared: Kept,
 }
@@ -23,6 +28,13 @@ impl Program {
         if source.contains('\0') || file_name.contains('\0') {
             return Err(error::plain("SyntaxError", "the source holds a NUL character"));
         }
+        template::begin();
+        let loaded = Self::evaluate(ctx, file_name, source);
+        let templates = template::end();
+        Ok(Program { templates, ..loaded? })
+    }
+
+    fn evaluate(ctx: &Ctx<'_>, file_name: &str, source: String) -> Result<Program, Error> {
         let failed = |error| error::of_exception(ctx, error, file_name);
         let module = Module::declare(ctx.clone(), file_name, source).map_err(failed)?;
         let (module, promise) = module.eval().map_err(failed)?;
@@ -31,8 +43,8 @@ impl Program {
             let exported = module.namespace().and_then(|namespace| namespace.get::<_, Value>(name)).map_err(failed)?;
             Ok(exported.into_function().map(|function| Persistent::save(ctx, function)))
         };
-        let (responder, reducer, query) = (find("responder")?, find("reducer")?, find("query")?);
-        let idempotency_key = find("getIdempotencyKey")?;
+        let (responder, idempotency_key) = (find("responder")?, find("getIdempotencyKey")?);
+        let (reducer, query) = (find("reducer")?, find("query")?);
         Ok(Program {
             file_name: file_name.into(),
             exports: Exports {
@@ -42,8 +54,10 @@ impl Program {
                 query: query.is_some(),
             },
             responder,
+            idempotency_key,
             reducer,
             query,
+            templates: Vec::new(),
             shared: find(SHARED_EXPORT)?,
         })
     }

@@ -78,7 +78,7 @@ fn body<'js>(ctx: &Ctx<'js>, body: Value<'js>) -> Result<(Vec<u8>, Option<&'stat
 }
 
 /// `JSON.stringify` itself, with all its leniency: this is the author's answer, not a state.
-fn stringify<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>> {
+pub fn stringify<'js>(ctx: &Ctx<'js>, value: Value<'js>) -> Result<Option<String>> {
     ctx.json_stringify(value)?.map(|text| text.to_string()).transpose()
 }
 

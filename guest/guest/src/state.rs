@@ -165,7 +165,7 @@ fn throw_at(ctx: &Ctx<'_>, kind: &str, path: &str) -> rquickjs::Error {
 }
 
 /// How deep the brackets of JSON text nest.
-fn depth(json: &str) -> usize {
+pub fn depth(json: &str) -> usize {
     let (mut deepest, mut depth, mut in_string, mut escaped) = (0usize, 0usize, false, false);
     for byte in json.bytes() {
         if in_string {

@@ -111,9 +111,9 @@ fn timely(request: &Request, timestamp: &str) -> Option<String> {
     (seconds.checked_sub(arrived)?.unsigned_abs() <= TOLERANCE_SECONDS as u64).then(|| timestamp.into())
 }
 
-/// `Mac::verify_slice` compares in constant time.
+/// `Mac::verify_slice` compares in constant time. With an empty key anybody can sign.
 fn matches(key: &[u8], pieces: &[&[u8]], candidate: &[u8]) -> bool {
-    crypto::code::<Hmac<Sha256>>(key, pieces).verify_slice(candidate).is_ok()
+    !key.is_empty() && crypto::code::<Hmac<Sha256>>(key, pieces).verify_slice(candidate).is_ok()
 }
 
 fn from_hex(text: &str) -> Option<Vec<u8>> {

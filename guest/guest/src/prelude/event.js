@@ -25,8 +25,11 @@
   const binary = (headers) => {
     const event = {};
     for (const name of Object.keys(headers)) {
-      if (name.startsWith('ce-')) event[name.slice('ce-'.length)] = natives.percentDecode(headers[name]);
+      if (name.startsWith('ce-')) event[name.slice('ce-'.length)] = natives.percentDecode(unquoted(headers[name]));
     }
     return event;
   };
+
+  // A quoted string of RFC 9110 stands for what is inside of it.
+  const unquoted = (value) => (/^"(?:[^"\\]|\\.)*"$/.test(value) ? value.slice(1, -1).replace(/\\(.)/g, '$1') : value);
 };

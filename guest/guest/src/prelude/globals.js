@@ -35,8 +35,8 @@
   give('validateJsonSchema', (schema, value) => parse(natives.validateJsonSchema(jsonText(schema), jsonText(value))));
   give('validateJsonTypeDef', (schema, value) => parse(natives.validateJsonTypeDef(jsonText(schema), jsonText(value))));
 
-  // Templates are listed by another reader; here they only need to be callable.
-  give('template', () => undefined);
+  // Kept while the program loads, and built when they are listed; input and select mark what a person fills in.
+  give('template', (name, build) => natives.template(name, build));
   give('input', (name) => ({ field: 'input', name }));
   give('select', (name, options) => ({ field: 'select', name, options }));
 };

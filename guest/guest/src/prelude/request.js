@@ -72,6 +72,8 @@
 
   // True or false, whatever it is given. A copy of a request is checked by what the copy holds.
   inner.verifyWebhook = (request, secret, scheme) => {
+    // A secret that was never set must not become a key that anybody can guess.
+    if (typeof secret !== 'string') return false;
     try {
       const [key, how] = [inner.wellFormed(secret), inner.wellFormed(scheme)];
       if (natives.isCurrent(request)) return natives.verifyCurrent(key, how);
