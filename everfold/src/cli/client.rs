@@ -140,6 +140,30 @@ impl Client {
         Ok(Reply { status: response.status().as_u16(), body: body.map_err(|error| self.unreachable(error))? })
     }
 
+    /// Writes what is at a path, however much it is.
+    pub fn download(&self, path: &str, into: &mut impl std::io::Write) -> Result<u64, Failure> {
+        let request =
+            self.agent.get(format!("{}{path}", self.url)).header("authorization", format!("Bearer {}", self.jwt));
+        let request = request.config().timeout_global(None).build();
+        let mut response = request.call().map_err(|error| self.unreachable(error))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let body = response.body_mut().read_to_string().map_err(|error| self.unreachable(error))?;
+            return Err(expect(Reply { status, body }).err().unwrap_or_else(|| Failure::new("Nothing was sent.")));
+        }
+        std::io::copy(&mut response.body_mut().as_reader(), into).map_err(|error| self.unreachable(error))
+    }
+
+    pub fn upload<T: DeserializeOwned>(&self, path: &str, from: std::fs::File) -> Result<T, Failure> {
+        let request =
+            self.agent.post(format!("{}{path}", self.url)).header("authorization", format!("Bearer {}", self.jwt));
+        let request = request.config().timeout_global(None).build();
+        let mut response = request.send(from).map_err(|error| self.unreachable(error))?;
+        let status = response.status().as_u16();
+        let body = response.body_mut().read_to_string().map_err(|error| self.unreachable(error))?;
+        parse(&expect(Reply { status, body })?.body)
+    }
+
     fn unreachable(&self, error: impl Display) -> Failure {
         Failure::new(format!("{} does not answer: {error}.", self.url))
             .hint("start one with 'everfold serve' or 'everfold dev', or name another with --url")
@@ -168,7 +192,7 @@ pub fn expect(reply: Reply) -> Result<Reply, Failure> {
     })
 }
 
-fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
+pub fn parse<T: DeserializeOwned>(body: &str) -> Result<T, Failure> {
     serde_json::from_str(body).map_err(|error| {
         Failure::new(format!("The server's answer was not understood: {error}."))
             .hint("is it an Everfold server, and no older than this command?")

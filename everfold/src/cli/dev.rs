@@ -3,17 +3,19 @@
 use std::{
     collections::{BTreeMap, HashMap},
     fs,
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::mpsc,
     time::{Duration, Instant},
 };
 
 use notify::{RecursiveMode, Watcher};
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{
     Failure, Listening,
-    client::{Client, Hook, Replay, expect},
+    client::{Client, Hook, expect},
+    progress::watch_refold,
+    project::{Project, hook_of, set_secrets},
     runtime, say,
 };
 use crate::serve::{Config, Server, asked_to_stop};
@@ -28,24 +30,18 @@ pub struct Dev {
 
 /// An editor writes a file in several steps; this long after the last of them it is read.
 const QUIET: Duration = Duration::from_millis(60);
-/// How often a refold is looked at.
-const LOOK: Duration = Duration::from_millis(20);
 
 const EXAMPLE: &str = include_str!("../../../examples/hooks/counter.ts");
 
 impl Dev {
     pub fn run(self) -> Result<(), Failure> {
         let Listening { listen, data } = self.listening;
-        if let Some(dir) = self.dir.as_ref().filter(|dir| !dir.join("hooks").is_dir()) {
-            return Err(Failure::new(format!("{} has no directory 'hooks'.", dir.display()))
-                .hint("put a file such as hooks/counter.ts into it, or leave the directory away for an example"));
-        }
+        let project = self.dir.map(Project::open).transpose()?;
         runtime()?.block_on(async {
             let server = Server::start(Config { listen, data }).await?;
             let url = format!("http://{}", server.address);
             say(format_args!("listening on {url}"))?;
-            let dir = self.dir;
-            let developer = tokio::task::spawn_blocking(move || develop(&url, dir.as_deref()));
+            let developer = tokio::task::spawn_blocking(move || develop(&url, project));
             let (stop, stopped) = tokio::sync::oneshot::channel::<Failure>();
             tokio::spawn(async move {
                 if let Ok(Err(failure)) = developer.await {
@@ -68,35 +64,62 @@ impl Dev {
 }
 
 /// Deploys everything once, then whatever is saved.
-fn develop(url: &str, dir: Option<&Path>) -> Result<(), Failure> {
+fn develop(url: &str, project: Option<Project>) -> Result<(), Failure> {
     let client = Client::signed_in(url)?;
-    let Some(dir) = dir else {
-        return deploy(&client, "counter", "(built in)", EXAMPLE, true);
+    let Some(project) = project else {
+        return deploy(&client, "counter", "(built in)", EXAMPLE, &BTreeMap::new(), true);
     };
-    let hooks = dir.join("hooks");
     let (sender, events) = mpsc::channel();
     let mut watcher = notify::recommended_watcher(move |event| {
         let _ = sender.send(event);
     })
     .map_err(unwatchable)?;
-    watcher.watch(&hooks, RecursiveMode::NonRecursive).map_err(unwatchable)?;
+    for dir in [project.dir(), &project.hooks_dir()] {
+        watcher.watch(dir, RecursiveMode::NonRecursive).map_err(unwatchable)?;
+    }
 
     let mut deployed = HashMap::new();
-    for (name, path) in files(&hooks)? {
-        let source = fs::read_to_string(&path)?;
-        report(deploy(&client, &name, &path.display().to_string(), &source, true))?;
-        deployed.insert(name, source);
-    }
-    say(format_args!("\nwatching {} — save a file, and everything it ever received is folded again", hooks.display()))?;
-
-    while events.recv().is_ok() {
+    let mut is_first = true;
+    loop {
+        // A file that is being written may be gone for a moment: the next event brings it.
+        let saved = match project.secrets() {
+            Ok(secrets) => save(&client, &project, &secrets, &mut deployed, is_first),
+            Err(failure) => Err(failure),
+        };
+        report(saved)?;
+        if std::mem::take(&mut is_first) {
+            let hooks = project.hooks_dir();
+            say(format_args!(
+                "\nwatching {} — save a file, and everything it ever received is folded again",
+                hooks.display()
+            ))?;
+        }
+        if events.recv().is_err() {
+            return Ok(());
+        }
         while events.recv_timeout(QUIET).is_ok() {}
-        for (name, path) in files(&hooks)? {
-            let Ok(source) = fs::read_to_string(&path) else { continue };
-            if deployed.get(&name) != Some(&source) {
-                report(deploy(&client, &name, &path.display().to_string(), &source, !deployed.contains_key(&name)))?;
-                deployed.insert(name, source);
-            }
+    }
+}
+
+/// Deploys what is not deployed as it stands, with the secrets as they stand.
+fn save(
+    client: &Client,
+    project: &Project,
+    secrets: &BTreeMap<String, String>,
+    deployed: &mut HashMap<String, (String, BTreeMap<String, String>)>,
+    is_first: bool,
+) -> Result<(), Failure> {
+    for (name, path) in project.hooks()? {
+        let source = match fs::read_to_string(&path) {
+            Ok(source) => source,
+            Err(error) if is_first => return Err(error.into()),
+            Err(_) => continue,
+        };
+        let now = (source, secrets.clone());
+        if deployed.get(&name) != Some(&now) {
+            let is_new = !deployed.contains_key(&name);
+            report(deploy(client, &name, &path.display().to_string(), &now.0, secrets, is_new))?;
+            deployed.insert(name, now);
         }
     }
     Ok(())
@@ -106,19 +129,6 @@ fn unwatchable(error: notify::Error) -> Failure {
     Failure::new(format!("The directory cannot be watched: {error}."))
 }
 
-/// The hooks of a directory, by name: `hooks/github.ts` is the hook `github`.
-fn files(hooks: &Path) -> Result<BTreeMap<String, PathBuf>, Failure> {
-    let mut files = BTreeMap::new();
-    for entry in fs::read_dir(hooks)? {
-        let path = entry?.path();
-        let is_source = path.extension().is_some_and(|extension| extension == "ts" || extension == "js");
-        if let (true, Some(name)) = (is_source && path.is_file(), path.file_stem()) {
-            files.insert(name.to_string_lossy().into_owned(), path);
-        }
-    }
-    Ok(files)
-}
-
 /// What is wrong with a file is said, and the next save is waited for.
 fn report(deployed: Result<(), Failure>) -> Result<(), Failure> {
     let Err(failure) = deployed else { return Ok(()) };
@@ -126,14 +136,20 @@ fn report(deployed: Result<(), Failure>) -> Result<(), Failure> {
     failure.hint.map_or(Ok(()), |hint| say(format_args!("hint: {hint}")))
 }
 
-fn deploy(client: &Client, name: &str, shown: &str, source: &str, is_first: bool) -> Result<(), Failure> {
-    let hook = match client.hooks()?.into_iter().find(|hook| hook.name == name) {
-        Some(hook) => hook,
-        None => serde_json::from_value(client.post::<Value>("/api/hooks", json!({"name": name, "code": source}))?)
-            .map_err(|error| Failure::new(error.to_string()))?,
-    };
+fn deploy(
+    client: &Client,
+    name: &str,
+    shown: &str,
+    source: &str,
+    secrets: &BTreeMap<String, String>,
+    is_first: bool,
+) -> Result<(), Failure> {
+    let hook = hook_of(client, name, source)?;
     if is_first {
         introduce(client, &hook, shown)?;
+    }
+    for secret in set_secrets(client, &hook, secrets)? {
+        say(format_args!("{name}: secret {secret} is set; the requests from here on see it"))?;
     }
     let is_live = hook.published.as_ref().is_some_and(|published| published.code == source);
     if is_live {
@@ -165,23 +181,6 @@ fn introduce(client: &Client, hook: &Hook, shown: &str) -> Result<(), Failure> {
     say(format_args!(
         "    try    curl -d '{{\"name\":\"tea\"}}' -H 'content-type: application/json' {url}/write/{write}"
     ))
-}
-
-/// A bar while the history is folded, for histories long enough to see one.
-fn watch_refold(client: &Client, hook: &Hook) -> Result<Replay, Failure> {
-    let style = indicatif::ProgressStyle::with_template("{prefix} {wide_bar} {pos}/{len} {per_sec} {eta}")
-        .expect("a fixed template");
-    let bar = indicatif::ProgressBar::new(0).with_style(style).with_prefix(format!("refolding {}", hook.name));
-    loop {
-        let replay: Replay = client.get(&format!("/api/hooks/{}/replay", hook.id))?;
-        bar.set_length(replay.total);
-        bar.set_position(replay.done);
-        if replay.status != "running" {
-            bar.finish_and_clear();
-            return Ok(replay);
-        }
-        std::thread::sleep(LOOK);
-    }
 }
 
 fn show_state(client: &Client, hook: &Hook) -> Result<(), Failure> {

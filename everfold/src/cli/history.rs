@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::{Value, value::RawValue};
 
-use super::{Failure, Remote, say};
+use super::{Failure, Remote, excerpt, say, time_of};
 
 #[derive(clap::Args)]
 pub struct History {
@@ -41,9 +41,6 @@ struct Error {
     message: String,
 }
 
-/// What of a body or a state fits a line.
-const EXCERPT_CHARS: usize = 60;
-
 impl History {
     pub fn run(self) -> Result<(), Failure> {
         let client = self.remote.client()?;
@@ -79,7 +76,6 @@ impl History {
 fn line(raw: &RawValue) -> Result<String, Failure> {
     let request: Request = serde_json::from_str(raw.get())
         .map_err(|error| Failure::new(format!("The server's answer was not understood: {error}.")))?;
-    let at = jiff::Timestamp::from_millisecond(request.created_at).map(|at| at.strftime("%F %T").to_string());
     let outcome = match request.error {
         Some(error) => format!("! {}: {}", error.name, error.message),
         None if request.status == "folded" => excerpt(&request.state),
@@ -88,20 +84,8 @@ fn line(raw: &RawValue) -> Result<String, Failure> {
     Ok(format!(
         "{:>6}  {}  {} {}\n        → {outcome}",
         request.seq,
-        at.unwrap_or_default(),
+        time_of(request.created_at),
         request.method,
         excerpt(&request.body),
     ))
-}
-
-fn excerpt(value: &Value) -> String {
-    let text = match value {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    };
-    let mut excerpt: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT_CHARS).collect();
-    if text.chars().count() > EXCERPT_CHARS {
-        excerpt.push('…');
-    }
-    excerpt
 }

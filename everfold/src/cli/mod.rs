@@ -11,15 +11,24 @@ use clap::{Args, Parser, Subcommand};
 
 mod client;
 mod credentials;
+mod deploy;
 mod dev;
 mod doctor;
 mod history;
 mod hooks;
+mod keys;
+mod manage;
+mod progress;
+mod project;
+mod request;
+mod secrets;
 mod send;
 mod serve;
 mod state;
 mod tail;
+mod transfer;
 mod verify;
+mod versions;
 
 use client::Client;
 
@@ -37,8 +46,26 @@ enum Command {
     Dev(dev::Dev),
     /// The server
     Serve(serve::Serve),
+    /// Bring a directory to a server: what changed, and what it would do to the state
+    Deploy(deploy::Deploy),
     /// List your hooks, with their addresses
     Hooks(hooks::Hooks),
+    /// Make a hook
+    New(manage::New),
+    /// Publish the draft of a hook: its whole history is folded again, and then readers see it
+    Publish(versions::Publish),
+    /// Show what publishing would change
+    Preview(versions::Preview),
+    /// List the versions of a hook
+    Versions(versions::Versions),
+    /// Go back to an older version
+    Restore(versions::Restore),
+    /// Keep what arrives without folding it
+    Pause(manage::Switch),
+    /// Fold again, and first what waited
+    Play(manage::Switch),
+    /// Erase a hook and everything it was sent
+    Delete(manage::Delete),
     /// Send a request to a hook
     Send(send::Send),
     /// Show the state of a hook, now or as of any request
@@ -47,6 +74,18 @@ enum Command {
     Tail(tail::Tail),
     /// Show the requests of a hook, newest last, each with the state behind it
     History(history::History),
+    /// Show what a request changed in the state
+    Diff(request::OneRequest),
+    /// Send a request again, as a new one with the same content
+    Resend(request::OneRequest),
+    /// The secrets of a hook: set, list, remove
+    Secrets(secrets::Secrets),
+    /// The keys of a hook: list, make, pause, play
+    Keys(keys::Keys),
+    /// Write a hook with its whole history to a file
+    Export(transfer::Export),
+    /// Make a hook of such a file
+    Import(transfer::Import),
     /// Recompute the chain of hashes over everything a hook was sent
     Verify(verify::Verify),
     /// Show what this machine offers, and what is missing
@@ -115,11 +154,26 @@ pub fn main() -> ExitCode {
     let result = match everfold.command {
         Command::Dev(dev) => dev.run(),
         Command::Serve(serve) => serve.run(),
+        Command::Deploy(deploy) => deploy.run(),
         Command::Hooks(hooks) => hooks.run(),
+        Command::New(new) => new.run(),
+        Command::Publish(publish) => publish.run(),
+        Command::Preview(preview) => preview.run(),
+        Command::Versions(versions) => versions.run(),
+        Command::Restore(restore) => restore.run(),
+        Command::Pause(hook) => hook.pause(),
+        Command::Play(hook) => hook.play(),
+        Command::Delete(delete) => delete.run(),
         Command::Send(send) => send.run(),
         Command::State(state) => state.run(),
         Command::Tail(tail) => tail.run(),
         Command::History(history) => history.run(),
+        Command::Diff(request) => request.diff(),
+        Command::Resend(request) => request.resend(),
+        Command::Secrets(secrets) => secrets.run(),
+        Command::Keys(keys) => keys.run(),
+        Command::Export(export) => export.run(),
+        Command::Import(import) => import.run(),
         Command::Verify(verify) => verify.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Completions { shell } => {
@@ -164,4 +218,38 @@ fn say(line: impl std::fmt::Display) -> Result<(), Failure> {
         }
         error.into()
     })
+}
+
+/// What of a body or a state fits a line.
+const EXCERPT_CHARS: usize = 60;
+
+fn excerpt(value: &serde_json::Value) -> String {
+    let text = match value {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    let mut excerpt: String = text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT_CHARS).collect();
+    if text.chars().count() > EXCERPT_CHARS {
+        excerpt.push('…');
+    }
+    excerpt
+}
+
+fn time_of(ms: i64) -> String {
+    jiff::Timestamp::from_millisecond(ms).map(|at| at.strftime("%F %T").to_string()).unwrap_or_default()
+}
+
+/// A JSON Patch, a line for each step.
+fn show_patch(patch: &[serde_json::Value]) -> Result<(), Failure> {
+    for step in patch {
+        let sign = match step["op"].as_str() {
+            Some("add") => '+',
+            Some("remove") => '-',
+            _ => '~',
+        };
+        let value = step.get("value").map(excerpt).unwrap_or_default();
+        let path = excerpt(&step["path"]);
+        say(format!("  {sign} {}  {value}", if path.is_empty() { "(the state)" } else { &path }).trim_end())?;
+    }
+    Ok(())
 }
