@@ -16,13 +16,31 @@ use crate::{
 const ERASED_AT_ONCE: usize = 512;
 
 impl Engine {
+    /// What a crash left of hooks that were being imported is to be erased. Only before any import begins.
+    pub async fn abandon_imports(&self) -> Result<(), Refusal> {
+        let (from, to) = row::arriving_range();
+        let found = self.world().store.rows(from, to, Order::Ascending, usize::MAX).await.map_err(fault)?;
+        for lane in found.iter().filter_map(|(key, _)| row::lane_of(key)) {
+            self.abandon(lane).await?;
+        }
+        Ok(())
+    }
+
+    /// What was imported so far is as if it had been deleted.
+    pub(crate) async fn abandon(&self, lane: LaneId) -> Result<(), Refusal> {
+        let end = Position::from_u64(i64::MAX as u64);
+        let store = &*self.world().store;
+        let expect = store.last(lane, end).await.map_err(fault)?.map_or(Position::START, |record| record.position);
+        let rows = vec![(row::arriving(lane), None), (row::erased(lane), Some(Vec::new()))];
+        kept(store.commit(Batch { lane, expect, records: Vec::new(), rows }).await)
+    }
+
     /// Erases whatever was deleted and is not gone yet: a crash may have come between.
     pub async fn erase_deleted(&self) -> Result<(), Refusal> {
         let (from, to) = row::erased_range();
         loop {
             let found = self.world().store.rows(from.clone(), to.clone(), Order::Ascending, ERASED_AT_ONCE);
-            let lanes: Vec<_> =
-                found.await.map_err(fault)?.iter().filter_map(|(key, _)| row::erased_lane(key)).collect();
+            let lanes: Vec<_> = found.await.map_err(fault)?.iter().filter_map(|(key, _)| row::lane_of(key)).collect();
             if lanes.is_empty() {
                 return Ok(());
             }

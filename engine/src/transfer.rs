@@ -34,6 +34,8 @@ pub struct Arriving {
     records: Vec<Record>,
     rows: Vec<row::Change>,
     bytes: usize,
+    /// Something of it is in the store.
+    is_kept: bool,
 }
 
 impl Engine {
@@ -65,7 +67,7 @@ impl Engine {
     pub fn import(&self, owner: LaneId) -> Arriving {
         let lane = LaneId(self.world().entropy.draw());
         let hook = Hook::load(lane, Config::default(), None, self.now());
-        Arriving { lane, owner, hook, records: Vec::new(), rows: Vec::new(), bytes: 0 }
+        Arriving { lane, owner, hook, records: Vec::new(), rows: Vec::new(), bytes: 0, is_kept: false }
     }
 
     /// Takes the next record, if it follows from those before.
@@ -88,16 +90,30 @@ impl Engine {
         let keys = [self.new_key(), self.new_key()];
         let step = arriving.hook.settle(arriving.owner, keys, self.now());
         arriving.records = step.records;
-        let rows = std::mem::take(&mut arriving.rows);
-        self.keep_arrived(&mut arriving, rows.into_iter().chain(step.rows).collect()).await?;
+        let mut rows = std::mem::take(&mut arriving.rows);
+        rows.extend(step.rows);
+        rows.push((row::arriving(arriving.lane), None));
+        self.keep_arrived(&mut arriving, rows).await?;
         Ok(arriving.lane)
     }
 
-    async fn keep_arrived(&self, arriving: &mut Arriving, rows: Vec<row::Change>) -> Result<(), Refusal> {
+    /// What came is not taken after all.
+    pub async fn refuse(&self, arriving: Arriving) -> Result<(), Refusal> {
+        if arriving.is_kept {
+            self.abandon(arriving.lane).await?;
+            self.erase_deleted().await?;
+        }
+        Ok(())
+    }
+
+    async fn keep_arrived(&self, arriving: &mut Arriving, mut rows: Vec<row::Change>) -> Result<(), Refusal> {
         let records = std::mem::take(&mut arriving.records);
         arriving.bytes = 0;
         if records.is_empty() {
             return Ok(());
+        }
+        if !std::mem::replace(&mut arriving.is_kept, true) {
+            rows.push((row::arriving(arriving.lane), Some(Vec::new())));
         }
         let expect = self.end_of(arriving.lane).await?;
         let batch = Batch { lane: arriving.lane, expect, records, rows };

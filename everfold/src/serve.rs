@@ -88,6 +88,9 @@ impl Server {
         let (drain, draining) = watch::channel(false);
         let engine = Engine::new(world);
         let left = engine.clone();
+        if let Err(refusal) = left.abandon_imports().await {
+            tracing::error!(detail = %refusal.detail, "what is left of broken imports stays for now");
+        }
         tokio::spawn(async move { left.erase_deleted().await });
         let site = Site::new(engine, vault, handle, draining);
         Ok(Server { listener, site, store, drain, address })

@@ -126,7 +126,7 @@ fn an_api_body_that_is_not_what_the_call_takes_is_400() {
     for body in ["{", "[]", "7", r#"{"code": 7}"#, r#"{"workflowState": "asleep"}"#] {
         put(body).problem(400, "body_malformed");
     }
-    hook.owner.get(&hook.api("/history?token=%00nonsense")).problem(400, "parameter_malformed");
+    hook.owner.get(&hook.api("/history?token=%00nonsense")).problem(400, "token_of_no_list");
 }
 
 #[test]

@@ -63,6 +63,15 @@ pub fn door(key: &str) -> Vec<u8> {
     format!("door/{key}").into_bytes()
 }
 
+/// Present for a hook that is being imported, until it is whole.
+pub fn arriving(lane: LaneId) -> Vec<u8> {
+    lane_key("arriving", lane).into_bytes()
+}
+
+pub fn arriving_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("arriving/".into())
+}
+
 /// Present for a hook that was deleted, until nothing is left of it.
 pub fn erased(lane: LaneId) -> Vec<u8> {
     lane_key("erased", lane).into_bytes()
@@ -72,8 +81,8 @@ pub fn erased_range() -> (Vec<u8>, Vec<u8>) {
     prefix("erased/".into())
 }
 
-/// The lane of an `erased` row.
-pub fn erased_lane(key: &[u8]) -> Option<LaneId> {
+/// The lane of an `arriving` or `erased` row.
+pub fn lane_of(key: &[u8]) -> Option<LaneId> {
     owned_hook(key)
 }
 

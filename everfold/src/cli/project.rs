@@ -7,7 +7,7 @@ use std::{
 };
 
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::{
@@ -85,7 +85,7 @@ pub fn set_secrets(client: &Client, hook: &Hook, secrets: &BTreeMap<String, Stri
     for (name, value) in secrets {
         let hash: String = Sha256::digest(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
         if known.secrets.get(name) != Some(&hash) {
-            expect(client.call("POST", &path, Some(Value::from_iter([("key", name), ("value", value)])))?)?;
+            expect(client.call("POST", &path, Some(json!({"key": name, "value": value})))?)?;
             set.push(name.clone());
         }
     }

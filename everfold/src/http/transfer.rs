@@ -10,7 +10,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use engine::transfer::Leaving;
+use engine::transfer::{Arriving, Leaving};
 use http_body_util::{BodyExt, channel::Channel};
 use rules::{
     hook::Entry,
@@ -96,28 +96,34 @@ fn exported(record: &Record, entry: &Entry) -> wire::ExportRecord {
 
 /// `POST /api/hooks/import`
 pub async fn import(State(site): State<Site>, Caller(caller): Caller, body: Body) -> Result<Response, Problem> {
-    let (lines, mut arriving_lines) = mpsc::channel(UNDER_WAY_MAX);
+    let (lines, arriving_lines) = mpsc::channel(UNDER_WAY_MAX);
     let (chunks, source) = mpsc::channel(UNDER_WAY_MAX);
     // Unpacking is the processor's work, line by line, as fast as they are taken.
     let unpacking = tokio::task::spawn_blocking(move || unpack(Chunks { source, rest: Bytes::new() }, &lines));
     let feeding = tokio::spawn(feed(body, chunks));
     let mut arriving = site.engine.import(caller);
-    let mut is_whole = false;
-    while let Some(line) = arriving_lines.recv().await {
-        match line {
-            Line::Head => {}
-            Line::Record(record) => site.engine.arrive(&mut arriving, record).await?,
-            Line::End => is_whole = true,
-        }
-    }
+    let taken = take(&site, &mut arriving, arriving_lines).await;
     let _ = unpacking.await;
     feeding.abort();
-    if !is_whole {
-        return Err(Refusal::EXPORT_BROKEN.into());
+    if let Err(refusal) = taken {
+        site.engine.refuse(arriving).await?;
+        return Err(refusal.into());
     }
     let hook = site.engine.arrived(arriving).await?;
     let view = site.engine.view(hook).await?;
     Ok((StatusCode::CREATED, Json(wire::HookDetail::of(&view))).into_response())
+}
+
+async fn take(site: &Site, arriving: &mut Arriving, mut lines: mpsc::Receiver<Line>) -> Result<(), Refusal> {
+    let mut is_whole = false;
+    while let Some(line) = lines.recv().await {
+        match line {
+            Line::Head => {}
+            Line::Record(record) => site.engine.arrive(arriving, record).await?,
+            Line::End => is_whole = true,
+        }
+    }
+    if is_whole { Ok(()) } else { Err(Refusal::EXPORT_BROKEN) }
 }
 
 async fn feed(mut body: Body, chunks: mpsc::Sender<io::Result<Bytes>>) {
