@@ -90,6 +90,88 @@ fn what_fails_says_why_and_what_to_do_next() {
 }
 
 #[test]
+fn an_owner_changes_looks_ahead_and_goes_back() {
+    let (_server, mut session, hook, home) = session();
+    let file = |name: &str, text: &str| {
+        let path = home.path().join(name);
+        fs::write(&path, text).expect("a file is written");
+        path.to_str().expect("the path is text").to_owned()
+    };
+    let size = file(
+        "size.ts",
+        "export const reducer = (state, request) => ({ ...state, [request.body.name]: request.seq });\n",
+    );
+    let broken = file("broken.ts", "export const reducer = (\n");
+    let out = home.path().join("orders.everfold").to_str().expect("the path is text").to_owned();
+    session.mask(home.path().to_str().expect("the path is text"), "home");
+    for name in ["tea", "coffee", "tea"] {
+        hook.fold(&json!({ "name": name }));
+    }
+    session.run(&["diff", "orders", "2"]);
+    session.run(&["preview", "orders", &size]);
+    session.run(&["preview", "orders", &broken]);
+    session.run(&["publish", "orders", &broken]);
+    session.run(&["publish", "orders", &size]);
+    session.run(&["versions", "orders"]);
+    session.run(&["resend", "orders", "1"]);
+    hook.state_after(4);
+    session.run(&["restore", "orders", "2"]);
+    session.run(&["restore", "orders", "9"]);
+    session.run(&["state", "orders"]);
+    session.run(&["pause", "orders"]);
+    session.run(&["play", "orders"]);
+    session.run(&["keys", "list", "orders"]);
+    session.run(&["keys", "pause", "orders", &hook.write_key]);
+    session.run(&["keys", "list", "orders"]);
+    session.run(&["keys", "play", "orders", &hook.write_key]);
+    session.run(&["keys", "pause", "orders", "nobodys"]);
+    session.run(&["secrets", "list", "orders"]);
+    session.run_with_stdin(&["secrets", "set", "orders", "TOKEN"], "s3cret\n");
+    session.run(&["secrets", "list", "orders"]);
+    session.run(&["secrets", "remove", "orders", "TOKEN"]);
+    session.run(&["secrets", "remove", "orders", "TOKEN"]);
+    session.run(&["export", "orders", &out]);
+    session.run(&["delete", "orders"]);
+    session.run(&["delete", "orders", "--yes"]);
+    session.run(&["state", "orders"]);
+    let made = session.run(&["import", &out]);
+    for line in String::from_utf8_lossy(&made.stdout).lines() {
+        if let Some((_, key)) = line.rsplit_once("write/").or(line.rsplit_once("read/")) {
+            session.mask(key, "new key");
+        }
+    }
+    session.run(&["state", "orders"]);
+    session.run(&["verify", "orders"]);
+    session.run(&["import", &size]);
+    session.is_as_in("owner");
+}
+
+#[test]
+fn a_directory_is_deployed_with_its_secrets() {
+    let (_server, mut session, _hook, home) = session();
+    let dir = home.path().join("shop");
+    fs::create_dir_all(dir.join("hooks")).expect("a folder");
+    let hook = dir.join("hooks/till.ts");
+    fs::write(&hook, COUNTER).expect("a file is written");
+    fs::write(dir.join(".env"), "TOKEN=s3cret\n").expect("a file is written");
+    let shown = dir.to_str().expect("the path is text").to_owned();
+    session.mask(&shown, "dir");
+    session.run(&["deploy", &shown, "--publish"]);
+    session.run(&["deploy", &shown]);
+    session.run(&["secrets", "list", "till"]);
+    session.run(&["send", "till", r#"{"name":"tea"}"#]);
+    session.run(&["state", "till"]);
+    fs::write(&hook, COUNTER.replace("state.total + 1", "state.total + 5")).expect("a file is written");
+    session.run(&["deploy", &shown]);
+    session.run(&["deploy", &shown, "--publish"]);
+    session.run(&["state", "till"]);
+    fs::write(&hook, "export const reducer = (").expect("a file is written");
+    session.run(&["deploy", &shown, "--publish"]);
+    session.run(&["deploy", "/nowhere"]);
+    session.is_as_in("deploy");
+}
+
+#[test]
 fn wrong_usage_is_told_apart_from_failure() {
     let mut session = Session::new(&[]);
     let codes: Vec<_> = [
