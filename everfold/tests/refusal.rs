@@ -8,6 +8,7 @@ use harness::{
     server::Server,
     socket::Socket,
 };
+use rules::refusal::Refusal;
 use serde_json::json;
 
 const COUNT: &str = "export const reducer = (state, request) => (state ?? 0) + 1;";
@@ -166,4 +167,56 @@ fn a_socket_without_a_good_key_is_not_opened() {
     let hook = Hook::running(&server, COUNT);
     assert_eq!(status(&format!("/state-events?readKey={}", hook.write_key)), Some(404));
     server.get(&format!("/state-events?readKey={}", hook.read_key)).problem(400, "upgrade_missing");
+}
+
+#[test]
+fn a_hook_has_so_many_keys_and_no_more() {
+    let server = Server::start();
+    let hook = Owner::guest(&server).hook();
+    let make = || hook.owner.post(&hook.api("/keys"), &json!({"type": "read"}));
+    for _ in 2..64 {
+        make().expect(201);
+    }
+    make().problem(400, "keys_too_many");
+}
+
+#[test]
+fn a_query_that_throws_is_500_with_its_own_words() {
+    let server = Server::start();
+    let hook = Hook::running(&server, "export const query = () => { throw new TypeError('not today'); };");
+    let refusal = hook.read("").problem(500, "code_failed");
+    assert!(refusal["detail"].as_str().is_some_and(|detail| detail.contains("TypeError: not today")), "{refusal}");
+}
+
+#[test]
+fn a_body_that_breaks_off_keeps_nothing() {
+    let mut server = Server::start();
+    let hook = Hook::running(&server, COUNT);
+    let head = format!("POST {} HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n", hook.write_path());
+    let mut connection = Connection::open(&server.address).expect("the server listens");
+    connection.raw(format!("{head}5\r\nhello\r\nzz\r\n").as_bytes()).expect("a reply").problem(400, "body_unreadable");
+    assert_eq!(hook.history().len(), 0);
+    assert!(server.is_well());
+}
+
+/// What no test can bring about from outside at will: each has its reason.
+const NOT_AT_WILL: [&str; 4] = [
+    "busy",               // overload.rs meets it as a status
+    "draining",           // the moment between SIGTERM and the closed connection
+    "worker_unavailable", // the sim's lying workers
+    "fault",              // a damaged store: disk.rs
+];
+
+#[test]
+fn every_refusal_is_met_by_a_test() {
+    let tests = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests");
+    let files = std::fs::read_dir(tests).expect("the tests").map(|entry| entry.expect("a file").path());
+    let sources: String = files
+        .filter(|path| path.extension().is_some_and(|extension| extension == "rs"))
+        .map(|path| std::fs::read_to_string(path).expect("a source"))
+        .collect();
+    let met = |code: &str| sources.contains(&format!("\"{code}\")"));
+    for Refusal { code, .. } in Refusal::ALL {
+        assert!(met(code) || NOT_AT_WILL.contains(code), "no test meets `{code}`");
+    }
 }
