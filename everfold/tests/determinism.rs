@@ -62,11 +62,13 @@ const PROGRAMS: [(&str, &str); 5] = [
         }",
     ),
     (
-        "catches, matches, sorts",
-        "class Top { constructor(items) { this.items = items } add(item) { this.items.push(item); this.items.sort((a, b) => b.amount - a.amount || a.n - b.n); return this.items.slice(0, 10) } }
+        "catches, matches, sorts; with keys of its own, and secrets that change",
+        "export const getIdempotencyKey = ({ body }) => body.n % 11 === 5 ? 'again ' + body.n % 700 : body.n % 50 === 1 ? null : body.n;
+        class Top { constructor(items) { this.items = items } add(item) { this.items.push(item); this.items.sort((a, b) => b.amount - a.amount || a.n - b.n); return this.items.slice(0, 10) } }
         export async function reducer(state = { top: [], words: {}, failed: 0 }, { body, rawBody }) {
             try { JSON.parse(rawBody + (body.n % 3 === 0 ? '}' : '')) } catch (error) { state.failed += error.name.length }
             for (const [word] of rawBody.matchAll(/\\b[a-z]{4,}\\b/g)) state.words[word] = (state.words[word] ?? 0) + 1;
+            state.salt = toHex(sha256((state.salt ?? '') + secrets.salt)).slice(0, 16);
             state.top = new Top(state.top).add({ amount: body.amount, n: body.n });
             return await state;
         }",
@@ -94,6 +96,10 @@ fn the_same_requests_come_to_the_same_state_however_they_are_folded() {
     let hooks: Vec<Hook> = PROGRAMS.iter().map(|(_, code)| Hook::running(&server, code)).collect();
     let each = requests / PROGRAMS.len() / PARTS / WRITERS * WRITERS;
     for part in 0..PARTS {
+        for hook in hooks.iter().map(|hook| hook.at(&server)) {
+            let salt = json!({"key": "salt", "value": format!("salt {part}")});
+            hook.owner.post(&format!("/api/secrets/{}", hook.id), &salt).expect(201);
+        }
         write_all(&server, &hooks, part * each..(part + 1) * each);
         // Whatever was still being folded is folded again by the next process.
         server.kill();
