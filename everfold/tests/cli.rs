@@ -172,6 +172,38 @@ fn a_directory_is_deployed_with_its_secrets() {
 }
 
 #[test]
+fn a_backup_of_a_running_server_is_a_server_of_its_own() {
+    let (server, mut session, hook, home) = session();
+    let path = |name: &str| home.path().join(name).to_str().expect("the path is text").to_owned();
+    let (file, data) = (path("backup.db"), path("again"));
+    session.mask(home.path().to_str().expect("the path is text"), "home");
+    session.mask(server.data.to_str().expect("the path is text"), "data");
+    let writing = {
+        let hook = hook.clone();
+        thread::spawn(move || (0..300).map(|_| hook.keep(&json!({"name": "tea"})).seq).last())
+    };
+    hook.state_after(20);
+    let run = |session: &mut Session, words: &[&str]| String::from_utf8_lossy(&session.run(words).stdout).into_owned();
+    let said = run(&mut session, &["backup", &file, "--data", server.data.to_str().expect("text")]);
+    assert!(said.contains("bytes, as of now"), "{said}");
+    writing.join().expect("it writes");
+    assert!(!session.run(&["backup", &file, "--data", server.data.to_str().expect("text")]).status.success());
+    let said = run(&mut session, &["restore", &file, "--data", &data]);
+    assert!(said.contains("Put the old everfold.key beside it"), "{said}");
+    assert!(!session.run(&["restore", &file, "--data", &data]).status.success(), "what is there is left as it is");
+    assert!(!session.run(&["restore", "/dev/null", "--data", &path("none")]).status.success());
+    fs::copy(server.data.join("everfold.key"), home.path().join("again/everfold.key")).expect("the key is copied");
+
+    let again = Server::start_on(&home.path().join("again"));
+    let hook = hook.at(&again);
+    let verified = hook.verify();
+    let kept = verified["seq"].as_u64().expect("a seq");
+    assert!(verified["ok"] == true && (20..=300).contains(&kept), "{verified}");
+    assert_eq!(hook.state_after(kept)["total"], kept);
+    assert_eq!(hook.keep(&json!({})).seq, kept + 1);
+}
+
+#[test]
 fn wrong_usage_is_told_apart_from_failure() {
     let mut session = Session::new(&[]);
     let codes: Vec<_> = [

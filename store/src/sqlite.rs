@@ -4,6 +4,7 @@
 //! synced once per transaction, and a transaction holds whatever was waiting. SQLite shows a commit to readers only
 //! after its sync, so nobody ever reads what could still be lost.
 
+mod backup;
 mod checkpoint;
 mod chunk;
 mod log_end;
@@ -26,6 +27,7 @@ use std::{
 use rules::record::{LaneId, Position, Record};
 use tokio::sync::oneshot;
 
+pub use backup::{backup, restore};
 pub use open::OpenError;
 pub use seal::Seal;
 

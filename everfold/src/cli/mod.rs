@@ -9,6 +9,7 @@ use std::{
 
 use clap::{Args, Parser, Subcommand};
 
+mod backup;
 mod client;
 mod credentials;
 mod deploy;
@@ -58,7 +59,7 @@ enum Command {
     Preview(versions::Preview),
     /// List the versions of a hook
     Versions(versions::Versions),
-    /// Go back to an older version
+    /// Go back to an older version of a hook; or make a data directory of a backup
     Restore(versions::Restore),
     /// Keep what arrives without folding it
     Pause(manage::Switch),
@@ -86,6 +87,8 @@ enum Command {
     Export(transfer::Export),
     /// Make a hook of such a file
     Import(transfer::Import),
+    /// Write everything a server keeps to a file, while it runs
+    Backup(backup::Backup),
     /// Recompute the chain of hashes over everything a hook was sent
     Verify(verify::Verify),
     /// Show what this machine offers, and what is missing
@@ -174,6 +177,7 @@ pub fn main() -> ExitCode {
         Command::Keys(keys) => keys.run(),
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
+        Command::Backup(backup) => backup.run(),
         Command::Verify(verify) => verify.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Completions { shell } => {

@@ -156,19 +156,25 @@ pub fn preview(client: &Client, hook: &Hook, code: Option<String>, remote: &Remo
 
 #[derive(clap::Args)]
 pub struct Restore {
-    /// The hook's name or id
+    /// The hook's name or id; or, without a version, a file that 'everfold backup' wrote
     hook: String,
     /// The version that readers are to see again; 'everfold versions HOOK' lists them
-    version: u32,
+    version: Option<u32>,
+    /// For a backup: the empty directory that is to keep everything
+    #[arg(long, env = "EVERFOLD_DATA", default_value = "./everfold-data")]
+    data: PathBuf,
     #[command(flatten)]
     remote: Remote,
 }
 
 impl Restore {
     pub fn run(self) -> Result<(), Failure> {
+        let Some(version) = self.version else {
+            return super::backup::restore(self.hook.as_ref(), &self.data);
+        };
         let client = self.remote.client()?;
         let hook = client.hook(&self.hook)?;
-        let path = format!("/api/hooks/{}/versions/{}/restore", hook.id, self.version);
+        let path = format!("/api/hooks/{}/versions/{version}/restore", hook.id);
         publish(&client, &hook, &path, &self.remote)
     }
 }

@@ -20,7 +20,7 @@ use super::{
     pages, vfs,
 };
 
-const DATABASE: &str = "everfold.db";
+pub(super) const DATABASE: &str = "everfold.db";
 const LOCK: &str = "everfold.lock";
 /// `Evfd`, where the `file` command and every SQLite tool look for what a database is of.
 const APPLICATION_ID: u32 = 0x4576_6664;
@@ -75,6 +75,8 @@ pub enum OpenError {
          hint: put the database back beside its log; for a new store, move the log away.", database.display()
     )]
     Missing { database: PathBuf },
+    #[error("store_occupied: {} is there already, and was left as it is. hint: name another place.", path.display())]
+    Occupied { path: PathBuf },
     #[error(
         "store_unusable: {} cannot be used: {words}. hint: check that the directory belongs to this user and that \
          the disk is not full.", path.display()
@@ -117,15 +119,21 @@ pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
     Ok(lock)
 }
 
+pub(super) fn place(directory: &Path, vfs: Option<&str>) -> Result<Place, OpenError> {
+    let no_vfs = |words| OpenError::Unusable { path: directory.into(), words };
+    Ok(Place {
+        database: directory.join(DATABASE),
+        vfs: pages::vfs(vfs).map_err(no_vfs)?,
+        damaged_vfs: pages::damaged_vfs(vfs).map_err(no_vfs)?,
+    })
+}
+
 /// The database of a claimed directory: made if there is none, checked before anything is changed, brought to this
 /// build's format.
 pub(super) fn database(directory: &Path, vfs: Option<&str>) -> Result<(Place, LogEnd), OpenError> {
-    let database = directory.join(DATABASE);
+    let place = place(directory, vfs)?;
     let no_vfs = |words| OpenError::Unusable { path: directory.into(), words };
-    let damaged_vfs = pages::damaged_vfs(vfs).map_err(no_vfs)?;
-    let foreign_vfs = pages::foreign_vfs(vfs).map_err(no_vfs)?;
-    let foreign = Place { database: database.clone(), vfs: foreign_vfs, damaged_vfs: damaged_vfs.clone() };
-    let place = Place { database, vfs: pages::vfs(vfs).map_err(no_vfs)?, damaged_vfs };
+    let foreign = Place { vfs: pages::foreign_vfs(vfs).map_err(no_vfs)?, ..place.clone() };
     let database = &place.database;
     let explain = |error| explain(database, error);
     if database.exists() {
@@ -233,7 +241,7 @@ fn header(database: &Path) -> Result<[u8; 100], OpenError> {
     }
 }
 
-fn check_header(database: &Path) -> Result<(), OpenError> {
+pub(super) fn check_header(database: &Path) -> Result<(), OpenError> {
     let header = header(database)?;
     let number = |at: usize| u32::from_be_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]]);
     let (user_version, application_id) = (number(60), number(68));
