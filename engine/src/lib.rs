@@ -3,6 +3,7 @@
 
 pub mod account;
 mod erase;
+pub mod events;
 mod fold;
 pub mod follow;
 mod lane;
@@ -46,3 +47,7 @@ pub const WAIT_MS_MAX: u64 = 30_000;
 pub const PREVIEW_ERRORS_MAX: usize = 40;
 /// What a page of a listing holds.
 pub const PAGE: usize = 40;
+/// Requests that a follower of events may be behind; beyond, it is told to look again instead of each of them.
+pub const EVENTS_BEHIND_MAX: u64 = 1024;
+/// How often the progress of a refold is told at most.
+pub const PROGRESS_MS: u64 = 250;

@@ -112,18 +112,23 @@ impl Engine {
         };
         let after = Seq(first.0.max(through.0 + 1) - 1);
         if after < last {
-            let store = &*self.world().store;
-            let pending = fold::arrivals(store, view.lane, after, last).await.map_err(damage)?;
-            moments.extend(pending.into_iter().map(|arrival| Moment {
-                request: arrival.request,
-                verdict: arrival.verdict,
-                state: None,
-                error: None,
-                console: Vec::new(),
-                fate: Fate::Pending,
-            }));
+            moments.extend(self.pending(view, after, last).await?);
         }
         Ok(moments)
+    }
+
+    /// Requests behind `after` as they arrived: as many as are read at once.
+    pub(crate) async fn pending(&self, view: &View, after: Seq, last: Seq) -> Result<Vec<Moment>, Refusal> {
+        let arrivals = fold::arrivals(&*self.world().store, view.lane, after, last).await.map_err(damage)?;
+        let moment = |arrival: fold::Arrival| Moment {
+            request: arrival.request,
+            verdict: arrival.verdict,
+            state: None,
+            error: None,
+            console: Vec::new(),
+            fate: Fate::Pending,
+        };
+        Ok(arrivals.into_iter().map(moment).collect())
     }
 
     /// The requests `first..=last`, all of them folded, each with the state behind it.
@@ -142,7 +147,7 @@ impl Engine {
     }
 
     /// The live version's fold, from the beginning.
-    fn replay_of(&self, view: &View, live: &Live) -> Replay<'_> {
+    pub(crate) fn replay_of(&self, view: &View, live: &Live) -> Replay<'_> {
         let begin = view.config.begin;
         Replay {
             world: self.world(),

@@ -22,24 +22,25 @@ use tokio::{
 };
 use worker::quickjs::{Options, QuickJs};
 
-use crate::http::{self, Site};
+use crate::http::{self, Settings, Site};
 
 /// Connections at a time; further ones wait to be accepted.
-const CONNECTIONS_MAX: usize = 20_000;
+pub const CONNECTIONS_MAX: usize = 20_000;
 /// Descriptors that are not connections: the store's, and those of children that are started.
 const DESCRIPTORS_KEPT: u64 = 256;
 /// The longest that a head may take to arrive.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
+pub const HEAD_TIMEOUT: Duration = Duration::from_secs(30);
 /// Room for a head that is refused in our own words, not in hyper's. Every connection may come to hold so much.
 const HEAD_BYTES_MAX: usize = 128 << 10;
-const HEADERS_MAX: usize = 2048;
+pub const HEADERS_MAX: usize = 2048;
 /// How long connections may finish what they have begun when the server goes down.
-const DRAIN: Duration = Duration::from_secs(10);
+pub const DRAIN: Duration = Duration::from_secs(10);
 
 /// What a server is told to do.
 pub struct Config {
     pub listen: SocketAddr,
     pub data: PathBuf,
+    pub settings: Settings,
 }
 
 /// A server that listens, and is not yet serving.
@@ -92,7 +93,7 @@ impl Server {
             tracing::error!(detail = %refusal.detail, "what is left of broken imports stays for now");
         }
         tokio::spawn(async move { left.erase_deleted().await });
-        let site = Site::new(engine, vault, handle, draining);
+        let site = Site::new(engine, vault, handle, config.settings, draining);
         Ok(Server { listener, site, store, drain, address })
     }
 

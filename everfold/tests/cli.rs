@@ -340,6 +340,8 @@ fn developing_without_a_folder_shows_an_example_that_works() {
     let developing = Developing::start(None, &home);
     let (address, write_path) = place(&developing.tried());
     Ask::new("POST", write_path).json(&json!({"name": "tea"})).send(&address).expect(202);
+    let limits = Ask::new("GET", "/api/limits").send(&address).expect(200).json();
+    assert_eq!(limits["guestWritesPerMinute"], 0, "who develops is not held up");
 }
 
 #[test]

@@ -8,6 +8,7 @@ use harness::{
     PATIENCE,
     hook::Hook,
     http::{Ask, Connection},
+    memory::Watch,
     server::Server,
     socket::Socket,
 };
@@ -129,6 +130,24 @@ fn who_does_not_answer_a_ping_is_closed_and_who_does_stays() {
     let mut alive = answering.join().expect("three pings were answered");
     hook.fold(&json!({}));
     while alive.next_state(PATIENCE).expect("and still sees states")["seq"] != 1 {}
+}
+
+#[test]
+fn who_waits_costs_little() {
+    const WATCHERS: u64 = 600;
+    let server = Server::start();
+    let hook = Hook::running(&server, COUNT);
+    hook.fold(&json!({}));
+    let resident_mib = || {
+        let watch = Watch::over(server.id());
+        std::thread::sleep(Duration::from_millis(200));
+        watch.most_mib()
+    };
+    let before = resident_mib();
+    let mut sockets: Vec<_> = (0..WATCHERS).map(|_| watch(&server, &hook, "")).collect();
+    sockets.iter_mut().for_each(|socket| drop(socket.next_state(PATIENCE).expect("the state of now")));
+    let each_kib = (resident_mib().saturating_sub(before) << 10) / WATCHERS;
+    assert!(each_kib <= 16, "{each_kib} KiB for each");
 }
 
 #[test]

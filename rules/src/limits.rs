@@ -26,6 +26,8 @@ pub const SECRET_BYTES_MAX: usize = 16 << 10;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 /// How often a program may call `template`.
 pub const TEMPLATES_MAX: usize = 64;
+/// Writes with one key of a guest's hook in a minute, unless a server is told otherwise.
+pub const GUEST_WRITES_PER_MINUTE: u32 = 200;
 /// How long an `Idempotency-Key` is remembered.
 pub const IDEMPOTENCY_MS: u64 = 7 * 24 * 60 * 60 * 1000;
 

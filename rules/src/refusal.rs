@@ -75,6 +75,9 @@ refusals! {
     RUN_FAILED = 500 "code_failed" "The hook's code failed", "The code threw or ran out.", hint "The error is in the hook's history.";
     FAULT = 500 "fault" "Our fault", "Something went wrong on the server; it is in its log.", hint "Ask again; nothing acknowledged is lost.";
     NO_READ_KEY = 400 "read_key_missing" "No read key", "The address lacks ?readKey=.", hint "Connect to /state-events?readKey=KEY.";
+    NO_HOOK_ID = 400 "hook_id_missing" "No hook", "The address lacks ?hookId=.", hint "Connect to /hook-events?hookId=ID.";
+    ORIGIN_FOREIGN = 403 "origin_foreign" "Not from this site", "A page of another site cannot use the identity that this browser has here.", hint "Connect from this server's own pages, or send 'Authorization: Bearer JWT'.";
+    TOO_FAST = 429 "too_many_writes" "Too many writes", "A guest's hook takes so many writes a minute with one key; nothing was kept.", hint "Send it again after the time in Retry-After, or sign in: hooks of users have no such bound.", after 60;
     NOT_WEBSOCKET = 400 "upgrade_missing" "Not a WebSocket", "This path speaks WebSocket only.", hint "Connect with ws:// or wss://.";
 }
 

@@ -106,6 +106,7 @@ fn test(args: &[String]) -> Result<(), Failed> {
     let names_a_package = args.iter().any(|arg| arg == "-p" || arg.starts_with("--package"));
     headline("test: what the tests need", || {
         install::payloads()?;
+        install::program("chromium", "chromium")?;
         if names_a_package { cargo(["build", "--quiet", "--release", "-p", "everfold"]).run() } else { Ok(()) }
     })?;
     let scope: &[&str] = if names_a_package { &[] } else { &["--workspace"] };

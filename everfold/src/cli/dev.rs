@@ -9,16 +9,20 @@ use std::{
 };
 
 use notify::{RecursiveMode, Watcher};
+use rules::limits;
 use serde_json::json;
 
 use super::{
-    Failure, Listening,
+    Failure, Listening, PING_MS,
     client::{Client, Hook, expect},
     progress::watch_refold,
     project::{Project, hook_of, set_secrets},
     runtime, say,
 };
-use crate::serve::{Config, Server, asked_to_stop};
+use crate::{
+    http::Settings,
+    serve::{Config, Server, asked_to_stop},
+};
 
 #[derive(clap::Args)]
 pub struct Dev {
@@ -37,8 +41,11 @@ impl Dev {
     pub fn run(self) -> Result<(), Failure> {
         let Listening { listen, data } = self.listening;
         let project = self.dir.map(Project::open).transpose()?;
+        // Who develops on this machine is alone with it.
+        let guest_writes_per_minute = if listen.ip().is_loopback() { 0 } else { limits::GUEST_WRITES_PER_MINUTE };
+        let settings = Settings { guest_writes_per_minute, ping: Duration::from_millis(PING_MS) };
         runtime()?.block_on(async {
-            let server = Server::start(Config { listen, data }).await?;
+            let server = Server::start(Config { listen, data, settings }).await?;
             let url = format!("http://{}", server.address);
             say(format_args!("listening on {url}"))?;
             let developer = tokio::task::spawn_blocking(move || develop(&url, project));

@@ -124,6 +124,9 @@ struct Listening {
     data: PathBuf,
 }
 
+/// How often a client that only listens is asked whether it is there.
+const PING_MS: u64 = 10_000;
+
 /// Why a command failed, and what to do next.
 #[derive(Debug, PartialEq, Eq)]
 struct Failure {

@@ -1,15 +1,17 @@
 //! How the server is: for load balancers, for Prometheus, for people.
 
+use std::collections::BTreeMap;
+
 use axum::{
     Json,
     extract::State,
     http::header,
     response::{IntoResponse, Response},
 };
-use rules::{limits, refusal::Refusal};
-use serde_json::json;
+use rules::{account, limits, refusal::Refusal};
 
-use super::{Site, problem::Problem};
+use super::{Site, admission, hook, problem::Problem, request, socket, transfer};
+use crate::{http, serve};
 
 /// `GET /healthz`: the process is alive.
 pub async fn alive() -> &'static str {
@@ -32,25 +34,49 @@ pub async fn metrics(State(site): State<Site>) -> Response {
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], site.metrics.render()).into_response()
 }
 
-/// `GET /api/limits`: name → number.
-pub async fn limits() -> Json<serde_json::Value> {
-    Json(json!({
-        "bodyBytesMax": limits::BODY_BYTES_MAX,
-        "headerBytesMax": limits::HEADER_BYTES_MAX,
-        "jsonDepthMax": limits::JSON_DEPTH_MAX,
-        "stateBytesMax": limits::STATE_BYTES_MAX,
-        "responseBytesMax": limits::RESPONSE_BYTES_MAX,
-        "sourceBytesMax": limits::SOURCE_BYTES_MAX,
-        "consoleBytesMax": limits::CONSOLE_BYTES_MAX,
-        "idempotencyKeyBytesMax": limits::IDEMPOTENCY_KEY_BYTES_MAX,
-        "idempotencyMs": limits::IDEMPOTENCY_MS,
-        "budgetTicks": limits::BUDGET_TICKS,
-        "callMsMax": limits::CALL_MS_MAX,
-        "heapBytesMax": limits::HEAP_BYTES_MAX,
-        "laneQueueMax": engine::LANE_QUEUE_MAX,
-        "writesMax": super::admission::WRITES_MAX,
-        "writeBytesMax": super::admission::WRITE_BYTES_MAX,
-    }))
+/// A limit under the name it has in the code, as JSON spells names.
+macro_rules! listed {
+    ($($from:ident { $($name:ident),* $(,)? })*) => { [$($((camel_case(stringify!($name)), $from::$name as u64)),*),*] };
+}
+
+/// `GET /api/limits`: name → number, for every limit and setting.
+pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
+    let limits = listed! {
+        limits {
+            BODY_BYTES_MAX, HEADER_BYTES_MAX, JSON_DEPTH_MAX, STATE_BYTES_MAX, RESPONSE_BYTES_MAX, SOURCE_BYTES_MAX,
+            CONSOLE_BYTES_MAX, KEYS_MAX, SECRETS_MAX, SECRET_NAME_BYTES_MAX, SECRET_BYTES_MAX,
+            IDEMPOTENCY_KEY_BYTES_MAX, TEMPLATES_MAX, IDEMPOTENCY_MS, BUDGET_TICKS, CALL_MS_MAX, HEAP_BYTES_MAX,
+        }
+        account { ACCESS_MS, REFRESH_MS, REFRESH_GRACE_MS, FAMILIES_MAX }
+        engine {
+            LANE_QUEUE_MAX, TURN_INPUTS_MAX, FOLD_REQUESTS_MAX, FOLD_BYTES_MAX, AT_HAND_MAX, AT_HAND_BYTES_MAX,
+            LANE_IDLE_MS, FOLD_PATIENCE_MS, WORKER_RETRY_MS, WORKER_RETRY_MAX_MS, RECENT_IDS_MAX, DOORS_MAX,
+            WAIT_MS_MAX, PREVIEW_ERRORS_MAX, PAGE, EVENTS_BEHIND_MAX, PROGRESS_MS,
+        }
+        admission { WRITES_MAX, WRITE_BYTES_MAX }
+        serve { CONNECTIONS_MAX, HEADERS_MAX }
+        hook { HOOKS_MAX }
+        http { PREVIEWS_MAX }
+        transfer { IMPORT_BYTES_MAX }
+    };
+    let others = [
+        ("bodyMsMax", request::BODY_TIMEOUT.as_millis()),
+        ("headMsMax", serve::HEAD_TIMEOUT.as_millis()),
+        ("drainMsMax", serve::DRAIN.as_millis()),
+        ("importLineBytesMax", transfer::LINE_BYTES_MAX.into()),
+        ("transfersMax", transfer::UNDER_WAY_MAX as u128),
+        ("guestWritesPerMinute", site.settings.guest_writes_per_minute.into()),
+        ("pingMs", site.settings.ping.as_millis()),
+        ("silenceMsMax", socket::silence_max(site.settings.ping).as_millis()),
+    ];
+    let others = others.map(|(name, number)| (name.to_owned(), number as u64));
+    Json(limits.into_iter().chain(others).collect())
+}
+
+fn camel_case(name: &str) -> String {
+    let mut words = name.split('_').map(str::to_ascii_lowercase);
+    let first = words.next().unwrap_or_default();
+    words.fold(first, |name, word| name + &word[..1].to_ascii_uppercase() + &word[1..])
 }
 
 /// `GET /`: until the dashboard is here, what to do instead.

@@ -22,7 +22,7 @@ use super::{Site, identity::Caller, problem::Problem, wire};
 /// The code that a new hook begins with.
 pub const SAMPLE: &str = include_str!("../../../examples/hooks/counter.ts");
 /// The hooks that one listing shows.
-const HOOKS_MAX: usize = 1000;
+pub const HOOKS_MAX: usize = 1000;
 
 /// `GET /api/hooks`
 pub async fn list(State(site): State<Site>, Caller(caller): Caller) -> Result<Response, Problem> {

@@ -1,25 +1,28 @@
-//! The state of a hook as it changes, over WebSocket.
+//! The state of a hook as it changes: over WebSocket, and as server-sent events.
 
-use std::{sync::Arc, time::Duration};
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    extract::{
-        RawQuery, State, WebSocketUpgrade,
-        ws::{Message, WebSocket, rejection::WebSocketUpgradeRejection},
+    extract::{RawQuery, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{HeaderMap, HeaderName, HeaderValue},
+    response::{
+        IntoResponse, Response,
+        sse::{Event, KeepAlive, Sse},
     },
-    response::Response,
 };
 use engine::follow::{Following, View};
-use rules::{access, refusal::Refusal};
+use futures_util::{Stream, StreamExt, stream};
+use rules::{
+    access::{self, KeyKind},
+    record::Seq,
+    refusal::Refusal,
+};
 
-use super::{Site, problem::Problem, read::Parameters, wire};
+use super::{Site, problem::Problem, read::Parameters, socket, wire};
 
-/// How often a client is asked whether it is there.
-const PING: Duration = Duration::from_secs(10);
-/// How long it may say nothing.
-const SILENCE_MAX: Duration = Duration::from_secs(15);
-/// What a client may send in one frame; it has nothing to say but `pong`.
-const FRAME_BYTES_MAX: usize = 4 << 10;
+const LAST_EVENT_ID: HeaderName = HeaderName::from_static("last-event-id");
+/// Tells proxies that collect what they pass on not to.
+const X_ACCEL_BUFFERING: HeaderName = HeaderName::from_static("x-accel-buffering");
 
 /// `GET /state-events?readKey=KEY`
 pub async fn state_events(
@@ -29,15 +32,13 @@ pub async fn state_events(
 ) -> Result<Response, Problem> {
     let query = query.unwrap_or_default();
     let key = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "readKey").map(|(_, key)| key);
-    let key = key.filter(|key| !key.is_empty()).ok_or(Refusal::NO_READ_KEY)?;
+    let key = key.filter(|key| !key.is_empty()).ok_or(Refusal::NO_READ_KEY)?.into_owned();
     let hook = access::read(site.engine.door(&key).await?)?;
     let params = without_read_key(&Parameters::parse(&query)?.rest);
     let following = site.engine.follow(hook).await?;
-    let upgrade = upgrade.map_err(|_| Refusal::NOT_WEBSOCKET)?;
-    Ok(upgrade
-        .max_message_size(FRAME_BYTES_MAX)
-        .max_frame_size(FRAME_BYTES_MAX)
-        .on_upgrade(move |socket| show(site, socket, following, params)))
+    let over = closed(following.clone(), key);
+    let frame = |event| serde_json::to_string(&event).expect("a frame is plain data");
+    socket::tell(&site, upgrade, states(site.clone(), following, params, None).map(frame), over)
 }
 
 fn without_read_key(query: &str) -> String {
@@ -45,52 +46,70 @@ fn without_read_key(query: &str) -> String {
     form_urlencoded::Serializer::new(String::new()).extend_pairs(rest).finish()
 }
 
-/// Sends the newest state whenever it changes. A slow reader is given fewer of them, never older ones.
-async fn show(site: Site, mut socket: WebSocket, mut following: Following, params: String) {
-    let mut heard = tokio::time::Instant::now();
-    let mut ping = tokio::time::interval_at(heard + PING, PING);
+/// `GET /read/KEY` with `Accept: text/event-stream`: each event is a state, its id the seq.
+///
+/// Who comes back with `Last-Event-ID` is told nothing older, and nothing twice where that is certain.
+pub fn server_sent(site: &Site, following: Following, key: String, params: String, headers: &HeaderMap) -> Response {
+    let last = headers.get(LAST_EVENT_ID).and_then(|id| id.to_str().ok()?.parse().ok()).map(Seq);
     let mut draining = site.draining.clone();
-    let mut shown: Option<Arc<View>> = None;
-    following.mark_changed();
-    loop {
+    let closed = closed(following.clone(), key);
+    let over = async move {
         tokio::select! {
-            changed = following.changed() => {
-                if changed.is_err() {
-                    return;
-                }
-                let view = following.borrow_and_update().clone();
-                if !is_news(shown.as_deref(), &view) {
-                    continue;
-                }
-                let kind = kind_of(shown.as_deref(), &view);
-                let frame = frame(&site, &view, kind, &params).await;
-                // A reader that takes nothing for as long as it may be silent is gone.
-                let sent = tokio::time::timeout(SILENCE_MAX, socket.send(Message::Text(frame.into()))).await;
-                if !matches!(sent, Ok(Ok(()))) {
-                    return;
-                }
-                shown = Some(view);
-            }
-            message = socket.recv() => match message {
-                Some(Ok(Message::Text(_) | Message::Pong(_))) => heard = tokio::time::Instant::now(),
-                Some(Ok(Message::Binary(_) | Message::Ping(_))) => {}
-                Some(Ok(Message::Close(_)) | Err(_)) | None => return,
-            },
-            _ = ping.tick() => {
-                if socket.send(Message::Text("ping".into())).await.is_err() {
-                    return;
-                }
-            }
-            () = tokio::time::sleep_until(heard + SILENCE_MAX) => {
-                let _ = socket.send(Message::Close(None)).await;
-                return;
-            }
-            () = super::drained(&mut draining) => {
-                let _ = socket.send(Message::Close(None)).await;
-                return;
-            }
+            () = closed => {}
+            () = super::drained(&mut draining) => {}
         }
-    }
+    };
+    let event = |shown: wire::StateEvent| {
+        // JSON has line breaks only between its tokens.
+        let state = shown.state.get().replace(['\r', '\n'], " ");
+        Ok::<_, Infallible>(Event::default().id(shown.seq.to_string()).event("state").data(state))
+    };
+    let states = states(site.clone(), following, params, last).map(event).take_until(over);
+    let mut response = Sse::new(states).keep_alive(KeepAlive::new().interval(site.settings.ping)).into_response();
+    response.headers_mut().insert(X_ACCEL_BUFFERING, HeaderValue::from_static("no"));
+    response
+}
+
+/// Resolves when a read key opens its hook no longer, or the hook is gone.
+async fn closed(mut following: Following, key: String) {
+    let _ = following.wait_for(|view| !is_open(view, &key)).await;
+}
+
+fn is_open(view: &View, key: &str) -> bool {
+    view.config.keys.iter().any(|known| known.key == key && known.kind == KeyKind::Read && !known.paused)
+}
+
+/// The newest state whenever it changes. A slow reader is given fewer of them, never older ones. `last` is what the
+/// reader has seen before.
+fn states(
+    site: Site,
+    mut following: Following,
+    params: String,
+    last: Option<Seq>,
+) -> impl Stream<Item = wire::StateEvent> + Send {
+    following.mark_changed();
+    let now = following.borrow().clone();
+    // A seq that this log does not have says nothing.
+    let last = last.filter(|last| *last <= now.seq);
+    let shown = last.filter(|last| is_certain(&now, *last)).map(|_| now);
+    stream::unfold((site, following, params, shown), move |(site, mut following, params, shown)| async move {
+        loop {
+            following.changed().await.ok()?;
+            let view = following.borrow_and_update().clone();
+            let is_older = last.is_some_and(|last| view.through() < last);
+            if is_older || !is_news(shown.as_deref(), &view) {
+                continue;
+            }
+            let kind = kind_of(shown.as_deref(), &view);
+            let event = event(&site, &view, kind, &params).await;
+            return Some((event, (site, following, params, Some(view))));
+        }
+    })
+}
+
+/// Whether who has seen the state at `last` has seen the one of now: no other code made it since.
+fn is_certain(view: &View, last: Seq) -> bool {
+    view.through() == last && view.config.last_refold.is_some_and(|refold| refold.through < last)
 }
 
 fn version_of(view: &View) -> Option<u32> {
@@ -109,7 +128,7 @@ fn kind_of(shown: Option<&View>, view: &View) -> &'static str {
     }
 }
 
-async fn frame(site: &Site, view: &View, kind: &'static str, params: &str) -> String {
+async fn event(site: &Site, view: &Arc<View>, kind: &'static str, params: &str) -> wire::StateEvent {
     let mut state = view.state().map_or_else(|| wire::raw("null"), |state| wire::raw(&state));
     if let Some(live) = view.live.as_ref().filter(|live| live.exports.query) {
         let body = match site.engine.query(view, live, view.state(), params.to_owned()).await {
@@ -118,6 +137,5 @@ async fn frame(site: &Site, view: &View, kind: &'static str, params: &str) -> St
         };
         state = wire::raw(&body);
     }
-    let event = wire::StateEvent { kind, seq: view.through().0, state };
-    serde_json::to_string(&event).expect("a frame is plain data")
+    wire::StateEvent { kind, seq: view.through().0, state }
 }

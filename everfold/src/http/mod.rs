@@ -1,6 +1,6 @@
 //! What a machine sees: the router, and the bounds that hold for every request.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -14,27 +14,33 @@ use engine::{Engine, vault::Vault};
 use rules::{limits, refusal::Refusal};
 use tokio::sync::Semaphore;
 
+mod accept;
 mod admission;
+mod events;
 mod health;
 mod history;
 mod hook;
 mod identity;
 mod key;
 mod live;
+mod pace;
+mod page;
 mod problem;
 mod read;
 mod request;
 mod secret;
+mod socket;
 mod transfer;
 mod version;
 mod wire;
 mod write;
 
 use admission::Admission;
+use pace::Pace;
 use problem::Problem;
 
 /// Previews that run at once: each folds a whole log twice.
-const PREVIEWS_MAX: usize = 4;
+pub const PREVIEWS_MAX: usize = 4;
 
 /// What every handler is given.
 #[derive(Clone)]
@@ -44,7 +50,18 @@ pub struct Site {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     pub admission: Arc<Admission>,
     pub previews: Arc<Semaphore>,
+    pub pace: Arc<Pace>,
+    pub settings: Settings,
     pub draining: tokio::sync::watch::Receiver<bool>,
+}
+
+/// What whoever runs the server may choose.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// For each write key of a guest's hook; 0 is no bound.
+    pub guest_writes_per_minute: u32,
+    /// How often a client that only listens is asked, or shown, that the other end is there.
+    pub ping: Duration,
 }
 
 impl Site {
@@ -52,10 +69,12 @@ impl Site {
         engine: Engine,
         vault: Arc<Vault>,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
+        settings: Settings,
         draining: tokio::sync::watch::Receiver<bool>,
     ) -> Site {
         let previews = Arc::new(Semaphore::new(PREVIEWS_MAX));
-        Site { engine, vault, metrics, admission: Arc::default(), previews, draining }
+        let pace = Arc::new(Pace::new(settings.guest_writes_per_minute));
+        Site { engine, vault, metrics, admission: Arc::default(), previews, pace, settings, draining }
     }
 }
 
@@ -98,6 +117,8 @@ pub fn router(site: Site) -> Router {
         .merge(open)
         .nest("/api", api)
         .route("/state-events", get(live::state_events))
+        .route("/hook-events", get(events::hook_events))
+        .route("/page/{file}", get(page::file))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

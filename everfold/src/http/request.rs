@@ -15,7 +15,7 @@ use super::admission::Place;
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// The longest that a body may take to arrive: it holds a place among the writes meanwhile.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long a refused body is still taken in.
 const REFUSED_TIMEOUT: Duration = Duration::from_secs(5);
 

@@ -8,7 +8,6 @@ use axum::{
 };
 use rules::{hook::Change, refusal::Refusal};
 use serde::Deserialize;
-use sha2::{Digest, Sha256};
 
 use super::{Site, hook::Own, problem::Problem, wire};
 
@@ -17,7 +16,7 @@ pub async fn list(State(site): State<Site>, Own(view): Own) -> Json<wire::Secret
     let vault = &site.engine.world().vault;
     let secrets = view.config.secrets.iter().filter_map(|(name, sealed)| {
         let value = vault.open_one(view.lane, name, sealed)?;
-        let hash: String = Sha256::digest(value.as_bytes()).iter().map(|byte| format!("{byte:02x}")).collect();
+        let hash = wire::sha256(value.as_bytes());
         Some((name.clone(), hash))
     });
     Json(wire::SecretsListed { secrets: secrets.collect() })

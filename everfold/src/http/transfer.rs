@@ -23,11 +23,11 @@ use super::{Site, hook::Own, identity::Caller, problem::Problem, wire};
 
 const FORMAT: u32 = 1;
 /// A line holds one record twice: as it is kept, and for those who read along.
-const LINE_BYTES_MAX: u64 = 16 << 20;
+pub const LINE_BYTES_MAX: u64 = 16 << 20;
 /// What an import may unpack to.
-const IMPORT_BYTES_MAX: u64 = 4 << 30;
+pub const IMPORT_BYTES_MAX: u64 = 4 << 30;
 /// Lines and chunks that are on their way between the two sides of a stream.
-const UNDER_WAY_MAX: usize = 64;
+pub const UNDER_WAY_MAX: usize = 64;
 
 /// `GET /api/hooks/ID/export`
 pub async fn export(State(site): State<Site>, Own(view): Own) -> Result<Response, Problem> {

@@ -18,11 +18,12 @@ use rules::{
     access::{Key, KeyKind},
     call,
     hook::{Receipt, Verdict},
-    record::{At, LaneId, Seq},
+    record::{At, LaneId},
     refusal::Refusal,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{value::RawValue, value::to_raw_value};
+use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
 use super::problem::Problem;
@@ -256,10 +257,6 @@ impl From<&call::Error> for ErrorDetail {
 impl RequestDetail {
     pub fn of(moment: &Moment) -> RequestDetail {
         let request = &moment.request;
-        let error = match &moment.verdict {
-            Verdict::Failed(error) => Some(error),
-            _ => moment.error.as_ref(),
-        };
         RequestDetail {
             id: request_id(request.id),
             seq: request.seq,
@@ -270,7 +267,7 @@ impl RequestDetail {
             headers: headers_of(request),
             body: body_shown(request),
             state: moment.state.as_ref().map(|state| raw(state)),
-            error: error.map(ErrorDetail::from),
+            error: error_of(moment),
             status: status_of(&moment.verdict, moment.fate),
             created_at: request.created_at_ms,
         }
@@ -322,6 +319,14 @@ fn level_name(level: call::Level) -> &'static str {
         call::Level::Warn => "warn",
         call::Level::Error => "error",
     }
+}
+
+fn error_of(moment: &Moment) -> Option<ErrorDetail> {
+    let error = match &moment.verdict {
+        Verdict::Failed(error) => Some(error),
+        _ => moment.error.as_ref(),
+    };
+    error.map(ErrorDetail::from)
 }
 
 pub fn status_of(verdict: &Verdict, fate: Fate) -> &'static str {
@@ -425,10 +430,71 @@ pub struct StateEvent {
     pub state: Box<RawValue>,
 }
 
-/// JSON that is text already, with the prefix of the log that it reflects.
-pub fn state(json: Option<&str>, seq: Seq) -> Response {
-    let body = json.unwrap_or("null").to_owned();
-    ([(header::CONTENT_TYPE, "application/json"), (X_SEQ, seq.0.to_string().as_str())], body).into_response()
+/// A frame of `/hook-events`.
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "kebab-case", rename_all_fields = "camelCase")]
+pub enum HookEvent {
+    NewRequest {
+        hook_id: String,
+        request: RequestEvent,
+    },
+    BulkUpdate {
+        hook_id: String,
+    },
+    Replay {
+        hook_id: String,
+        #[serde(flatten)]
+        replay: Replay,
+    },
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestEvent {
+    id: String,
+    seq: u64,
+    /// `null` where nothing is folded yet.
+    state: Option<Box<RawValue>>,
+    /// SHA-256 of the state's JSON text, in hexadecimal digits.
+    state_hash: Option<String>,
+    /// SHA-256 of the raw body.
+    body_hash: String,
+    created_at: u64,
+    error: Option<ErrorDetail>,
+}
+
+impl HookEvent {
+    pub fn request(hook: LaneId, moment: &Moment) -> HookEvent {
+        let request = &moment.request;
+        let request = RequestEvent {
+            id: request_id(request.id),
+            seq: request.seq,
+            state: moment.state.as_ref().map(|state| raw(state)),
+            state_hash: moment.state.as_ref().map(|state| sha256(state.as_bytes())),
+            body_hash: sha256(&request.body.0),
+            created_at: request.created_at_ms,
+            error: error_of(moment),
+        };
+        HookEvent::NewRequest { hook_id: id_of(hook), request }
+    }
+
+    pub fn bulk(hook: LaneId) -> HookEvent {
+        HookEvent::BulkUpdate { hook_id: id_of(hook) }
+    }
+
+    pub fn replay(view: &View, now: At) -> HookEvent {
+        HookEvent::Replay { hook_id: id_of(view.lane), replay: Replay::of(view, now) }
+    }
+}
+
+/// In hexadecimal digits.
+pub fn sha256(bytes: &[u8]) -> String {
+    format!("{:x}", Sha256::digest(bytes))
+}
+
+/// JSON that is text already.
+pub fn state(json: &str) -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], json.to_owned()).into_response()
 }
 
 /// Names the prefix of the log that a read reflects.

@@ -16,7 +16,13 @@ use rules::{
     refusal::Refusal,
 };
 
-use super::{Site, admission::Place, problem::Problem, request, wire};
+use super::{
+    Site,
+    admission::Place,
+    pace::{Owner, Pass},
+    problem::Problem,
+    request, wire,
+};
 
 const IDEMPOTENCY_REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
@@ -108,7 +114,30 @@ async fn admit(site: &Site, key: &str) -> Result<(Entry, Place), Refusal> {
         Entry::Open(hook) => Some(hook),
         Entry::Swallow => None,
     };
+    if let Some(hook) = hook {
+        keep_pace(site, key, hook).await?;
+    }
     Ok((entry, site.admission.enter(hook)?))
+}
+
+/// Refuses what comes faster than a guest's hook takes. Whose hook it is, is looked up only for what is that fast.
+async fn keep_pace(site: &Site, key: &str, hook: LaneId) -> Result<(), Refusal> {
+    loop {
+        let now = site.engine.now();
+        match site.pace.enter(key, now) {
+            Pass::Free => return Ok(()),
+            Pass::TooFast { retry_after_s } => {
+                let writes = site.settings.guest_writes_per_minute;
+                let detail = format!("A guest's hook takes {writes} writes a minute with one key; nothing was kept.");
+                return Err(Refusal { retry_after_s: Some(retry_after_s), ..Refusal::TOO_FAST.because(detail) });
+            }
+            Pass::WhoseHook => {
+                let owner = site.engine.view(hook).await?.config.owner;
+                let is_user = site.engine.account(owner).await?.is_some_and(|account| account.email.is_some());
+                site.pace.learn(key, if is_user { Owner::User } else { Owner::Guest }, now);
+            }
+        }
+    }
 }
 
 /// `GET /write/KEY/settled/ID`

@@ -1,6 +1,7 @@
 //! What every black-box test stands on: a server of its own, a client that sends exactly what it is told, a hook.
 #![allow(dead_code, reason = "each subject uses its own part of it")]
 
+pub mod browser;
 pub mod figures;
 pub mod hook;
 pub mod http;
@@ -8,6 +9,7 @@ pub mod load;
 pub mod memory;
 pub mod server;
 pub mod socket;
+pub mod stream;
 pub mod transcript;
 
 use std::{

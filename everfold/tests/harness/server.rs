@@ -25,12 +25,13 @@ pub struct Server {
     pub start_took: Duration,
 }
 
-/// The program, with nothing of the tester's own settings.
+/// The program, with nothing of the tester's own settings, and no bound on how fast guests write.
 pub fn everfold() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_everfold"));
     for (name, _) in std::env::vars_os().filter(|(name, _)| name.to_string_lossy().starts_with("EVERFOLD_")) {
         command.env_remove(name);
     }
+    command.env("EVERFOLD_GUEST_WRITES_PER_MINUTE", "0");
     command.env("NO_COLOR", "1").stdin(Stdio::null());
     command
 }
@@ -39,6 +40,16 @@ impl Server {
     pub fn start() -> Server {
         let data = tempfile::tempdir().expect("a folder for the data");
         let mut server = Server::start_on(data.path());
+        server._own_data = Some(data);
+        server
+    }
+
+    /// With settings of its own, as environment variables.
+    pub fn start_with(settings: &[(&str, &str)]) -> Server {
+        let data = tempfile::tempdir().expect("a folder for the data");
+        let mut command = everfold();
+        command.envs(settings.iter().copied());
+        let mut server = Server::start_by(command, data.path());
         server._own_data = Some(data);
         server
     }

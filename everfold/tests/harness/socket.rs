@@ -7,15 +7,29 @@ use std::{
 };
 
 use serde_json::Value;
-use tungstenite::{Error, Message, WebSocket, client, handshake::HandshakeError};
+use tungstenite::{
+    Error, Message, WebSocket, client,
+    client::IntoClientRequest,
+    handshake::HandshakeError,
+    http::{HeaderName, HeaderValue},
+};
 
 pub struct Socket(WebSocket<TcpStream>);
 
 impl Socket {
     /// Gives the status where the upgrade is refused.
     pub fn open(address: &str, path: &str) -> Result<Socket, u16> {
+        Socket::open_with(address, path, &[])
+    }
+
+    pub fn open_with(address: &str, path: &str, headers: &[(&str, &str)]) -> Result<Socket, u16> {
         let stream = TcpStream::connect(address).expect("the server listens");
-        match client(format!("ws://{address}{path}"), stream) {
+        let mut request = format!("ws://{address}{path}").into_client_request().expect("an address");
+        for (name, value) in headers {
+            let name: HeaderName = name.parse().expect("a header's name");
+            request.headers_mut().insert(name, HeaderValue::from_str(value).expect("a header's value"));
+        }
+        match client(request, stream) {
             Ok((socket, _)) => Ok(Socket(socket)),
             Err(HandshakeError::Failure(Error::Http(refusal))) => Err(refusal.status().as_u16()),
             Err(other) => panic!("{path}: {other}"),
@@ -38,8 +52,8 @@ impl Socket {
         }
     }
 
-    /// The next frame that is a state; pings are answered on the way.
-    pub fn next_state(&mut self, patience: Duration) -> Option<Value> {
+    /// The next frame that is JSON; pings are answered on the way.
+    pub fn next_frame(&mut self, patience: Duration) -> Option<Value> {
         let until = Instant::now() + patience;
         loop {
             let text = self.next_text(until.saturating_duration_since(Instant::now()))?;
@@ -49,6 +63,10 @@ impl Socket {
             }
             return Some(serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}")));
         }
+    }
+
+    pub fn next_state(&mut self, patience: Duration) -> Option<Value> {
+        self.next_frame(patience)
     }
 
     pub fn say(&mut self, text: &str) {

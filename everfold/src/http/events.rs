@@ -1,0 +1,89 @@
+//! What happens to a hook, request by request, for its owner.
+
+use axum::{
+    extract::{RawQuery, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{HeaderMap, header},
+    response::Response,
+};
+use engine::events::{Event, Events};
+use futures_util::{Stream, stream};
+use rules::{access, record::LaneId, refusal::Refusal};
+
+use super::{Site, identity::Caller, problem::Problem, socket, wire};
+
+/// `GET /hook-events?hookId=ID`
+///
+/// Each request is told once and in order when it is folded, or when it has arrived, where nothing folds it. A
+/// `bulk-update` stands for all that a reader was too slow for, and for what other code or a reset made new.
+pub async fn hook_events(
+    State(site): State<Site>,
+    Caller(caller): Caller,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+    upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
+) -> Result<Response, Problem> {
+    if !is_of_this_site(&headers) {
+        return Err(Refusal::ORIGIN_FOREIGN.into());
+    }
+    let query = query.unwrap_or_default();
+    let id = form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "hookId").map(|(_, id)| id);
+    let id = id.filter(|id| !id.is_empty()).ok_or(Refusal::NO_HOOK_ID)?;
+    // Whether there is such a hook is nobody's business but its owner's.
+    let hook = wire::lane_of(&id).ok_or(Refusal::HOOK_FOREIGN)?;
+    let events = site.engine.events(hook).await.map_err(foreign)?;
+    let mut following = site.engine.follow(hook).await.map_err(foreign)?;
+    access::own(caller, following.borrow().config.owner)?;
+    let given_away = async move {
+        let _ = following.wait_for(|view| view.config.owner != caller).await;
+    };
+    socket::tell(&site, upgrade, frames(site.clone(), hook, events), given_away)
+}
+
+fn foreign(refusal: Refusal) -> Refusal {
+    if refusal == Refusal::HOOK_UNKNOWN { Refusal::HOOK_FOREIGN } else { refusal }
+}
+
+/// A browser sends its cookies along with whatever page connects, and says which page it is. What names its caller
+/// in `Authorization` was not sent by a browser on its own.
+fn is_of_this_site(headers: &HeaderMap) -> bool {
+    if headers.contains_key(header::AUTHORIZATION) {
+        return true;
+    }
+    let Some(origin) = headers.get(header::ORIGIN) else { return true };
+    let page = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
+}
+
+fn frames(site: Site, hook: LaneId, events: Events) -> impl Stream<Item = String> + Send {
+    stream::unfold((site, events), move |(site, mut events)| async move {
+        let event = match events.next().await? {
+            Event::Request(moment) => wire::HookEvent::request(hook, &moment),
+            Event::Bulk => wire::HookEvent::bulk(hook),
+            Event::Refold(view) => wire::HookEvent::replay(&view, site.engine.now()),
+        };
+        let frame = serde_json::to_string(&event).expect("a frame is plain data");
+        Some((frame, (site, events)))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_page_of_another_site_does_not_pass() {
+        let from = |headers: &[(header::HeaderName, &'static str)]| {
+            let headers = headers.iter().map(|(name, value)| (name.clone(), header::HeaderValue::from_static(value)));
+            is_of_this_site(&headers.collect())
+        };
+        let host = (header::HOST, "fold.example:8080");
+        assert!(from(std::slice::from_ref(&host)), "no page at all");
+        assert!(from(&[host.clone(), (header::ORIGIN, "https://fold.example:8080")]));
+        assert!(!from(&[host.clone(), (header::ORIGIN, "https://fold.example")]), "another port");
+        assert!(!from(&[host.clone(), (header::ORIGIN, "https://fold.example:8080.evil.example")]));
+        assert!(!from(&[host.clone(), (header::ORIGIN, "null")]), "a sandboxed page");
+        assert!(!from(&[(header::ORIGIN, "https://fold.example")]), "no host to compare with");
+        assert!(from(&[host, (header::ORIGIN, "https://evil.example"), (header::AUTHORIZATION, "Bearer x")]));
+    }
+}
