@@ -243,6 +243,7 @@ fn only_its_owner_looks_on_and_no_page_of_another_site() {
     let evil = Ask::new("GET", path(&hook)).header("cookie", &cookie).header("origin", "https://evil.example");
     evil.send(&server.address).problem(403, "origin_foreign");
     hook.owner.get(&path(&hook)).problem(400, "upgrade_missing");
+    hook.owner.get("/hook-events").problem(400, "hook_id_missing");
 
     let here = format!("http://{}", server.address);
     for headers in
@@ -272,6 +273,12 @@ fn who_does_not_answer_is_closed_and_who_does_stays() {
     let closed = started.elapsed();
     assert!((Duration::from_millis(500)..Duration::from_secs(2)).contains(&closed), "closed after {closed:?}");
     let mut alive = answering.join().expect("five pings were answered");
+    // Longer than until it is asked again who is looking on.
+    let (watched, started) = (Duration::from_secs(5), Instant::now());
+    while let Some(left) = watched.checked_sub(started.elapsed()) {
+        assert_eq!(alive.next_text(left.max(Duration::from_secs(1))).as_deref(), Some("ping"));
+        alive.say("pong");
+    }
     hook.keep(&json!({}));
     next(&mut alive, "new-request");
 }

@@ -1,8 +1,10 @@
 //! What happens to a hook, request by request, for its owner.
 
+use std::time::Duration;
+
 use axum::{
-    extract::{RawQuery, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
-    http::{HeaderMap, header},
+    extract::{FromRequestParts, RawQuery, State, WebSocketUpgrade, ws::rejection::WebSocketUpgradeRejection},
+    http::{HeaderMap, Request, header},
     response::Response,
 };
 use engine::events::{Event, Events};
@@ -10,6 +12,9 @@ use futures_util::{Stream, stream};
 use rules::{access, record::LaneId, refusal::Refusal};
 
 use super::{Site, identity::Caller, problem::Problem, socket, wire};
+
+/// How often it is looked at whether a caller is still who they were: within 5 s of it, they are nobody.
+const IDENTITY_LOOK: Duration = Duration::from_secs(4);
 
 /// `GET /hook-events?hookId=ID`
 ///
@@ -36,7 +41,27 @@ pub async fn hook_events(
     let given_away = async move {
         let _ = following.wait_for(|view| view.config.owner != caller).await;
     };
-    socket::tell(&site, upgrade, frames(site.clone(), hook, events), given_away)
+    let gone = gone(site.clone(), headers);
+    let over = async move {
+        tokio::select! {
+            () = given_away => {}
+            () = gone => {}
+        }
+    };
+    socket::tell(&site, upgrade, frames(site.clone(), hook, events), over)
+}
+
+/// Resolves when what showed who is calling does so no longer.
+async fn gone(site: Site, headers: HeaderMap) {
+    let (mut parts, ()) = Request::new(()).into_parts();
+    parts.headers = headers;
+    loop {
+        tokio::time::sleep(IDENTITY_LOOK).await;
+        match Caller::from_request_parts(&mut parts, &site).await {
+            Err(Problem(refusal)) if refusal.status < 500 => return,
+            _ => {}
+        }
+    }
 }
 
 fn foreign(refusal: Refusal) -> Refusal {

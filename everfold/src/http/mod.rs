@@ -24,12 +24,12 @@ mod identity;
 mod key;
 mod live;
 mod pace;
-mod page;
 mod problem;
 mod read;
 mod request;
 mod secret;
 mod socket;
+mod state_page;
 mod transfer;
 mod version;
 mod wire;
@@ -118,7 +118,7 @@ pub fn router(site: Site) -> Router {
         .nest("/api", api)
         .route("/state-events", get(live::state_events))
         .route("/hook-events", get(events::hook_events))
-        .route("/page/{file}", get(page::file))
+        .route("/page/{file}", get(state_page::file))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))

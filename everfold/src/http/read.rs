@@ -13,7 +13,7 @@ use rules::{
     refusal::Refusal,
 };
 
-use super::{Site, accept::Wanted, live, page, problem::Problem, wire};
+use super::{Site, accept::Wanted, live, problem::Problem, state_page, wire};
 
 /// The two parameters that are ours, and the rest for `query`.
 #[derive(Debug, PartialEq, Eq)]
@@ -72,7 +72,7 @@ pub async fn read(
         let answer = answer(&site, &view, state, parameters.rest).await?;
         // The page shows JSON; whatever else a query answers, HTML of its own above all, is served as it is.
         let mut response = match answer.json().filter(|_| wanted == Wanted::Page) {
-            Some(json) => page::state(json, seq, parameters.at.is_none()),
+            Some(json) => state_page::of(json, seq, parameters.at.is_none()),
             None => answer.into_response(),
         };
         response.headers_mut().insert(wire::X_SEQ, seq.0.into());

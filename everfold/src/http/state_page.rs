@@ -20,8 +20,8 @@ const INDENTED_DEPTH_MAX: usize = 32;
 /// `GET /page/FILE`
 pub async fn file(Path(file): Path<String>) -> Result<Response, Problem> {
     let (kind, text) = match file.as_str() {
-        "state.css" => ("text/css; charset=utf-8", include_str!("page/state.css")),
-        "state.js" => ("text/javascript; charset=utf-8", include_str!("page/state.js")),
+        "state.css" => ("text/css; charset=utf-8", include_str!("state_page/state.css")),
+        "state.js" => ("text/javascript; charset=utf-8", include_str!("state_page/state.js")),
         _ => return Err(Refusal::PATH_UNKNOWN.into()),
     };
     let headers = [
@@ -33,9 +33,9 @@ pub async fn file(Path(file): Path<String>) -> Result<Response, Problem> {
 }
 
 /// The page of a state: whole without JavaScript, live with it. A state of the past stays what it was.
-pub fn state(json: &str, seq: Seq, is_live: bool) -> Response {
+pub fn of(json: &str, seq: Seq, is_live: bool) -> Response {
     let page = format!(
-        include_str!("page/state.html"),
+        include_str!("state_page/state.html"),
         follow = if is_live { "live" } else { "no" },
         seq = if seq == Seq(0) { "before the first request".to_owned() } else { format!("after request {}", seq.0) },
         words = if is_live { "As it was when this page was loaded" } else { "As it was then" },
