@@ -7,6 +7,7 @@ use std::{
 
 use rules::{
     access::{Door, Key, KeyKind},
+    account::Account,
     call::{Call, Exports, Outcome, Program, Request},
     hook::{Answered, Change, Changed, Hook, Reply, name_of},
     limits::{self, Limits},
@@ -148,6 +149,11 @@ impl Engine {
         self.change(hook, Change::SetSecret { name, sealed }).await
     }
 
+    /// Makes one owner's hook another's; nothing happens when it is no longer `from`'s.
+    pub(crate) async fn hand_over(&self, hook: LaneId, from: LaneId, to: LaneId) -> Result<Changed, Refusal> {
+        self.change(hook, Change::Give { from, to }).await
+    }
+
     pub async fn change(&self, hook: LaneId, change: Change) -> Result<Changed, Refusal> {
         match self.ask(hook, |waiter| Message::Change { change, waiter }).await? {
             Answer::Changed(changed) => Ok(changed),
@@ -173,6 +179,23 @@ impl Engine {
         let (from, to) = row::owned_range(owner);
         let rows = self.inner.world.store.rows(from, to, Order::Ascending, hooks_max).await.map_err(fault)?;
         Ok(rows.iter().filter_map(|(key, _)| row::owned_hook(key)).collect())
+    }
+
+    /// The hooks of an account, and those of merged guests that are still on their way to it.
+    pub async fn hooks_of_account(&self, account: &Account, hooks_max: usize) -> Result<Vec<LaneId>, Refusal> {
+        self.finish_merges(account).await;
+        let mut hooks = Vec::new();
+        // Guests first: what is moved meanwhile is seen twice rather than never.
+        for merging in &account.merging {
+            hooks.extend(self.hooks_of(merging.guest, hooks_max).await?);
+        }
+        for hook in self.hooks_of(account.lane, hooks_max).await? {
+            if !hooks.contains(&hook) {
+                hooks.push(hook);
+            }
+        }
+        hooks.truncate(hooks_max);
+        Ok(hooks)
     }
 
     /// A hook as it is now.

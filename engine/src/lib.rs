@@ -11,6 +11,7 @@ mod lanes;
 pub mod log;
 pub mod past;
 pub mod replay;
+pub mod settings;
 pub mod transfer;
 pub mod vault;
 pub mod world;
@@ -45,6 +46,10 @@ pub const DOORS_MAX: usize = 200_000;
 pub const WAIT_MS_MAX: u64 = 30_000;
 /// The errors that a preview shows.
 pub const PREVIEW_ERRORS_MAX: usize = 40;
+/// How often an account that others change at the same time is read again before its caller is told to come back.
+pub const CONFLICTS_MAX: usize = 32;
+/// Hooks of a merged guest that are moved in one go; the rest follow when their user next asks for them.
+pub const HOOKS_MOVED_MAX: usize = 256;
 /// What a page of a listing holds.
 pub const PAGE: usize = 40;
 /// Requests that a follower of events may be behind; beyond, it is told to look again instead of each of them.

@@ -1,11 +1,13 @@
 //! The only plaintext of secrets: the server's own key, what is made from it, and what an owner entrusted to it.
 
+use std::fmt;
+
 use chacha20poly1305::{
     KeyInit, XChaCha20Poly1305, XNonce,
     aead::{Aead, Payload},
 };
 use rules::{
-    account::Refresh,
+    account::{KeyKind, Refresh, SecretHash},
     call::{Bytes, Json, Ran},
     hook::Secrets,
     record::LaneId,
@@ -146,6 +148,46 @@ impl Opened {
     }
 }
 
+/// What a link carries: the account it leads to, and a secret of which only the hash is kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LinkToken {
+    pub account: LaneId,
+    pub secret: u128,
+}
+
+impl LinkToken {
+    const DIGITS: usize = 64;
+
+    pub fn parse(token: &str) -> Option<LinkToken> {
+        let is_whole = token.len() == Self::DIGITS && token.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let (account, secret) = is_whole.then(|| token.split_at(Self::DIGITS / 2))?;
+        let number = |digits| u128::from_str_radix(digits, 16).ok();
+        Some(LinkToken { account: LaneId(number(account)?), secret: number(secret)? })
+    }
+
+    pub fn hash(&self) -> SecretHash {
+        hash_of(&self.to_string())
+    }
+}
+
+impl fmt::Display for LinkToken {
+    fn fmt(&self, f: &mut fmt::Formatter) -> fmt::Result {
+        write!(f, "{:032x}{:032x}", self.account.0, self.secret)
+    }
+}
+
+/// An API or worker key. What it begins with tells it from a JWT, and a program that looks for leaked keys what it is.
+pub fn account_key(kind: KeyKind, secret: u128) -> String {
+    format!("{ACCOUNT_KEY_PREFIX}{}_{secret:032x}", kind.name())
+}
+
+pub const ACCOUNT_KEY_PREFIX: &str = "everfold_";
+
+/// What is kept of a secret that its holder shows. It has 128 bits that nobody guesses, so a fast hash hides it.
+pub fn hash_of(secret: &str) -> SecretHash {
+    blake3::derive_key("everfold 2026 secrets that are shown", secret.as_bytes())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -182,5 +224,14 @@ mod tests {
         assert_eq!(Vault::new(&[2; 32]).open_refresh_token(&token), None);
         assert_eq!(vault.open_refresh_token(&token.replace(".9.", ".8.")), None);
         assert_eq!(vault.open_refresh_token("nonsense"), None);
+    }
+
+    #[test]
+    fn a_link_token_is_read_as_it_was_written_and_nothing_else_is() {
+        let link = LinkToken { account: LaneId(7), secret: u128::MAX };
+        assert_eq!(LinkToken::parse(&link.to_string()), Some(link));
+        for token in ["", "7", &"+".repeat(64), &"é".repeat(32), &format!("{link}0")] {
+            assert_eq!(LinkToken::parse(token), None, "{token}");
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 mod cli;
 mod http;
+mod mail;
 mod serve;
 
 fn main() -> std::process::ExitCode {

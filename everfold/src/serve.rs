@@ -13,6 +13,7 @@ use engine::{
     vault::Vault,
     world::{SystemClock, SystemEntropy, World},
 };
+use hyper::service::{Service, service_fn};
 use hyper_util::{rt::TokioIo, rt::TokioTimer, service::TowerToHyperService};
 use store::sqlite::Sqlite;
 use tokio::{
@@ -22,7 +23,13 @@ use tokio::{
 };
 use worker::quickjs::{Options, QuickJs};
 
-use crate::http::{self, Settings, Site};
+use crate::{
+    http::{
+        self, Settings, Site,
+        visitor::{Allowance, Outside, Peer},
+    },
+    mail::{Development, Outbox, Smtp},
+};
 
 /// Connections at a time; further ones wait to be accepted.
 pub const CONNECTIONS_MAX: usize = 20_000;
@@ -41,6 +48,13 @@ pub struct Config {
     pub listen: SocketAddr,
     pub data: PathBuf,
     pub settings: Settings,
+    /// Where people reach the server, when that is not where it listens.
+    pub public_url: Option<String>,
+    pub smtp: Option<String>,
+    pub mail_from: Option<String>,
+    /// What one network address may begin in an hour.
+    pub guests_per_hour: u32,
+    pub is_behind_proxy: bool,
 }
 
 /// A server that listens, and is not yet serving.
@@ -63,6 +77,10 @@ pub enum StartError {
     Listen(SocketAddr, io::Error),
     #[error("Cannot use the key in {}: {error}", path.display())]
     Key { path: PathBuf, error: io::Error },
+    #[error("{0:?} is not the address of a website.\nhint: write it as https://everfold.example, without a path")]
+    PublicUrl(String),
+    #[error("{0}\nhint: write it as smtp://user:password@host:port, with %40 for an @ in the password")]
+    Mail(String),
 }
 
 impl Server {
@@ -70,6 +88,7 @@ impl Server {
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let (outbox, outside) = surroundings(&config, address)?;
         let store = Arc::new(Sqlite::open(&config.data)?);
         let vault = Arc::new(Vault::new(&master_key(&config.data)?));
         let worker = QuickJs::start(Options::of_this_binary(children()))
@@ -93,13 +112,14 @@ impl Server {
             tracing::error!(detail = %refusal.detail, "what is left of broken imports stays for now");
         }
         tokio::spawn(async move { left.erase_deleted().await });
-        let site = Site::new(engine, vault, handle, config.settings, draining);
+        let site = Site::new(engine, vault, handle, config.settings, draining, outbox, outside);
         Ok(Server { listener, site, store, drain, address })
     }
 
     /// Serves until `stop` resolves, then finishes what was begun.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Server { listener, site, store, drain, .. } = self;
+        let outbox = site.outbox.clone();
         let router = http::router(site);
         let places = Arc::new(Semaphore::new(connections_max()));
         let mut connections = JoinSet::new();
@@ -113,14 +133,14 @@ impl Server {
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
                 () = &mut stop => break,
             };
-            let (Ok((stream, _)), place) = accepted else {
+            let (Ok((stream, peer)), place) = accepted else {
                 // Out of file descriptors, most likely: others will close.
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
             let (router, draining) = (router.clone(), drain.subscribe());
             connections.spawn(async move {
-                serve_connection(stream, router, draining).await;
+                serve_connection(stream, Peer(peer.ip()), router, draining).await;
                 drop(place);
             });
         }
@@ -129,9 +149,50 @@ impl Server {
         tracing::info!("draining");
         let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
         connections.shutdown().await;
+        outbox.drained().await;
         // What is still queued is committed before the last hand lets go of the store.
         drop(store);
     }
+}
+
+/// How mail leaves, and what is known of who comes. On a developer's own machine mail is shown instead, and nobody is
+/// counted: no mail server is set, and nothing says that anybody else could reach this address.
+fn surroundings(config: &Config, address: SocketAddr) -> Result<(Outbox, Outside), StartError> {
+    let own = format!("http://{address}");
+    let origin = config.public_url.as_ref().map_or(Ok(own), |url| origin(url))?;
+    let host = origin.split_once("://").map_or("", |(_, host)| host);
+    let is_public = config.is_behind_proxy || !(is_loopback(host) && address.ip().is_loopback());
+    let domain = host.split(':').next().filter(|_| !host.starts_with('[') && is_public).unwrap_or("localhost");
+    let from = config.mail_from.clone().unwrap_or_else(|| format!("Everfold <everfold@{domain}>"));
+    let outbox = match &config.smtp {
+        Some(url) => Outbox::Smtp(Smtp::new(url, &from).map_err(StartError::Mail)?),
+        None if is_public => Outbox::Nowhere,
+        None => Outbox::Development(Development::new()),
+    };
+    let is_development = matches!(outbox, Outbox::Development(_));
+    let allowance = (!is_development).then(|| Allowance::new(config.guests_per_hour));
+    Ok((outbox, Outside { origin, is_behind_proxy: config.is_behind_proxy, allowance }))
+}
+
+/// As browsers write it: scheme, host in lower case, port.
+fn origin(url: &str) -> Result<String, StartError> {
+    let malformed = || StartError::PublicUrl(url.to_owned());
+    let uri: hyper::Uri = url.parse().map_err(|_| malformed())?;
+    let (scheme, authority) = uri.scheme_str().zip(uri.authority()).ok_or_else(malformed)?;
+    let is_bare = uri.path_and_query().is_none_or(|path| path == "/") && !authority.as_str().contains('@');
+    let is_web = scheme == "http" || scheme == "https";
+    if is_bare && is_web {
+        Ok(format!("{scheme}://{}", authority.as_str().to_ascii_lowercase()))
+    } else {
+        Err(malformed())
+    }
+}
+
+/// A host with or without its port.
+fn is_loopback(host: &str) -> bool {
+    let name = host.rsplit_once(':').filter(|(_, port)| !port.contains(']')).map_or(host, |(name, _)| name);
+    let address: Option<std::net::IpAddr> = name.trim_matches(['[', ']']).parse().ok();
+    name == "localhost" || address.is_some_and(|address| address.is_loopback())
 }
 
 /// As many as this process may have descriptors for. A shell allows few at first, and more to whoever asks.
@@ -148,7 +209,12 @@ fn children() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
 
-async fn serve_connection(stream: TcpStream, router: axum::Router, mut draining: watch::Receiver<bool>) {
+async fn serve_connection(stream: TcpStream, peer: Peer, router: axum::Router, mut draining: watch::Receiver<bool>) {
+    let router = TowerToHyperService::new(router);
+    let named = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
+        request.extensions_mut().insert(peer);
+        router.call(request)
+    });
     let _ = stream.set_nodelay(true);
     let mut server = hyper::server::conn::http1::Builder::new();
     server
@@ -156,7 +222,7 @@ async fn serve_connection(stream: TcpStream, router: axum::Router, mut draining:
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
-    let connection = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router)).with_upgrades();
+    let connection = server.serve_connection(TokioIo::new(stream), named).with_upgrades();
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,

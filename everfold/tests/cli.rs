@@ -4,15 +4,16 @@ mod harness;
 
 use std::{
     fs,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     net::TcpListener,
-    process::{Child, Stdio},
+    os::unix::fs::PermissionsExt,
+    process::{Child, ChildStdin, Stdio},
     sync::mpsc,
     thread,
 };
 
 use harness::{
-    PATIENCE,
+    PATIENCE, eventually,
     hook::{Hook, Owner},
     http::Ask,
     server::{Server, everfold},
@@ -72,6 +73,68 @@ fn a_person_sends_and_looks_back() {
     assert!(seqs.eq([1, 2, 3].map(Value::from)), "{history}");
     let hooks: Value = serde_json::from_str(&said(session.run(&["hooks", "--json"]))).expect("JSON");
     assert_eq!(hooks["objects"][0]["name"], "orders");
+}
+
+/// Answers `everfold login` with an address, and with the link that is sent to it.
+fn by_link(server: &Server, email: &str) -> impl FnOnce(&mut ChildStdin) {
+    let (address, email) = (server.address.clone(), email.to_owned());
+    move |stdin| {
+        let sent = || Ask::new("GET", "/api/dev/mail").send(&address).expect(200).json();
+        let before = sent().as_array().map_or(0, Vec::len);
+        writeln!(stdin, "{email}").expect("it asks for an address");
+        let link = eventually("a mail comes", || sent()[before]["link"].as_str().map(str::to_owned));
+        writeln!(stdin, "{link}").expect("it asks for a link");
+    }
+}
+
+#[test]
+fn a_person_signs_in_and_out() {
+    let server = Server::start();
+    let home = tempfile::tempdir().expect("a folder for the credentials");
+    let credentials = home.path().join("everfold/credentials.json");
+    let url = format!("http://{}", server.address);
+    let settings = [("EVERFOLD_URL", url.as_str()), ("EVERFOLD_CREDENTIALS", credentials.to_str().expect("text"))];
+    let mut session = Session::new(&settings);
+    session.mask(&url, "server");
+    let kept = || -> Value { serde_json::from_slice(&fs::read(&credentials).expect("kept")).expect("JSON") };
+    let owner = || Owner { address: server.address.clone(), jwt: kept()[&url]["jwt"].as_str().expect("a jwt").into() };
+
+    session.run(&["whoami"]);
+    session.run(&["logout"]);
+    session.run(&["hooks"]);
+    session.run(&["whoami"]);
+    let hook = owner().hook();
+    hook.owner.put(&hook.api(""), &json!({"name": "orders"})).expect(202);
+    session.mask(&hook.write_key, "write key");
+    session.mask(&hook.read_key, "read key");
+    session.run(&["logout"]);
+    session.run_with_stdin(&["login"], "not an address\n");
+    session.run_with_stdin(&["login"], "ada@example.com\nnonsense\n");
+    session.run_talking(&["login"], by_link(&server, "ada@example.com"));
+    session.run(&["whoami"]);
+    session.run(&["hooks"]);
+    session.run_with_stdin(&["login"], "bob@example.com\n");
+    let key = owner().post("/api/keys", &json!({"type": "api"})).expect(201).json();
+    let key = key["key"].as_str().expect("a key");
+    session.run(&["logout"]);
+    session.run(&["whoami", "--json"]);
+    session.run_talking(&["login", &format!("{url}/"), "--key"], |stdin| writeln!(stdin, "{key}").expect("it asks"));
+    session.run(&["whoami"]);
+    session.run(&["hooks"]);
+    assert_eq!(kept()[&url]["key"], key);
+    assert_eq!(fs::metadata(&credentials).expect("kept").permissions().mode() & 0o777, 0o600);
+    session.run(&["logout"]);
+    session.run_with_stdin(&["login", "--key"], "everfold_api_nonsense\n");
+    session.run_talking(&["login", &url, "--url", "http://127.0.0.1:1"], by_link(&server, "ada@example.com"));
+
+    let hook = Owner { jwt: key.into(), ..owner() };
+    owner().put("/api/settings", &json!({"closedToGuests": true})).expect(200);
+    hook.get("/api/hooks").expect(200);
+    session.run(&["logout"]);
+    session.run(&["hooks"]);
+    session.run_talking(&["login"], by_link(&server, "ada@example.com"));
+    assert!(!session.run(&["whoami", "--json"]).stdout.is_empty());
+    session.is_as_in("accounts");
 }
 
 #[test]

@@ -94,6 +94,7 @@ fn records() -> Vec<Vec<u8>> {
         Entry::Publishing { version: 2, source: source.clone(), exports, at },
         Entry::Published { version: 2, through: seq, at },
         Entry::Stopped { version: 2, seq, stop: Stop::Clock, at },
+        Entry::Given { owner: LaneId(10), at },
     ];
     let rows = [
         row::encode(&row::Head { through: seq, state: Some(r#"{"n":7}"#.into()) }),

@@ -70,7 +70,7 @@ pub fn read(door: Option<Door>) -> Result<LaneId, Refusal> {
     }
 }
 
-/// An owner's call for a hook of theirs.
-pub fn own(caller: LaneId, owner: LaneId) -> Result<(), Refusal> {
-    if caller == owner { Ok(()) } else { Err(Refusal::HOOK_FOREIGN) }
+/// An owner's call for a hook of theirs. What is a merged guest's is its user's: `merged_into` is what the owner became.
+pub fn own(caller: LaneId, owner: LaneId, merged_into: Option<LaneId>) -> Result<(), Refusal> {
+    if caller == owner || merged_into == Some(caller) { Ok(()) } else { Err(Refusal::HOOK_FOREIGN) }
 }

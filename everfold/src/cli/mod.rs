@@ -7,7 +7,7 @@ use std::{
     process::ExitCode,
 };
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 mod backup;
 mod client;
@@ -18,6 +18,8 @@ mod doctor;
 mod history;
 mod hooks;
 mod keys;
+mod login;
+mod logout;
 mod manage;
 mod progress;
 mod project;
@@ -30,8 +32,11 @@ mod tail;
 mod transfer;
 mod verify;
 mod versions;
+mod whoami;
 
 use client::Client;
+
+use crate::{http::Settings, serve::Config};
 
 /// Puts functions online and never forgets.
 #[derive(Parser)]
@@ -49,6 +54,12 @@ enum Command {
     Serve(serve::Serve),
     /// Bring a directory to a server: what changed, and what it would do to the state
     Deploy(deploy::Deploy),
+    /// Sign in to a server: by a link that comes by e-mail, or with an API key
+    Login(login::Login),
+    /// Show who you are to a server
+    Whoami(whoami::Whoami),
+    /// Sign out of a server
+    Logout(logout::Logout),
     /// List your hooks, with their addresses
     Hooks(hooks::Hooks),
     /// Make a hook
@@ -122,6 +133,29 @@ struct Listening {
     /// The directory that keeps everything
     #[arg(long, env = "EVERFOLD_DATA", default_value = "./everfold-data")]
     data: PathBuf,
+    /// Where people reach the server, if not where it listens: https://everfold.example
+    #[arg(long, env = "EVERFOLD_PUBLIC_URL")]
+    public_url: Option<String>,
+    /// The mail server that sends sign-in links: smtp://user:password@host:port. Better set in the environment, which
+    /// other users of this machine cannot see
+    #[arg(long, env = "EVERFOLD_SMTP", hide_env_values = true)]
+    smtp: Option<String>,
+    /// Whom mail comes from
+    #[arg(long, env = "EVERFOLD_MAIL_FROM")]
+    mail_from: Option<String>,
+    /// Guests and sign-in links for one network address in an hour; not counted in development
+    #[arg(long, env = "EVERFOLD_GUESTS_PER_HOUR", default_value_t = 1000)]
+    guests_per_hour: u32,
+    /// A proxy stands in front, and names its clients in X-Forwarded-For
+    #[arg(long, env = "EVERFOLD_BEHIND_PROXY", value_parser = FalseyValueParser::new())]
+    behind_proxy: bool,
+}
+
+impl Listening {
+    fn config(self, settings: Settings) -> Config {
+        let Listening { listen, data, public_url, smtp, mail_from, guests_per_hour, behind_proxy } = self;
+        Config { listen, data, settings, public_url, smtp, mail_from, guests_per_hour, is_behind_proxy: behind_proxy }
+    }
 }
 
 /// How often a client that only listens is asked whether it is there.
@@ -161,6 +195,9 @@ pub fn main() -> ExitCode {
         Command::Dev(dev) => dev.run(),
         Command::Serve(serve) => serve.run(),
         Command::Deploy(deploy) => deploy.run(),
+        Command::Login(login) => login.run(),
+        Command::Whoami(whoami) => whoami.run(),
+        Command::Logout(logout) => logout.run(),
         Command::Hooks(hooks) => hooks.run(),
         Command::New(new) => new.run(),
         Command::Publish(publish) => publish.run(),

@@ -7,7 +7,7 @@ use rules::limits;
 use super::{Failure, Listening, PING_MS, runtime, say};
 use crate::{
     http::Settings,
-    serve::{Config, Server, StartError, asked_to_stop},
+    serve::{Server, StartError, asked_to_stop},
 };
 
 #[derive(clap::Args)]
@@ -24,13 +24,12 @@ pub struct Serve {
 
 impl Serve {
     pub fn run(self) -> Result<(), Failure> {
-        let Listening { listen, data } = self.listening;
         let settings = Settings {
             guest_writes_per_minute: self.guest_writes_per_minute,
             ping: Duration::from_millis(self.ping_ms),
         };
         runtime()?.block_on(async {
-            let server = Server::start(Config { listen, data, settings }).await?;
+            let server = Server::start(self.listening.config(settings)).await?;
             say(format_args!("listening on http://{}", server.address))?;
             server.run(asked_to_stop()).await;
             Ok(())

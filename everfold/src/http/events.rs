@@ -9,7 +9,7 @@ use axum::{
 };
 use engine::events::{Event, Events};
 use futures_util::{Stream, stream};
-use rules::{access, record::LaneId, refusal::Refusal};
+use rules::{record::LaneId, refusal::Refusal};
 
 use super::{Site, identity::Caller, problem::Problem, socket, wire};
 
@@ -37,9 +37,10 @@ pub async fn hook_events(
     let hook = wire::lane_of(&id).ok_or(Refusal::HOOK_FOREIGN)?;
     let events = site.engine.events(hook).await.map_err(foreign)?;
     let mut following = site.engine.follow(hook).await.map_err(foreign)?;
-    access::own(caller, following.borrow().config.owner)?;
+    let owner = following.borrow().config.owner;
+    site.engine.owns(caller, owner).await?;
     let given_away = async move {
-        let _ = following.wait_for(|view| view.config.owner != caller).await;
+        let _ = following.wait_for(|view| view.config.owner != owner).await;
     };
     let gone = gone(site.clone(), headers);
     let over = async move {

@@ -47,11 +47,14 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
             CONSOLE_BYTES_MAX, KEYS_MAX, SECRETS_MAX, SECRET_NAME_BYTES_MAX, SECRET_BYTES_MAX,
             IDEMPOTENCY_KEY_BYTES_MAX, TEMPLATES_MAX, IDEMPOTENCY_MS, BUDGET_TICKS, CALL_MS_MAX, HEAP_BYTES_MAX,
         }
-        account { ACCESS_MS, REFRESH_MS, REFRESH_GRACE_MS, FAMILIES_MAX }
+        account {
+            ACCESS_MS, REFRESH_MS, REFRESH_GRACE_MS, FAMILIES_MAX, LINK_MS, LINKS_MAX, ACCOUNT_KEYS_MAX,
+            KEY_NAME_BYTES_MAX, KEY_USED_MS, MERGE_MS,
+        }
         engine {
             LANE_QUEUE_MAX, TURN_INPUTS_MAX, FOLD_REQUESTS_MAX, FOLD_BYTES_MAX, AT_HAND_MAX, AT_HAND_BYTES_MAX,
             LANE_IDLE_MS, FOLD_PATIENCE_MS, WORKER_RETRY_MS, WORKER_RETRY_MAX_MS, RECENT_IDS_MAX, DOORS_MAX,
-            WAIT_MS_MAX, PREVIEW_ERRORS_MAX, PAGE, EVENTS_BEHIND_MAX, PROGRESS_MS,
+            WAIT_MS_MAX, PREVIEW_ERRORS_MAX, PAGE, EVENTS_BEHIND_MAX, PROGRESS_MS, CONFLICTS_MAX, HOOKS_MOVED_MAX,
         }
         admission { WRITES_MAX, WRITE_BYTES_MAX }
         serve { CONNECTIONS_MAX, HEADERS_MAX }
@@ -66,6 +69,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         ("importLineBytesMax", transfer::LINE_BYTES_MAX.into()),
         ("transfersMax", transfer::UNDER_WAY_MAX as u128),
         ("guestWritesPerMinute", site.settings.guest_writes_per_minute.into()),
+        ("guestsPerHour", site.outside.guests_per_hour().into()),
         ("pingMs", site.settings.ping.as_millis()),
         ("silenceMsMax", socket::silence_max(site.settings.ping).as_millis()),
     ];

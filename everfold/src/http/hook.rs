@@ -11,13 +11,17 @@ use axum::{
 };
 use engine::{follow::View, log::Damage};
 use rules::{
-    access,
     hook::{Change, Edit},
     limits,
     refusal::Refusal,
 };
 
-use super::{Site, identity::Caller, problem::Problem, wire};
+use super::{
+    Site,
+    identity::{Caller, Identity},
+    problem::Problem,
+    wire,
+};
 
 /// The code that a new hook begins with.
 pub const SAMPLE: &str = include_str!("../../../examples/hooks/counter.ts");
@@ -25,22 +29,23 @@ pub const SAMPLE: &str = include_str!("../../../examples/hooks/counter.ts");
 pub const HOOKS_MAX: usize = 1000;
 
 /// `GET /api/hooks`
-pub async fn list(State(site): State<Site>, Caller(caller): Caller) -> Result<Response, Problem> {
+pub async fn list(State(site): State<Site>, identity: Identity) -> Result<Response, Problem> {
     let mut objects = Vec::new();
-    for hook in site.engine.hooks_of(caller, HOOKS_MAX).await? {
+    for hook in site.engine.hooks_of_account(&identity.account, HOOKS_MAX).await? {
         objects.push(wire::HookDetail::of(&*site.engine.view(hook).await?));
     }
     Ok(Json(wire::Page { objects, next_token: None }).into_response())
 }
 
 /// `POST /api/hooks`
-pub async fn create(State(site): State<Site>, Caller(caller): Caller, body: Bytes) -> Result<Response, Problem> {
+pub async fn create(State(site): State<Site>, identity: Identity, body: Bytes) -> Result<Response, Problem> {
+    let caller = identity.account.lane;
     let wire::NewHook { name, code } = wire::body_of(&body)?;
     let draft = source(code.unwrap_or_else(|| SAMPLE.to_owned()))?;
     let is_first = site.engine.hooks_of(caller, 1).await?.is_empty();
     let hook = site.engine.create_hook(caller, name, draft).await?;
     // A guest's first hook works at once.
-    if is_first && site.engine.account(caller).await?.is_some_and(|account| account.email.is_none()) {
+    if is_first && identity.account.is_guest() {
         site.engine.publish(hook).await?;
     }
     let view = site.engine.view(hook).await?;
@@ -63,7 +68,7 @@ impl FromRequestParts<Site> for Own {
         let id = params.iter().find(|(name, _)| *name == "id").map(|(_, id)| id).ok_or(Refusal::HOOK_UNKNOWN)?;
         let hook = wire::lane_of(id).ok_or(Refusal::HOOK_UNKNOWN)?;
         let view = site.engine.view(hook).await?;
-        access::own(caller, view.config.owner)?;
+        site.engine.owns(caller, view.config.owner).await?;
         Ok(Own(view))
     }
 }

@@ -1,43 +1,114 @@
 //! Who is calling: access tokens, made and read in one place.
 
 use axum::{
+    Json,
     body::Bytes,
     extract::{FromRequestParts, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
 };
+use engine::vault::ACCOUNT_KEY_PREFIX;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rules::{
-    account::{ACCESS_MS, Refresh},
+    account::{ACCESS_MS, Account, KeyKind, Refresh},
+    email::Email,
     record::LaneId,
     refusal::Refusal,
 };
 use serde::{Deserialize, Serialize};
 
-use super::{Site, problem::Problem, wire};
+use super::{Site, problem::Problem, visitor::Visitor, wire};
 
 const ISSUER: &str = "everfold";
 const COOKIE: &str = "everfold";
 
+/// Every one of them is required.
 #[derive(Serialize, Deserialize)]
 struct Claims {
     sub: String,
     iss: String,
     iat: u64,
     exp: u64,
+    /// The sign-in that it belongs to: when that ends, so does the token.
+    sid: String,
 }
 
-/// The account that a call comes from.
+/// The account that a call comes from, and what showed it.
+pub struct Identity {
+    pub account: Account,
+    proof: Proof,
+}
+
+enum Proof {
+    Session { family: u128 },
+    Key,
+}
+
+/// The account alone, for whom that is enough.
 #[derive(Clone, Copy, Debug)]
 pub struct Caller(pub LaneId);
+
+/// A person who is signed in, if only as a guest. Programs with a key are not.
+pub struct Session {
+    pub account: Account,
+    pub family: u128,
+}
+
+impl FromRequestParts<Site> for Identity {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
+        Ok(identify(site, &parts.headers).await?)
+    }
+}
 
 impl FromRequestParts<Site> for Caller {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
-        let token = token_of(&parts.headers).ok_or(Refusal::IDENTITY_MISSING)?;
-        let account = read(site, token, true).ok_or(Refusal::IDENTITY_INVALID)?;
-        Ok(Caller(account))
+        Ok(Caller(identify(site, &parts.headers).await?.account.lane))
+    }
+}
+
+impl FromRequestParts<Site> for Session {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
+        Ok(identify(site, &parts.headers).await?.session()?)
+    }
+}
+
+impl Identity {
+    pub fn session(self) -> Result<Session, Refusal> {
+        match self.proof {
+            Proof::Session { family } => Ok(Session { account: self.account, family }),
+            Proof::Key => Err(Refusal::SESSION_NEEDED),
+        }
+    }
+}
+
+/// Reads the account each time: a sign-in that was ended, a guest that was merged and a key that was revoked are
+/// nobody's at once.
+pub async fn identify(site: &Site, headers: &HeaderMap) -> Result<Identity, Refusal> {
+    let token = token_of(headers).ok_or(Refusal::IDENTITY_MISSING)?;
+    if token.starts_with(ACCOUNT_KEY_PREFIX) {
+        let holder = site.engine.key_holder(token).await?.ok_or(Refusal::IDENTITY_INVALID)?;
+        return match holder.kind {
+            KeyKind::Api => Ok(Identity { account: holder.account, proof: Proof::Key }),
+            KeyKind::Worker => Err(Refusal::KEY_FOR_WORKERS),
+        };
+    }
+    let (account, family) = read(site, token, true).ok_or(Refusal::IDENTITY_INVALID)?;
+    let account = site.engine.account(account).await?.filter(|account| account.is_signed_in(family));
+    Ok(Identity { account: account.ok_or(Refusal::IDENTITY_INVALID)?, proof: Proof::Session { family } })
+}
+
+/// The guest that a call comes from, where it may come from anybody.
+pub async fn guest_of(site: &Site, headers: &HeaderMap) -> Result<Option<Account>, Refusal> {
+    match identify(site, headers).await.and_then(Identity::session) {
+        Ok(session) => Ok(Some(session.account).filter(Account::is_guest)),
+        Err(refusal) if refusal.status >= 500 => Err(refusal),
+        Err(_) => Ok(None),
     }
 }
 
@@ -51,7 +122,7 @@ fn token_of(headers: &HeaderMap) -> Option<&str> {
     cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))
 }
 
-fn read(site: &Site, token: &str, must_be_fresh: bool) -> Option<LaneId> {
+fn read(site: &Site, token: &str, must_be_fresh: bool) -> Option<(LaneId, u128)> {
     let mut validation = Validation::new(Algorithm::HS256);
     validation.set_required_spec_claims(&["sub", "iss", "exp"]);
     validation.set_issuer(&[ISSUER]);
@@ -59,7 +130,7 @@ fn read(site: &Site, token: &str, must_be_fresh: bool) -> Option<LaneId> {
     validation.leeway = 5;
     let key = DecodingKey::from_secret(site.vault.access_key());
     let token = jsonwebtoken::decode::<Claims>(token, &key, &validation).ok()?;
-    wire::lane_of(&token.claims.sub)
+    Some((wire::lane_of(&token.claims.sub)?, wire::lane_of(&token.claims.sid)?.0))
 }
 
 fn tokens(site: &Site, refresh: Refresh) -> Result<wire::Tokens, Problem> {
@@ -69,6 +140,7 @@ fn tokens(site: &Site, refresh: Refresh) -> Result<wire::Tokens, Problem> {
         iss: ISSUER.to_owned(),
         iat: now / 1000,
         exp: (now + ACCESS_MS) / 1000,
+        sid: wire::request_id(refresh.family),
     };
     let key = EncodingKey::from_secret(site.vault.access_key());
     let jwt = jsonwebtoken::encode(&Header::new(Algorithm::HS256), &claims, &key).map_err(|error| {
@@ -78,30 +150,49 @@ fn tokens(site: &Site, refresh: Refresh) -> Result<wire::Tokens, Problem> {
     Ok(wire::Tokens { jwt, refresh_token: site.vault.refresh_token(refresh) })
 }
 
-fn signed_in(status: StatusCode, tokens: wire::Tokens) -> Response {
-    let cookie = format!("{COOKIE}={}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}", tokens.jwt, ACCESS_MS / 1000);
-    (status, [(header::SET_COOKIE, cookie)], axum::Json(tokens)).into_response()
+/// The pair of a sign-in, and the cookie that carries it in a browser.
+pub fn signed_in(site: &Site, status: StatusCode, refresh: Refresh) -> Result<Response, Problem> {
+    let tokens = tokens(site, refresh)?;
+    let cookie = cookie(site, &tokens.jwt, ACCESS_MS / 1000);
+    Ok((status, [(header::SET_COOKIE, cookie)], Json(tokens)).into_response())
+}
+
+/// The cookie of a sign-in alone, on the way to another page.
+pub fn signed_in_at(site: &Site, place: &'static str, refresh: Refresh) -> Result<Response, Problem> {
+    let cookie = cookie(site, &tokens(site, refresh)?.jwt, ACCESS_MS / 1000);
+    Ok((StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, place.to_owned())]).into_response())
+}
+
+fn cookie(site: &Site, jwt: &str, seconds: u64) -> String {
+    let secure = if site.outside.origin.starts_with("https://") { "; Secure" } else { "" };
+    format!("{COOKIE}={jwt}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
 }
 
 /// `POST /api/auth/guest-user`
-pub async fn guest(State(site): State<Site>) -> Result<Response, Problem> {
-    let refresh = site.engine.make_guest().await?;
-    Ok(signed_in(StatusCode::CREATED, tokens(&site, refresh)?))
+pub async fn guest(State(site): State<Site>, visitor: Visitor) -> Result<Response, Problem> {
+    site.outside.begin(visitor, site.engine.now())?;
+    signed_in(&site, StatusCode::CREATED, site.engine.make_guest().await?)
 }
 
 /// `POST /api/auth/refresh-token`
 pub async fn refresh(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
-    let caller = token_of(&headers).and_then(|token| read(&site, token, false)).ok_or(Refusal::IDENTITY_MISSING)?;
+    let token = token_of(&headers).and_then(|token| read(&site, token, false));
+    let (account, family) = token.ok_or(Refusal::IDENTITY_MISSING)?;
     let body: wire::RefreshToken = wire::body_of(&body)?;
-    let named = site.vault.open_refresh_token(&body.token).filter(|named| named.account == caller);
+    let named = site.vault.open_refresh_token(&body.token);
+    let named = named.filter(|named| named.account == account && named.family == family);
     let refresh = site.engine.refresh(named.ok_or(Refusal::TOKEN_INVALID)?).await?;
-    Ok(signed_in(StatusCode::OK, tokens(&site, refresh)?))
+    signed_in(&site, StatusCode::OK, refresh)
 }
 
 /// `GET /api/auth/me`
-pub async fn me(State(site): State<Site>, Caller(account): Caller) -> Result<Response, Problem> {
-    let account = site.engine.account(account).await?.ok_or(Refusal::IDENTITY_INVALID)?;
-    let workflow_state = if account.email.is_some() { "user" } else { "guest" };
-    let me = wire::Me { id: wire::id_of(account.lane), email: account.email, workflow_state };
-    Ok(axum::Json(me).into_response())
+pub async fn me(Identity { account, .. }: Identity) -> Json<wire::Me> {
+    let workflow_state = if account.is_guest() { "guest" } else { "user" };
+    Json(wire::Me { id: wire::id_of(account.lane), email: account.email().cloned().map(Email::into), workflow_state })
+}
+
+/// `POST /api/auth/signout`
+pub async fn sign_out(State(site): State<Site>, session: Session) -> Result<Response, Problem> {
+    site.engine.sign_out(session.account, session.family).await?;
+    Ok(([(header::SET_COOKIE, cookie(&site, "", 0))], Json(wire::Done {})).into_response())
 }

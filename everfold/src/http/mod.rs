@@ -8,13 +8,16 @@ use axum::{
     http::{HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
-    routing::{any, get, post},
+    routing::{any, delete, get, post},
 };
 use engine::{Engine, vault::Vault};
 use rules::{limits, refusal::Refusal};
 use tokio::sync::Semaphore;
 
+use crate::mail::Outbox;
+
 mod accept;
+mod account_key;
 mod admission;
 mod events;
 mod health;
@@ -23,21 +26,27 @@ mod hook;
 mod identity;
 mod key;
 mod live;
+mod mail;
+mod notice;
 mod pace;
 mod problem;
 mod read;
 mod request;
 mod secret;
+mod settings;
+mod signin;
 mod socket;
 mod state_page;
 mod transfer;
 mod version;
+pub mod visitor;
 mod wire;
 mod write;
 
 use admission::Admission;
 use pace::Pace;
 use problem::Problem;
+use visitor::Outside;
 
 /// Previews that run at once: each folds a whole log twice.
 pub const PREVIEWS_MAX: usize = 4;
@@ -53,6 +62,8 @@ pub struct Site {
     pub pace: Arc<Pace>,
     pub settings: Settings,
     pub draining: tokio::sync::watch::Receiver<bool>,
+    pub outbox: Arc<Outbox>,
+    pub outside: Arc<Outside>,
 }
 
 /// What whoever runs the server may choose.
@@ -71,10 +82,14 @@ impl Site {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
         settings: Settings,
         draining: tokio::sync::watch::Receiver<bool>,
+        outbox: Outbox,
+        outside: Outside,
     ) -> Site {
+        let (outbox, outside) = (Arc::new(outbox), Arc::new(outside));
         let previews = Arc::new(Semaphore::new(PREVIEWS_MAX));
         let pace = Arc::new(Pace::new(settings.guest_writes_per_minute));
-        Site { engine, vault, metrics, admission: Arc::default(), previews, pace, settings, draining }
+        let admission = Arc::default();
+        Site { engine, vault, metrics, admission, previews, pace, settings, draining, outbox, outside }
     }
 }
 
@@ -85,10 +100,18 @@ pub fn router(site: Site) -> Router {
         .route("/write/{key}/settled/{id}", get(write::settled).fallback(write::write_settled))
         .route("/read/{key}", get(read::read))
         .layer(middleware::from_fn(cross_origin));
+    let own_pages = middleware::from_fn_with_state(site.clone(), visitor::same_origin);
     let api = Router::new()
         .route("/auth/guest-user", post(identity::guest))
+        .route("/auth/signin", post(signin::ask))
+        .route("/auth/validate-signin-token", post(signin::follow))
         .route("/auth/refresh-token", post(identity::refresh))
         .route("/auth/me", get(identity::me))
+        .route("/auth/signout", post(identity::sign_out))
+        .route("/keys", get(account_key::list).post(account_key::make))
+        .route("/keys/{id}", delete(account_key::revoke))
+        .route("/settings", get(settings::show).put(settings::change))
+        .route("/dev/mail", get(mail::list))
         .route("/hooks", get(hook::list).post(hook::create))
         .route("/hooks/import", post(transfer::import).layer(DefaultBodyLimit::disable()))
         .route("/hooks/{id}", get(hook::show).put(hook::change).delete(hook::delete))
@@ -112,9 +135,15 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/keys/{key}/play", post(key::play))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
         .route("/limits", get(health::limits))
+        .layer(own_pages.clone())
         .merge(open.clone());
+    let pages = Router::new()
+        .route("/signin/{token}", get(signin::show).post(signin::press))
+        .route("/dev/mail", get(mail::show))
+        .layer(own_pages);
     Router::new()
         .merge(open)
+        .merge(pages)
         .nest("/api", api)
         .route("/state-events", get(live::state_events))
         .route("/hook-events", get(events::hook_events))

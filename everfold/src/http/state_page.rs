@@ -52,7 +52,8 @@ pub fn of(json: &str, seq: Seq, is_live: bool) -> Response {
     (headers, page).into_response()
 }
 
-fn escaped(text: &str) -> String {
+/// Text as HTML shows it.
+pub fn escaped(text: &str) -> String {
     let mut html = String::with_capacity(text.len() + text.len() / 8);
     for character in text.chars() {
         match character {

@@ -20,6 +20,7 @@ use rules::{
     hook::{Receipt, Verdict},
     record::{At, LaneId},
     refusal::Refusal,
+    settings,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use serde_json::{value::RawValue, value::to_raw_value};
@@ -699,4 +700,73 @@ impl RequestExported {
             created_at: request.created_at_ms,
         }
     }
+}
+
+/// A call that says no more than that it is done.
+#[derive(Serialize)]
+pub struct Done {}
+
+#[derive(Deserialize)]
+pub struct AskForLink {
+    pub email: String,
+}
+
+#[derive(Deserialize)]
+pub struct FollowLink {
+    pub token: String,
+}
+
+#[derive(Deserialize)]
+pub struct NewAccountKey {
+    #[serde(rename = "type")]
+    pub kind: String,
+    pub name: Option<String>,
+}
+
+#[derive(Serialize)]
+pub struct AccountKeyMade {
+    pub id: String,
+    pub key: String,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AccountKeyDetail {
+    pub id: String,
+    #[serde(rename = "type")]
+    pub kind: &'static str,
+    pub name: String,
+    pub created_at: u64,
+    pub last_used_at: Option<u64>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Settings {
+    closed_to_guests: bool,
+    closed_to_new_users: bool,
+}
+
+impl From<&settings::Settings> for Settings {
+    fn from(settings: &settings::Settings) -> Self {
+        Settings { closed_to_guests: settings.closed_to_guests, closed_to_new_users: settings.closed_to_new_users }
+    }
+}
+
+/// A misspelt setting is refused: its owner would believe it set.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct SettingsChange {
+    pub closed_to_guests: Option<bool>,
+    pub closed_to_new_users: Option<bool>,
+}
+
+#[derive(Clone, Serialize)]
+pub struct MailDetail {
+    pub to: String,
+    pub subject: String,
+    pub text: String,
+    pub link: String,
+    pub token: String,
+    pub at: u64,
 }

@@ -133,7 +133,7 @@ async fn keep_pace(site: &Site, key: &str, hook: LaneId) -> Result<(), Refusal> 
             }
             Pass::WhoseHook => {
                 let owner = site.engine.view(hook).await?.config.owner;
-                let is_user = site.engine.account(owner).await?.is_some_and(|account| account.email.is_some());
+                let is_user = site.engine.account(owner).await?.is_some_and(|account| !account.is_guest());
                 site.pace.learn(key, if is_user { Owner::User } else { Owner::Guest }, now);
             }
         }

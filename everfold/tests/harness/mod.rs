@@ -8,6 +8,7 @@ pub mod http;
 pub mod load;
 pub mod memory;
 pub mod server;
+pub mod smtp;
 pub mod socket;
 pub mod stream;
 pub mod transcript;

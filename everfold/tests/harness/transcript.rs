@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::Write,
     path::Path,
-    process::{Output, Stdio},
+    process::{ChildStdin, Output, Stdio},
 };
 
 use super::server::everfold;
@@ -39,6 +39,11 @@ impl Session {
         // A command that does not read its input closes it; that is its right.
         let _ = process.stdin.take().expect("stdin is a pipe").write_all(stdin.as_bytes());
         let output = process.wait_with_output().expect("everfold ends");
+        self.show(words, stdin, &output);
+        output
+    }
+
+    fn show(&mut self, words: &[&str], stdin: &str, output: &Output) {
         let shown: Vec<String> = words.iter().map(|word| shell_word(word)).collect();
         let before = if stdin.is_empty() { String::new() } else { format!("printf {} | ", shell_word(stdin)) };
         self.text.push_str(&format!("$ {before}everfold {}\n", shown.join(" ")));
@@ -48,6 +53,17 @@ impl Session {
             Some(0) => self.text.push('\n'),
             code => self.text.push_str(&format!("[exit {}]\n\n", code.unwrap_or(-1))),
         }
+    }
+
+    /// A command that is answered while it runs: `talk` writes what a person would type. It is not shown.
+    pub fn run_talking(&mut self, words: &[&str], talk: impl FnOnce(&mut ChildStdin)) -> Output {
+        let settings = self.settings.iter().map(|(name, value)| (name, value));
+        let mut command = everfold();
+        command.args(words).envs(settings).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        let mut process = command.spawn().expect("everfold starts");
+        talk(&mut process.stdin.take().expect("stdin is a pipe"));
+        let output = process.wait_with_output().expect("everfold ends");
+        self.show(words, "", &output);
         output
     }
 

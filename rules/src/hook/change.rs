@@ -44,9 +44,10 @@ pub enum Change {
     RemoveSecret {
         name: String,
     },
-    /// Somebody else owns it from now on.
+    /// What is this guest's becomes this user's. Nothing happens when it comes again.
     Give {
-        owner: LaneId,
+        from: LaneId,
+        to: LaneId,
     },
     Delete,
 }
@@ -103,9 +104,11 @@ impl Hook {
                 }
                 self.note(Entry::SecretRemoved { name, at }, step);
             }
-            Change::Give { owner } => {
-                step.rows.push((row::owned(self.config.owner, self.lane), None));
-                self.note(Entry::Given { owner, at }, step);
+            Change::Give { from, to } => {
+                step.rows.push((row::owned(from, self.lane), None));
+                if self.config.owner == from {
+                    self.note(Entry::Given { owner: to, at }, step);
+                }
             }
             Change::Delete => self.delete(at, step),
         }

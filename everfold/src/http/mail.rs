@@ -1,0 +1,48 @@
+//! The mails of a developer's own machine, where no mail server is set.
+
+use axum::{
+    Json,
+    extract::State,
+    http::{HeaderMap, StatusCode, header},
+    response::{IntoResponse, Response},
+};
+use jiff::Timestamp;
+use rules::{email::Email, refusal::Refusal};
+
+use super::{Site, notice, problem::Problem, state_page::escaped, wire};
+use crate::mail::{Mail, Outbox};
+
+/// What a proxy passes on comes from somebody else, whatever the server was told.
+fn kept(site: &Site, headers: &HeaderMap) -> Result<Vec<Mail>, Problem> {
+    let is_passed_on = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
+    match &*site.outbox {
+        Outbox::Development(development) if !is_passed_on => Ok(development.kept()),
+        _ => Err(Refusal::PATH_UNKNOWN.into()),
+    }
+}
+
+/// `GET /api/dev/mail`: oldest first.
+pub async fn list(State(site): State<Site>, headers: HeaderMap) -> Result<Response, Problem> {
+    let details = kept(&site, &headers)?.into_iter().map(|mail| {
+        let Mail { to, subject, text, link, token, at } = mail;
+        wire::MailDetail { to: Email::into(to), subject, text, link, token, at: at.0 }
+    });
+    Ok(Json(details.collect::<Vec<_>>()).into_response())
+}
+
+/// `GET /dev/mail`: newest first.
+pub async fn show(State(site): State<Site>, headers: HeaderMap) -> Result<Response, Problem> {
+    let kept = kept(&site, &headers)?;
+    let mut body = "<h1>Mail</h1>".to_owned();
+    if kept.is_empty() {
+        body.push_str("<p>None was sent yet. What a mail server would be given is shown here.</p>");
+    }
+    for mail in kept.iter().rev() {
+        let at = Timestamp::from_millisecond(mail.at.0 as i64).unwrap_or_default();
+        let [to, subject, text, link] = [mail.to.as_str(), &mail.subject, &mail.text, &mail.link].map(escaped);
+        body.push_str(&format!(
+            "<article><h2>{subject}</h2><p>{at:.0} to {to}</p><pre>{text}</pre><p><a href=\"{link}\">Open the link</a></p></article>"
+        ));
+    }
+    Ok(notice::page(StatusCode::OK, "Mail", &body))
+}
