@@ -132,7 +132,7 @@ fn a_link_turns_a_guests_things_into_the_users() {
     let user = Person::of(&server, follow(&server, &token, Some(&guest)).expect(200));
     let me = user.me().expect(200).json();
     assert_eq!((&me["email"], &me["workflowState"]), (&json!("ada@example.com"), &json!("user")), "{me}");
-    assert_eq!(user.hooks(), [hook.id.clone()]);
+    assert_eq!(user.hooks(), std::slice::from_ref(&hook.id));
     let owned = Hook { owner: user.owner.clone(), ..hook.clone() };
     owned.fold(&json!({}));
     assert_eq!(owned.state(), 2, "its keys and its past stay");
