@@ -198,6 +198,18 @@ impl Engine {
         Ok(hooks)
     }
 
+    /// Wakes the hooks whose refold the end of a server interrupted: they go on with it by themselves.
+    pub async fn resume_refolds(&self) -> Result<(), Refusal> {
+        let (from, to) = row::refolding_range();
+        let found = self.inner.world.store.rows(from, to, Order::Ascending, usize::MAX).await.map_err(fault)?;
+        for hook in found.iter().filter_map(|(key, _)| row::lane_of(key)) {
+            if let Err(refusal) = self.view(hook).await {
+                tracing::warn!(lane = format!("{:032x}", hook.0), refusal.code, "a refold does not go on");
+            }
+        }
+        Ok(())
+    }
+
     /// A hook as it is now.
     pub async fn view(&self, hook: LaneId) -> Result<Arc<View>, Refusal> {
         let following = self.follow(hook).await?;

@@ -10,6 +10,7 @@ use std::{
 
 use engine::{
     Engine,
+    vault::Vault,
     world::{Clock, SystemEntropy, World},
 };
 use rules::{
@@ -42,6 +43,7 @@ fn engine() -> (Engine, Arc<Hand>) {
         worker: Arc::new(Scripted::counting()),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
+        vault: Arc::new(Vault::new(&[0; 32])),
     };
     (Engine::new(world), clock)
 }

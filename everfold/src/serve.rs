@@ -111,7 +111,10 @@ impl Server {
         if let Err(refusal) = left.abandon_imports().await {
             tracing::error!(detail = %refusal.detail, "what is left of broken imports stays for now");
         }
-        tokio::spawn(async move { left.erase_deleted().await });
+        tokio::spawn(async move {
+            let _ = left.resume_refolds().await;
+            left.erase_deleted().await
+        });
         let site = Site::new(engine, vault, handle, config.settings, draining, outbox, outside);
         Ok(Server { listener, site, store, drain, address })
     }

@@ -5,6 +5,7 @@ mod harness;
 use std::fs;
 
 use harness::{
+    eventually,
     hook::{Hook, Owner},
     http::{Ask, Reply},
     server::Server,
@@ -129,6 +130,29 @@ fn a_refold_that_is_given_up_leaves_readers_where_they_were() {
     hook.publish(SUM);
     assert_eq!(hook.state(), json!(41));
     assert_eq!(hook.get("/replay").json()["status"], "done");
+}
+
+#[test]
+fn a_refold_goes_on_after_a_kill_though_nobody_asks_for_the_hook() {
+    let mut server = Server::start();
+    let hook = Hook::running(&server, COUNT);
+    for _ in 0..60 {
+        hook.keep(&json!({"n": 1}));
+    }
+    hook.state_after(60);
+    let slow = "export const reducer = (s, r) => { let x = 0; for (let i = 0; i < 300000; i++) x += i; return {slow: r.seq}; };";
+    hook.save(slow);
+    hook.post("/publish").expect(200);
+    server.kill();
+    let server = Server::start_on(&server.data);
+    let awake = || {
+        let metrics = server.get("/metrics").expect(200).text();
+        metrics.lines().find_map(|line| line.strip_prefix("everfold_lanes_awake ")?.parse::<f64>().ok())
+    };
+    eventually("the hook is awake", || awake().filter(|awake| *awake > 0.0));
+    let hook = hook.at(&server);
+    hook.replayed();
+    assert_eq!(hook.state(), json!({"slow": 60}));
 }
 
 #[test]

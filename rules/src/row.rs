@@ -78,6 +78,15 @@ pub fn door(key: &str) -> Vec<u8> {
     format!("door/{key}").into_bytes()
 }
 
+/// Present for a hook that is being refolded: a server that starts goes on with it.
+pub fn refolding(lane: LaneId) -> Vec<u8> {
+    lane_key("refolding", lane).into_bytes()
+}
+
+pub fn refolding_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("refolding/".into())
+}
+
 /// Present for a hook that is being imported, until it is whole.
 pub fn arriving(lane: LaneId) -> Vec<u8> {
     lane_key("arriving", lane).into_bytes()
@@ -96,7 +105,7 @@ pub fn erased_range() -> (Vec<u8>, Vec<u8>) {
     prefix("erased/".into())
 }
 
-/// The lane of an `arriving` or `erased` row.
+/// The lane of a `refolding`, `arriving` or `erased` row.
 pub fn lane_of(key: &[u8]) -> Option<LaneId> {
     owned_hook(key)
 }
@@ -223,8 +232,12 @@ pub struct Fate {
 /// of the request before it.
 pub fn of_note(lane: LaneId, seq: Seq, entry: &Entry, config: &Config, rows: &mut Vec<Change>) {
     match entry {
-        Entry::Created { owner, .. } | Entry::Given { owner, .. } | Entry::Moved { owner, .. } => {
+        Entry::Created { owner, .. } | Entry::Given { owner, .. } => {
             rows.push((owned(*owner, lane), Some(Vec::new())));
+        }
+        Entry::Moved { owner, .. } => {
+            rows.push((owned(*owner, lane), Some(Vec::new())));
+            rows.push((refolding(lane), None));
         }
         Entry::KeyMade { key, .. } | Entry::KeyPaused { key, .. } => {
             rows.push((door(key), config.door(lane, key).as_ref().map(encode)));
@@ -232,17 +245,17 @@ pub fn of_note(lane: LaneId, seq: Seq, entry: &Entry, config: &Config, rows: &mu
         Entry::Publishing { version, source: code, exports, .. } => {
             let kept = Source { source: code.clone(), exports: *exports };
             rows.push((source(lane, *version), Some(encode(&kept))));
+            rows.push((refolding(lane), Some(Vec::new())));
         }
-        Entry::Published { version, at, .. } => rows.push((published(lane, *version), Some(encode(at)))),
+        Entry::Restoring { .. } => rows.push((refolding(lane), Some(Vec::new()))),
+        Entry::Published { version, at, .. } => {
+            rows.push((published(lane, *version), Some(encode(at))));
+            rows.push((refolding(lane), None));
+        }
+        Entry::Cancelled { .. } | Entry::Deleted { .. } => rows.push((refolding(lane), None)),
         Entry::SecretSet { .. } | Entry::SecretRemoved { .. } => {
             rows.push((secrets(lane, seq), Some(encode(&*config.secrets))));
         }
-        Entry::Arrived { .. }
-        | Entry::Edited { .. }
-        | Entry::Stopped { .. }
-        | Entry::Restoring { .. }
-        | Entry::Cancelled { .. }
-        | Entry::Reset { .. }
-        | Entry::Deleted { .. } => {}
+        Entry::Arrived { .. } | Entry::Edited { .. } | Entry::Stopped { .. } | Entry::Reset { .. } => {}
     }
 }
