@@ -117,6 +117,8 @@ fn code_over_the_limit_is_413() {
     let reply = hook.owner.put(&hook.api(""), &json!({ "code": code }));
     assert!(["source_too_large", "body_too_large"].contains(&reply.json()["code"].as_str().unwrap_or_default()));
     assert_eq!(reply.status, 413);
+    let far_over = json!({"code": "x".repeat(3 << 20)});
+    hook.owner.post("/api/hooks", &far_over).problem(413, "body_too_large");
 }
 
 #[test]
@@ -124,10 +126,20 @@ fn an_api_body_that_is_not_what_the_call_takes_is_400() {
     let server = Server::start();
     let hook = Owner::guest(&server).hook();
     let put = |body: &str| hook.owner.ask(Ask::new("PUT", hook.api("")).body("application/json", body));
-    for body in ["{", "[]", "7", r#"{"code": 7}"#, r#"{"workflowState": "asleep"}"#] {
+    for body in [
+        "{",
+        "[]",
+        r#"["code", "name", "description", "live"]"#,
+        "7",
+        r#"{"code": 7}"#,
+        r#"{"workflowState": "asleep"}"#,
+    ] {
         put(body).problem(400, "body_malformed");
     }
     hook.owner.get(&hook.api("/history?token=%00nonsense")).problem(400, "token_of_no_list");
+    hook.owner.get(&hook.api("/console?token=1.0&token=1.0")).problem(400, "token_of_no_list");
+    let twice = format!("/api/secrets/{}?key=a&key=a", hook.id);
+    hook.owner.ask(Ask::new("DELETE", &twice)).problem(404, "secret_unknown");
 }
 
 #[test]

@@ -39,7 +39,7 @@ macro_rules! refusals {
 refusals! {
     KEY_UNKNOWN = 404 "key_unknown" "Unknown key", "No hook answers to this key.", hint "'everfold hooks' lists your hooks with their keys; a key belongs to one server.";
     PATH_UNKNOWN = 404 "path_unknown" "Not found", "Nothing is served at this path.", hint "The API is under /api; hooks are written at /write/KEY and read at /read/KEY.";
-    METHOD_UNKNOWN = 405 "method_not_allowed" "Method not allowed", "This path is served, but not with this method.", hint "See hooks.md for the methods of each path.";
+    METHOD_UNKNOWN = 405 "method_not_allowed" "Method not allowed", "This path is served, but not with this method.", hint "GET /docs lists the methods of each path.";
     HOOK_UNKNOWN = 404 "hook_unknown" "Unknown hook", "There is no hook with this id.", hint "'everfold hooks' lists your hooks.";
     HOOK_FOREIGN = 403 "hook_foreign" "Not your hook", "This hook belongs to somebody else.", hint "Sign in as its owner.";
     REQUEST_UNKNOWN = 404 "request_unknown" "Unknown request", "No request with this id was kept by this hook.", hint "Use the id of the 202 reply, with the same write key.";

@@ -307,6 +307,20 @@ fn publishing_again_gives_up_the_refold_that_was_under_way() {
 }
 
 #[test]
+fn restoring_the_live_version_gives_up_what_was_to_replace_it() {
+    let mut hook = published();
+    write(&mut hook, 1);
+    fold(&mut hook, 1, 0, vec![ran("1")]);
+    publish(&mut hook, 30, "two");
+    let found = Some((row::Source { source: "one".into(), exports: EXPORTS }, None));
+    let step = change(&mut hook, 31, Change::Restore { version: 1, found });
+    let stays = Changed::Publishing { version: 1, total: Seq(1) };
+    assert!(step.effects.contains(&Effect::Changed { ticket: Ticket(0), change: stays }));
+    assert!(hook.refold.is_none());
+    assert_eq!(hook.head(), (Seq(1), Some("1".into())));
+}
+
+#[test]
 fn a_hook_that_received_nothing_publishes_at_once() {
     let mut hook = hook();
     publish(&mut hook, 1, "one");

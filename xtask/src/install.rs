@@ -65,14 +65,23 @@ pub fn cargo_deny() -> Result<PathBuf, Failed> {
 
 /// A real mail server, for the tests of accounts. They look for it in the same folder: everfold/tests/harness/smtp.rs.
 pub fn mail_server() -> Result<(), Failed> {
-    let folder = tools()?.join("aiosmtpd-1.4.6");
-    if folder.join("aiosmtpd").is_dir() {
+    tool("aiosmtpd-1.4.6", &["aiosmtpd==1.4.6", "atpublic==4.1.0", "attrs==24.2.0"])
+}
+
+/// What holds the server against openapi.json. The test looks for it in the same folder: everfold/tests/openapi.rs.
+pub fn schemathesis() -> Result<(), Failed> {
+    tool("schemathesis-4.32.5", &["--requirement", "xtask/schemathesis.txt"])
+}
+
+/// Whole or not at all: an unpacking that was cut short is not taken for the tool.
+fn tool(name: &str, wheels: &[&str]) -> Result<(), Failed> {
+    let folder = tools()?.join(name);
+    if folder.is_dir() {
         return Ok(());
     }
-    // Whole or not at all: an unpacking that was cut short is not taken for the server.
-    let draft = folder.with_extension("new");
+    let draft = folder.with_file_name(format!("{name}.new"));
     let _ = fs::remove_dir_all(&draft);
-    pip(&draft, &["aiosmtpd==1.4.6", "atpublic==4.1.0", "attrs==24.2.0"])?;
+    pip(&draft, wheels)?;
     fs::rename(&draft, &folder).map_err(|error| Failed(format!("{}: {error}", folder.display())))
 }
 

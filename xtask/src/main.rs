@@ -108,6 +108,7 @@ fn test(args: &[String]) -> Result<(), Failed> {
         install::payloads()?;
         install::program("chromium", "chromium")?;
         install::mail_server()?;
+        install::schemathesis()?;
         if names_a_package { cargo(["build", "--quiet", "--release", "-p", "everfold"]).run() } else { Ok(()) }
     })?;
     let scope: &[&str] = if names_a_package { &[] } else { &["--workspace"] };

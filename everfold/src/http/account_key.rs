@@ -3,7 +3,6 @@
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -30,7 +29,7 @@ pub async fn list(State(site): State<Site>, session: Session) -> Result<Response
 }
 
 /// `POST /api/keys`
-pub async fn make(State(site): State<Site>, session: Session, body: Bytes) -> Result<Response, Problem> {
+pub async fn make(State(site): State<Site>, session: Session, body: wire::Body) -> Result<Response, Problem> {
     let wire::NewAccountKey { kind, name } = wire::body_of(&body)?;
     let kind = KeyKind::parse(&kind)?;
     let (id, key) = site.engine.make_account_key(session.account, kind, name.unwrap_or_default()).await?;

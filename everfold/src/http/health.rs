@@ -10,7 +10,7 @@ use axum::{
 };
 use rules::{account, limits, refusal::Refusal};
 
-use super::{Site, admission, hook, problem::Problem, request, socket, transfer};
+use super::{Site, admission, hook, problem::Problem, request, socket, transfer, wire};
 use crate::{http, serve};
 
 /// `GET /healthz`: the process is alive.
@@ -61,6 +61,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         hook { HOOKS_MAX }
         http { PREVIEWS_MAX }
         transfer { IMPORT_BYTES_MAX }
+        wire { CONTROL_BYTES_MAX }
     };
     let others = [
         ("bodyMsMax", request::BODY_TIMEOUT.as_millis()),

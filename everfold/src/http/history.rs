@@ -2,7 +2,7 @@
 
 use axum::{
     Json,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
 use engine::{PAGE, past::Place};
@@ -20,7 +20,7 @@ pub struct Paging {
 pub async fn list(
     State(site): State<Site>,
     Own(view): Own,
-    paging: Result<Query<Paging>, axum::extract::rejection::QueryRejection>,
+    paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(paging) = paging.map_err(|_| Refusal::TOKEN_OF_NO_LIST)?;
     let moments = site.engine.history(&view, paging.token.map(Seq)).await?;
@@ -81,8 +81,9 @@ pub struct ConsolePaging {
 pub async fn console(
     State(site): State<Site>,
     Own(view): Own,
-    Query(paging): Query<ConsolePaging>,
+    paging: Result<Query<ConsolePaging>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    let Query(paging) = paging.map_err(|_| Refusal::TOKEN_OF_NO_LIST)?;
     let place = |token: &str| {
         let (seq, line) = token.split_once('.')?;
         Some(Place { seq: Seq(seq.parse().ok()?), line: line.parse().ok()? })

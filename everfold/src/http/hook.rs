@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{FromRequestParts, RawPathParams, State},
     http::{StatusCode, request::Parts},
     response::{IntoResponse, Response},
@@ -38,7 +37,7 @@ pub async fn list(State(site): State<Site>, identity: Identity) -> Result<Respon
 }
 
 /// `POST /api/hooks`
-pub async fn create(State(site): State<Site>, identity: Identity, body: Bytes) -> Result<Response, Problem> {
+pub async fn create(State(site): State<Site>, identity: Identity, body: wire::Body) -> Result<Response, Problem> {
     let caller = identity.account.lane;
     let wire::NewHook { name, code } = wire::body_of(&body)?;
     let draft = source(code.unwrap_or_else(|| SAMPLE.to_owned()))?;
@@ -79,7 +78,7 @@ pub async fn show(Own(view): Own) -> Json<wire::HookDetail> {
 }
 
 /// `PUT /api/hooks/ID`
-pub async fn change(State(site): State<Site>, Own(view): Own, body: Bytes) -> Result<Response, Problem> {
+pub async fn change(State(site): State<Site>, Own(view): Own, body: wire::Body) -> Result<Response, Problem> {
     let change: wire::HookChange = wire::body_of(&body)?;
     let edit = Edit {
         draft: change.code.map(source).transpose()?,

@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{FromRequestParts, State},
     http::{HeaderMap, StatusCode, header, request::Parts},
     response::{IntoResponse, Response},
@@ -175,7 +174,7 @@ pub async fn guest(State(site): State<Site>, visitor: Visitor) -> Result<Respons
 }
 
 /// `POST /api/auth/refresh-token`
-pub async fn refresh(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+pub async fn refresh(State(site): State<Site>, headers: HeaderMap, body: wire::Body) -> Result<Response, Problem> {
     let token = token_of(&headers).and_then(|token| read(&site, token, false));
     let (account, family) = token.ok_or(Refusal::IDENTITY_MISSING)?;
     let body: wire::RefreshToken = wire::body_of(&body)?;

@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{Path, State},
     http::StatusCode,
     response::{IntoResponse, Response},
@@ -18,7 +17,7 @@ pub async fn list(Own(view): Own) -> Json<wire::Keys> {
 }
 
 /// `POST /api/hooks/ID/keys`
-pub async fn make(State(site): State<Site>, Own(view): Own, body: Bytes) -> Result<Response, Problem> {
+pub async fn make(State(site): State<Site>, Own(view): Own, body: wire::Body) -> Result<Response, Problem> {
     let wire::NewKey { kind } = wire::body_of(&body)?;
     let key = site.engine.make_key(view.lane, KeyKind::parse(&kind)?).await?;
     Ok((StatusCode::CREATED, Json(wire::KeyMade { key })).into_response())

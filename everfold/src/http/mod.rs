@@ -19,6 +19,7 @@ use crate::mail::Outbox;
 mod accept;
 mod account_key;
 mod admission;
+mod docs;
 mod events;
 mod health;
 mod history;
@@ -135,6 +136,7 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/keys/{key}/play", post(key::play))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
         .route("/limits", get(health::limits))
+        .layer(DefaultBodyLimit::max(wire::CONTROL_BYTES_MAX))
         .layer(own_pages.clone())
         .merge(open.clone());
     let pages = Router::new()
@@ -151,6 +153,9 @@ pub fn router(site: Site) -> Router {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(health::metrics))
+        .route("/openapi.json", get(docs::document))
+        .route("/docs", get(docs::page))
+        .route("/docs.css", get(docs::style))
         .route("/", get(health::home))
         .fallback(|| async { Problem(Refusal::PATH_UNKNOWN) })
         .method_not_allowed_fallback(|| async { Problem(Refusal::METHOD_UNKNOWN) })

@@ -2,8 +2,7 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Query, State},
+    extract::{Query, State, rejection::QueryRejection},
     http::StatusCode,
 };
 use rules::{hook::Change, refusal::Refusal};
@@ -23,7 +22,7 @@ pub async fn list(State(site): State<Site>, Own(view): Own) -> Json<wire::Secret
 }
 
 /// `POST /api/secrets/ID`
-pub async fn set(State(site): State<Site>, Own(view): Own, body: Bytes) -> Result<StatusCode, Problem> {
+pub async fn set(State(site): State<Site>, Own(view): Own, body: wire::Body) -> Result<StatusCode, Problem> {
     // A body that is not understood is not quoted: a secret may be in it.
     let body: wire::NewSecret = wire::body_of(&body).map_err(|_| Refusal::SECRET_MALFORMED)?;
     site.engine.set_secret(view.lane, body.key, &body.value).await?;
@@ -39,9 +38,9 @@ pub struct Named {
 pub async fn remove(
     State(site): State<Site>,
     Own(view): Own,
-    Query(Named { key }): Query<Named>,
+    named: Result<Query<Named>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
-    let name = key.ok_or(Refusal::SECRET_UNKNOWN)?;
+    let name = named.ok().and_then(|Query(named)| named.key).ok_or(Refusal::SECRET_UNKNOWN)?;
     site.engine.change(view.lane, Change::RemoveSecret { name }).await?;
     Ok(StatusCode::ACCEPTED)
 }

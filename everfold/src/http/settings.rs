@@ -1,6 +1,6 @@
 //! The server's own settings, for its owner: the user who signed in first.
 
-use axum::{Json, body::Bytes, extract::State};
+use axum::{Json, extract::State};
 use rules::settings::Change;
 
 use super::{Site, identity::Session, problem::Problem, wire};
@@ -12,7 +12,11 @@ pub async fn show(State(site): State<Site>, session: Session) -> Result<Json<wir
 }
 
 /// `PUT /api/settings`: what is left away stays.
-pub async fn change(State(site): State<Site>, session: Session, body: Bytes) -> Result<Json<wire::Settings>, Problem> {
+pub async fn change(
+    State(site): State<Site>,
+    session: Session,
+    body: wire::Body,
+) -> Result<Json<wire::Settings>, Problem> {
     // First of all: who may not change anything learns nothing of what could be changed.
     site.engine.settings().await?.of(session.account.lane)?;
     let wire::SettingsChange { closed_to_guests, closed_to_new_users } = wire::body_of(&body)?;

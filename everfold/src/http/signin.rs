@@ -2,7 +2,6 @@
 
 use axum::{
     Json,
-    body::Bytes,
     extract::{Path, State},
     http::{HeaderMap, StatusCode},
     response::{IntoResponse, Response},
@@ -25,7 +24,7 @@ pub async fn ask(
     State(site): State<Site>,
     visitor: Visitor,
     headers: HeaderMap,
-    body: Bytes,
+    body: wire::Body,
 ) -> Result<Json<wire::Done>, Problem> {
     let guest = match identify(&site, &headers).await {
         Ok(identity) => Some(identity.session()?.account),
@@ -50,7 +49,7 @@ pub async fn ask(
 }
 
 /// `POST /api/auth/validate-signin-token`
-pub async fn follow(State(site): State<Site>, headers: HeaderMap, body: Bytes) -> Result<Response, Problem> {
+pub async fn follow(State(site): State<Site>, headers: HeaderMap, body: wire::Body) -> Result<Response, Problem> {
     let wire::FollowLink { token } = wire::body_of(&body)?;
     let caller = guest_of(&site, &headers).await?;
     let refresh = site.engine.sign_in(&token, caller.as_ref()).await?;

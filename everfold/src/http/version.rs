@@ -2,8 +2,7 @@
 
 use axum::{
     Json,
-    body::Bytes,
-    extract::{Path, Query, State},
+    extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
 use engine::PAGE;
@@ -55,7 +54,7 @@ pub async fn cancel(State(site): State<Site>, Own(view): Own) -> Result<Json<wir
 }
 
 /// `POST /api/hooks/ID/preview`
-pub async fn preview(State(site): State<Site>, Own(view): Own, body: Bytes) -> Result<Response, Problem> {
+pub async fn preview(State(site): State<Site>, Own(view): Own, body: wire::Body) -> Result<Response, Problem> {
     let wire::NewPreview { code } = wire::body_of(&body)?;
     let source = code.map(hook::source).transpose()?.unwrap_or_else(|| view.config.draft.source.clone());
     let _place = site.previews.try_acquire().map_err(|_| Refusal::BUSY)?;
@@ -72,7 +71,7 @@ pub struct Paging {
 pub async fn list(
     State(site): State<Site>,
     Own(view): Own,
-    paging: Result<Query<Paging>, axum::extract::rejection::QueryRejection>,
+    paging: Result<Query<Paging>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let Query(Paging { token }) = paging.map_err(|_| Refusal::TOKEN_OF_NO_LIST)?;
     let versions = site.engine.versions(&view, token).await?;

@@ -1,10 +1,11 @@
 //! The only types that go over the wire, and the only place where they are named.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, fmt::Display, ops::Deref};
 
 use axum::{
     Json,
     body::Bytes,
+    extract::{FromRequest, Request},
     http::{HeaderMap, StatusCode, header},
     response::{IntoResponse, Response},
 };
@@ -41,12 +42,44 @@ pub fn request_id(id: u128) -> String {
     Uuid::from_u128(id).to_string()
 }
 
-/// The body of a control call. An absent or malformed one is refused in the same words everywhere.
-pub fn body_of<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
-    let body: &[u8] = if body.is_empty() { b"{}" } else { body };
-    serde_json::from_slice(body).map_err(|error| {
-        Problem(Refusal::BODY_MALFORMED.because(format!("The body is not what this call takes: {error}.")))
-    })
+/// The largest body of a control call: source of the largest size, written as a string.
+pub const CONTROL_BYTES_MAX: usize = 2 << 20;
+
+/// The body of a control call, whole and within its bound.
+pub struct Body(Bytes);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, state: &S) -> Result<Body, Problem> {
+        Bytes::from_request(request, state).await.map(Body).map_err(|rejection| {
+            Problem(match rejection.status() {
+                StatusCode::PAYLOAD_TOO_LARGE => Refusal::BODY_TOO_LARGE.because("The body is larger than 2 MiB."),
+                _ => Refusal::BODY_UNREADABLE,
+            })
+        })
+    }
+}
+
+impl Deref for Body {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What a control call says. An absent or malformed body is refused in the same words everywhere.
+pub fn body_of<T: DeserializeOwned>(body: &[u8]) -> Result<T, Problem> {
+    let malformed = |why: &dyn Display| {
+        Problem(Refusal::BODY_MALFORMED.because(format!("The body is not what this call takes: {why}.")))
+    };
+    let body = if body.is_empty() { b"{}" } else { body };
+    // A list would be taken for an object's fields in the order in which they happen to be declared.
+    if body.trim_ascii_start().starts_with(b"[") {
+        return Err(malformed(&"it is a list"));
+    }
+    serde_json::from_slice(body).map_err(|error| malformed(&error))
 }
 
 #[derive(Serialize)]

@@ -137,7 +137,8 @@ impl Hook {
         let (source, head) = found.ok_or(Refusal::VERSION_UNKNOWN)?;
         if self.live.as_ref().is_some_and(|live| live.version == version) {
             // What was to replace it is given up, and it stays.
-            return self.changed(at, Change::Cancel, step);
+            self.changed(at, Change::Cancel, step)?;
+            return Ok(Changed::Publishing { version, total: self.seq() });
         }
         let Source { source, exports } = source;
         self.note(Entry::Restoring { version, exports, at }, step);
