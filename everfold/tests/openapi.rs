@@ -76,6 +76,10 @@ fn every_call_of_the_document_is_answered_as_it_says() {
             .as_object()
             .map_or_else(Vec::new, |content| content.keys().map(String::as_str).collect());
         assert!(wanted.is_empty() || wanted.contains(&kind_of(&reply)), "{method} {path}: {}", kind_of(&reply));
+        if kind_of(&reply) == "application/problem+json" {
+            let said = codes(&operation["responses"][reply.status.to_string()]["content"][kind_of(&reply)]["schema"]);
+            assert!(said.contains(&word(&reply.json()["code"])), "{method} {path}: {}", reply.text());
+        }
     }
 }
 
