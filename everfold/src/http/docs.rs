@@ -338,7 +338,7 @@ fn bounds(schema: &Value) -> String {
     for (name, word) in [("minimum", "≥ "), ("maximum", "≤ "), ("minLength", "length ≥ "), ("maxLength", "length ≤ ")]
     {
         // That a number is neither below 0 nor above what JSON can say goes without saying.
-        let is_news = |bound: &&Value| **bound != Value::from(0) && **bound != Value::from(JSON_INTEGER_MAX);
+        let is_news = |bound: &&Value| !matches!(bound.as_u64(), Some(0 | JSON_INTEGER_MAX));
         if let Some(bound) = schema.get(name).filter(is_news) {
             add(&mut bounds, format_args!(", {word}{bound}"));
         }
