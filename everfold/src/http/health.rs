@@ -68,7 +68,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         ("headMsMax", serve::HEAD_TIMEOUT.as_millis()),
         ("drainMsMax", serve::DRAIN.as_millis()),
         ("importLineBytesMax", transfer::LINE_BYTES_MAX.into()),
-        ("transfersMax", transfer::UNDER_WAY_MAX as u128),
+        ("importsMax", transfer::IMPORTS_MAX as u128),
         ("guestWritesPerMinute", site.settings.guest_writes_per_minute.into()),
         ("guestsPerHour", site.outside.guests_per_hour().into()),
         ("pingMs", site.settings.ping.as_millis()),

@@ -60,6 +60,7 @@ pub struct Site {
     pub metrics: metrics_exporter_prometheus::PrometheusHandle,
     pub admission: Arc<Admission>,
     pub previews: Arc<Semaphore>,
+    pub imports: Arc<Semaphore>,
     pub pace: Arc<Pace>,
     pub settings: Settings,
     pub draining: tokio::sync::watch::Receiver<bool>,
@@ -88,9 +89,10 @@ impl Site {
     ) -> Site {
         let (outbox, outside) = (Arc::new(outbox), Arc::new(outside));
         let previews = Arc::new(Semaphore::new(PREVIEWS_MAX));
+        let imports = Arc::new(Semaphore::new(transfer::IMPORTS_MAX));
         let pace = Arc::new(Pace::new(settings.guest_writes_per_minute));
         let admission = Arc::default();
-        Site { engine, vault, metrics, admission, previews, pace, settings, draining, outbox, outside }
+        Site { engine, vault, metrics, admission, previews, imports, pace, settings, draining, outbox, outside }
     }
 }
 

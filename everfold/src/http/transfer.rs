@@ -26,8 +26,10 @@ const FORMAT: u32 = 1;
 pub const LINE_BYTES_MAX: u64 = 16 << 20;
 /// What an import may unpack to.
 pub const IMPORT_BYTES_MAX: u64 = 4 << 30;
-/// Lines and chunks that are on their way between the two sides of a stream.
-pub const UNDER_WAY_MAX: usize = 64;
+/// Lines and chunks that are on their way between the two sides of a stream: each may be a few MiB.
+const UNDER_WAY_MAX: usize = 2;
+/// Imports that run at once.
+pub const IMPORTS_MAX: usize = 4;
 
 /// `GET /api/hooks/ID/export`
 pub async fn export(State(site): State<Site>, Own(view): Own) -> Result<Response, Problem> {
@@ -96,6 +98,7 @@ fn exported(record: &Record, entry: &Entry) -> wire::ExportRecord {
 
 /// `POST /api/hooks/import`
 pub async fn import(State(site): State<Site>, Caller(caller): Caller, body: Body) -> Result<Response, Problem> {
+    let _place = site.imports.try_acquire().map_err(|_| Refusal::BUSY)?;
     let (lines, arriving_lines) = mpsc::channel(UNDER_WAY_MAX);
     let (chunks, source) = mpsc::channel(UNDER_WAY_MAX);
     // Unpacking is the processor's work, line by line, as fast as they are taken.
