@@ -1,7 +1,7 @@
 //! Sends a batch of a hook's requests to a worker: gathered from what is at hand, or from the log.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, HashSet, VecDeque},
     sync::Arc,
 };
 
@@ -316,31 +316,32 @@ impl Batch<'_> {
             Outcome::Unavailable(why) => return Err(Why::Not(why)),
             other => return Err(Why::Not(format!("a worker answered a call for keys with {other:?}"))),
         };
-        // A run of requests that a worker can fold at once ends where one is not to be folded.
-        let mut folded: Vec<Folded> = Vec::with_capacity(rans.len());
+        let asked: Vec<_> = requests
+            .iter()
+            .cloned()
+            .zip(rans)
+            .map(|(foldable, Ran { result, console })| match result {
+                Ok(key) => Fresh { foldable, key: Some(KeyHash::of(&key)), console, failure: None },
+                Err(failure) => Fresh { foldable, key: None, console, failure: Some(failure) },
+            })
+            .collect();
+        let kept = self.kept(keyed, asked.iter().filter_map(|fresh| fresh.key)).await?;
         let mut first: HashMap<KeyHash, Seq> = HashMap::new();
-        let mut run = Vec::new();
-        for (foldable, ran) in requests.iter().cloned().zip(rans) {
-            let seq = Seq(foldable.request.seq);
-            let Ran { result, console } = ran;
-            let (key, failure) = match result {
-                Ok(key) => (Some(KeyHash::of(&key)), None),
-                Err(failure) => (None, Some(failure)),
-            };
-            let earlier = match &key {
-                Some(key) => match first.get(key) {
-                    Some(earlier) => Some(*earlier),
-                    None => self.earlier(keyed, key, seq).await?,
-                },
-                None => None,
-            };
-            if let Some(key) = key.filter(|_| earlier.is_none()) {
-                first.insert(key, seq);
-            }
-            let fresh = Fresh { foldable, key, console, failure };
-            run.push((fresh, earlier));
-        }
-        let mut run = run.into_iter().peekable();
+        let run = asked.into_iter().map(|fresh| {
+            let seq = Seq(fresh.foldable.request.seq);
+            let earlier = fresh.key.and_then(|key| {
+                // A fold that goes over the same requests again finds what it left there itself.
+                let before = kept.get(&key).copied().filter(|kept| *kept < seq);
+                before.or_else(|| first.get(&key).copied()).or_else(|| {
+                    first.insert(key, seq);
+                    None
+                })
+            });
+            (fresh, earlier)
+        });
+        // A run of requests that a worker can fold at once ends where one is not to be folded.
+        let mut folded: Vec<Folded> = Vec::with_capacity(requests.len());
+        let mut run = run.collect::<Vec<_>>().into_iter().peekable();
         while run.peek().is_some() {
             let mut together = Vec::new();
             while let Some((fresh, _)) = run.next_if(|(fresh, earlier)| earlier.is_none() && fresh.failure.is_none()) {
@@ -374,17 +375,24 @@ impl Batch<'_> {
         Ok(folded)
     }
 
-    /// The request before `seq` that had this key.
-    async fn earlier(&self, keyed: &Keyed, key: &KeyHash, seq: Seq) -> Result<Option<Seq>, Why> {
-        let (first, begin) = match keyed {
-            Keyed::Kept { version, begin } => {
-                let bytes = self.world.store.row(row::keyed(self.lane, *version, key)).await?;
-                (bytes.and_then(|bytes| row::decode(&bytes)), *begin)
-            }
-            Keyed::Here(first) => (first.get(key).copied(), Seq(0)),
+    /// The first request of each of these keys, as far as it is kept.
+    async fn kept(&self, keyed: &Keyed, keys: impl Iterator<Item = KeyHash>) -> Result<HashMap<KeyHash, Seq>, Why> {
+        let (version, begin) = match keyed {
+            Keyed::Kept { version, begin } => (*version, *begin),
+            Keyed::Here(first) => return Ok(keys.filter_map(|key| Some((key, *first.get(&key)?))).collect()),
         };
-        // A fold that goes over the same requests again finds what it left there itself.
-        Ok(first.filter(|first| *first < seq && *first > begin))
+        let distinct: HashSet<_> = keys.collect();
+        // All are asked for before any is waited for.
+        let store = &self.world.store;
+        let asked: Vec<_> =
+            distinct.into_iter().map(|key| (key, store.row(row::keyed(self.lane, version, &key)))).collect();
+        let mut kept = HashMap::new();
+        for (key, row) in asked {
+            if let Some(seq) = row.await?.and_then(|bytes| row::decode::<Seq>(&bytes)).filter(|seq| *seq > begin) {
+                kept.insert(key, seq);
+            }
+        }
+        Ok(kept)
     }
 }
 

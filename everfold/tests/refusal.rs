@@ -182,6 +182,14 @@ fn a_socket_without_a_good_key_is_not_opened() {
 }
 
 #[test]
+fn who_must_say_who_they_are_is_told_how() {
+    let server = Server::start();
+    let reply = server.get("/api/hooks");
+    assert_eq!(reply.header("www-authenticate"), Some("Bearer"));
+    reply.problem(401, "identity_missing");
+}
+
+#[test]
 fn a_hook_has_so_many_keys_and_no_more() {
     let server = Server::start();
     let hook = Owner::guest(&server).hook();

@@ -98,7 +98,7 @@ fn records() -> Vec<Vec<u8>> {
     ];
     let rows = [
         row::encode(&row::Head { through: seq, state: Some(r#"{"n":7}"#.into()) }),
-        row::encode(&row::Source { source, published_at: Some(at), exports }),
+        row::encode(&row::Source { source, exports }),
         row::encode(&row::Fate { error: Some(error()), stop: Some(Stop::Memory), console: vec![] }),
         row::encode(&Door { hook: LaneId(3), kind: KeyKind::Read, paused: false }),
     ];

@@ -23,5 +23,5 @@ fuzz_target!(|bytes: &[u8]| {
     comes_back::<row::Fate>(bytes);
     comes_back::<Door>(bytes);
     comes_back::<Account>(bytes);
-    let _ = (row::owned_hook(bytes), row::fate_seq(bytes));
+    let _ = (row::owned_hook(bytes), row::seq_of(bytes));
 });

@@ -11,7 +11,7 @@ use engine::events::{Event, Events};
 use futures_util::{Stream, stream};
 use rules::{record::LaneId, refusal::Refusal};
 
-use super::{Site, identity::Caller, problem::Problem, socket, wire};
+use super::{Site, identity::Caller, problem::Problem, socket, visitor, wire};
 
 /// How often it is looked at whether a caller is still who they were: within 5 s of it, they are nobody.
 const IDENTITY_LOOK: Duration = Duration::from_secs(4);
@@ -27,7 +27,7 @@ pub async fn hook_events(
     headers: HeaderMap,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
-    if !is_of_this_site(&headers) {
+    if !is_of_this_site(&headers, &site.outside.origin) {
         return Err(Refusal::ORIGIN_FOREIGN.into());
     }
     let query = query.unwrap_or_default();
@@ -69,16 +69,10 @@ fn foreign(refusal: Refusal) -> Refusal {
     if refusal == Refusal::HOOK_UNKNOWN { Refusal::HOOK_FOREIGN } else { refusal }
 }
 
-/// A browser sends its cookies along with whatever page connects, and says which page it is. What names its caller
-/// in `Authorization` was not sent by a browser on its own.
-fn is_of_this_site(headers: &HeaderMap) -> bool {
-    if headers.contains_key(header::AUTHORIZATION) {
-        return true;
-    }
-    let Some(origin) = headers.get(header::ORIGIN) else { return true };
-    let page = origin.to_str().ok().and_then(|origin| origin.split_once("://")).map(|(_, authority)| authority);
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
-    page.zip(host).is_some_and(|(page, host)| page.eq_ignore_ascii_case(host))
+/// A browser sends its cookies along with whatever page connects. What names its caller in `Authorization` was not
+/// sent by a browser on its own.
+fn is_of_this_site(headers: &HeaderMap, own: &str) -> bool {
+    headers.contains_key(header::AUTHORIZATION) || !visitor::is_foreign(headers, own)
 }
 
 fn frames(site: Site, hook: LaneId, events: Events) -> impl Stream<Item = String> + Send {
@@ -101,7 +95,7 @@ mod tests {
     fn a_page_of_another_site_does_not_pass() {
         let from = |headers: &[(header::HeaderName, &'static str)]| {
             let headers = headers.iter().map(|(name, value)| (name.clone(), header::HeaderValue::from_static(value)));
-            is_of_this_site(&headers.collect())
+            is_of_this_site(&headers.collect(), "http://127.0.0.1:8080")
         };
         let host = (header::HOST, "fold.example:8080");
         assert!(from(std::slice::from_ref(&host)), "no page at all");

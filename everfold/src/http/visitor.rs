@@ -128,7 +128,7 @@ pub async fn same_origin(State(site): State<Site>, request: Request, next: Next)
 }
 
 /// Browsers say where a call comes from; what says nothing is no browser, and has no cookie of one.
-fn is_foreign(headers: &HeaderMap, own: &str) -> bool {
+pub fn is_foreign(headers: &HeaderMap, own: &str) -> bool {
     let text = |name| headers.get(name).and_then(|value: &header::HeaderValue| value.to_str().ok());
     if let Some(site) = text(SEC_FETCH_SITE) {
         return !matches!(site, "same-origin" | "none");
