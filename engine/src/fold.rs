@@ -9,7 +9,7 @@ use rules::{
     call::{Call, Error, Exports, Failure, Foldable, Json, Line, Outcome, Program, Ran, Request, Stop},
     hook::{Came, Config, Entry, Folded, Secrets, Verdict},
     limits::Limits,
-    record::{At, LaneId, Position, Seq},
+    record::{At, Hash, LaneId, Position, Seq},
     row::{self, Fate, KeyHash},
 };
 use store::{Extent, Order, Store};
@@ -28,6 +28,8 @@ pub struct Arrival {
     pub request: Arc<Request>,
     pub verdict: Verdict,
     pub at: At,
+    /// That of its receipt.
+    pub hash: Hash,
 }
 
 /// A run of consecutive requests that see the same secrets, and what backstops decided about them before.
@@ -138,7 +140,7 @@ pub async fn arrivals(store: &dyn Store, lane: LaneId, after: Seq, to: Seq) -> R
             }
             if let Entry::Arrived { request, verdict, at } = entry {
                 bytes += record.body.len();
-                arrivals.push(Arrival { seq, request, verdict, at });
+                arrivals.push(Arrival { seq, request, verdict, at, hash: record.hash });
                 if arrivals.len() >= FOLD_REQUESTS_MAX || bytes >= FOLD_BYTES_MAX {
                     return Ok(arrivals);
                 }

@@ -165,13 +165,12 @@ fn a_request_is_shown_whole_with_what_it_changed() {
            return {names: [...state.names, request.body.name], last: request.seq};
          };",
     );
-    for name in ["ada", "bob"] {
-        hook.fold(&json!({ "name": name }));
-    }
+    let receipts = ["ada", "bob"].map(|name| hook.fold(&json!({ "name": name })));
     let request = hook.get("/requests/2").expect(200).json();
     assert_eq!(request["state"], json!({"names": ["ada", "bob"], "last": 2}));
     assert_eq!(request["console"], json!([{"level": "warn", "messages": ["met", "bob"]}]));
     assert_eq!((&request["body"], &request["status"]), (&json!({"name": "bob"}), &json!("folded")));
+    assert_eq!((&request["id"], &request["hash"]), (&json!(receipts[1].id), &json!(receipts[1].hash)));
     assert_eq!(request["bodyBase64"], "eyJuYW1lIjoiYm9iIn0=");
     let patch = |seq: u64| hook.get(&format!("/requests/{seq}/diff")).expect(200).json()["patch"].clone();
     assert_eq!(

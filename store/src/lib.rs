@@ -25,8 +25,9 @@ pub trait Store: Send + Sync + 'static {
     /// When the batch is not well formed: see [`Batch::assert_well_formed`].
     fn commit(&self, batch: Batch) -> Pending<Commit>;
 
-    /// Removes records of a lane that stand before `before`, a few at a time (about `records_max`): ask again until `read`
-    /// finds none. For what was deleted: nobody reads it meanwhile, and the chain begins anew behind it.
+    /// Removes records of a lane that stand before `before`, the oldest first, a few at a time (about `records_max`); never
+    /// its newest, and maybe not those that are kept together with one that stays. For what was deleted: nobody reads it
+    /// any more.
     fn erase(&self, lane: LaneId, before: Position, records_max: usize) -> Pending<Commit>;
 
     /// Records come as they are kept, and whoever reads them holds them against their chain: a store may hand over a

@@ -40,8 +40,10 @@ pub async fn show(
     Own(view): Own,
     Path((_, seq)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let (_, moment) = site.engine.moment(&view, seq_of(&seq)?).await?;
-    Ok(Json(wire::RequestWhole::of(&moment)).into_response())
+    let seq = seq_of(&seq)?;
+    let (_, moment) = site.engine.moment(&view, seq).await?;
+    let hash = site.engine.arrival(view.lane, seq).await?.hash;
+    Ok(Json(wire::RequestWhole::of(&moment, hash)).into_response())
 }
 
 /// `GET /api/hooks/ID/requests/SEQ/diff`

@@ -19,7 +19,7 @@ use rules::{
     access::{Key, KeyKind},
     call,
     hook::{Receipt, Verdict},
-    record::{At, LaneId},
+    record::{At, Hash, LaneId},
     refusal::Refusal,
     settings,
 };
@@ -314,6 +314,8 @@ impl RequestDetail {
 pub struct RequestWhole {
     #[serde(flatten)]
     request: RequestDetail,
+    /// That of its receipt.
+    hash: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     duplicate_of: Option<u64>,
     /// The body as it came, in base64.
@@ -328,10 +330,11 @@ struct ConsoleSaid {
 }
 
 impl RequestWhole {
-    pub fn of(moment: &Moment) -> RequestWhole {
+    pub fn of(moment: &Moment, hash: Hash) -> RequestWhole {
         let console = moment.console.iter();
         RequestWhole {
             request: RequestDetail::of(moment),
+            hash: hash.to_string(),
             duplicate_of: match moment.fate {
                 Fate::Duplicate { of } => Some(of.0),
                 _ => None,
