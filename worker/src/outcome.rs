@@ -35,11 +35,15 @@ pub fn stopped_call(call: &Call, stop: Stop) -> Outcome {
     }
 }
 
+/// Why a child did not run a call, in words that end up in a log.
+const WHY_BYTES_MAX: usize = 256;
+
 /// Whether an outcome answers the call within its limits. Who answered may be under a stranger's control, so
 /// nothing that was promised about its data is taken on trust.
 pub fn answers(outcome: &Outcome, asked: Asked, limits: &Limits) -> bool {
     match (outcome, asked) {
         (Outcome::Unrunnable(_), _) => true,
+        (Outcome::Unavailable(why), _) => why.len() <= WHY_BYTES_MAX,
         (Outcome::Described(_), Asked::Describe) => true,
         (Outcome::Answered(ran), Asked::Answer) | (Outcome::Queried(ran), Asked::Query) => {
             ran.result.as_ref().map_or(true, |response| is_response(response, limits))
@@ -141,6 +145,8 @@ mod tests {
     #[test]
     fn an_outcome_of_another_kind_is_no_answer() {
         assert!(!answers(&folded(&["1"]), Asked::Query, &Limits::default()));
-        assert!(!answers(&Outcome::Unavailable("no".into()), Asked::Describe, &Limits::default()));
+        assert!(!answers(&Outcome::Described(rules::call::Exports::default()), Asked::Query, &Limits::default()));
+        assert!(answers(&Outcome::Unavailable("not now".into()), Asked::Describe, &Limits::default()));
+        assert!(!answers(&Outcome::Unavailable("no".repeat(300)), Asked::Describe, &Limits::default()));
     }
 }

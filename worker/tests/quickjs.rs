@@ -242,6 +242,22 @@ fn children_that_are_of_no_use_are_replaced_ever_more_slowly() {
     });
 }
 
+/// On a busy machine time runs out for anybody: what a program is worth must not be said from that.
+#[test]
+fn a_program_that_was_not_loaded_in_time_is_loaded_again() {
+    hold(async {
+        let worker = children(1, &[]).await;
+        let slow = "let sum = 0; for (let i = 0; i < 300_000; i++) sum += i; export const query = () => 7;";
+        let program = Arc::new(Program::new(slow));
+        let query = || Call::Query { state: None, params: String::new(), secrets: "{}".into(), at_ms: 0 };
+        let hurried = worker.call(&program, query(), Limits { call_ms: 1, ..Limits::default() }).await;
+        assert!(matches!(hurried, Outcome::Unavailable(_)), "{hurried:?}");
+        let outcome = worker.call(&program, query(), Limits::default()).await;
+        let Outcome::Queried(ran) = outcome else { panic!("{outcome:?}") };
+        assert_eq!(ran.result.expect("a response").body.0, b"7");
+    });
+}
+
 #[test]
 fn calls_beyond_those_that_may_wait_are_turned_away() {
     hold(async {

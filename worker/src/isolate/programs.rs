@@ -76,7 +76,13 @@ impl Programs {
         known.used = self.uses;
         if let State::Source(source) = &known.state {
             let source = source.clone();
-            known.state = load(&self.isolate, &source, &limits, &mut self.blanks);
+            match load(&self.isolate, &source, &limits, &mut self.blanks) {
+                Ok(state) => known.state = state,
+                // The machine was slow, or the code: who asks what it is worth is told, and nobody else may take it for
+                // its last word.
+                Err(stop) if matches!(call, Call::Describe) => return Some(outcome::stopped_call(&call, stop)),
+                Err(_) => return Some(Outcome::Unavailable("The program was not loaded in time.".into())),
+            }
         }
         Some(match &mut known.state {
             State::Ready(ready) => ready.call(&mut self.isolate, &mut self.blanks, call, limits),
@@ -108,23 +114,25 @@ impl Programs {
     }
 }
 
-fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<OwnedFd>) -> State {
+/// What a source is worth; a stop where that cannot be known, because another time it may come to something else.
+fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<OwnedFd>) -> Result<State, Stop> {
     let module = match typescript::module_of(source) {
         Ok(module) => module,
-        Err(error) => return State::Unrunnable(error),
+        Err(error) => return Ok(State::Unrunnable(error)),
     };
     let file = blanks.pop().expect("there are blanks for every program that may be known");
     match isolate.load(&module.source, Duration::from_millis(limits.call_ms), file) {
         Ok((exports, origin)) => {
             let live = Live::of(module.is_pure);
-            State::Ready(Box::new(Ready { exports, origin, live, places: module.places }))
+            Ok(State::Ready(Box::new(Ready { exports, origin, live, places: module.places })))
         }
         Err(NotLoaded { why, file }) => {
             blanks.push(file);
-            State::Unrunnable(match why {
-                Ok(error) => module.places.translate(error),
-                Err(Fallen(stop)) => outcome::stopped(stop).error,
-            })
+            match why {
+                Ok(error) => Ok(State::Unrunnable(module.places.translate(error))),
+                Err(Fallen(stop @ (Stop::Clock | Stop::Crash))) => Err(stop),
+                Err(Fallen(stop)) => Ok(State::Unrunnable(outcome::stopped(stop).error)),
+            }
         }
     }
 }
