@@ -169,6 +169,8 @@ pub struct HookDetail {
     request_count: u64,
     /// How far the published version has folded.
     folded_count: u64,
+    /// The number of the newest request; a reset does not begin it anew.
+    last_seq: u64,
     created_at: u64,
     draft: VersionDetail,
     published: Option<VersionDetail>,
@@ -196,6 +198,7 @@ impl HookDetail {
             write_keys: keys(KeyKind::Write),
             request_count: view.requests(),
             folded_count: view.through().0,
+            last_seq: view.seq.0,
             created_at: config.created_at.0,
             draft: VersionDetail {
                 version: config.draft.version,

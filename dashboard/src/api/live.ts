@@ -1,0 +1,142 @@
+/** Follows a hook: what the server tells goes into the cache, and where the line breaks it is mended. */
+
+import { useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { useEffect, useSyncExternalStore } from "react";
+import * as queries from "./queries.ts";
+import { recover } from "./session.ts";
+import type { Hook, HookEvent, Json, Replay } from "./types.ts";
+
+const RETRY_MS_MIN = 200;
+const RETRY_MS_MAX = 2_000;
+/** Requests that come faster are shown together. */
+const FRAME_MS = 120;
+
+/** The newest state, and the request behind which it stands. */
+export interface Head {
+  seq: number;
+  state: Json;
+}
+
+export const headKey = (id: string) => ["hook", id, "head"] as const;
+
+const lines = new Map<string, boolean>();
+const listeners = new Set<() => void>();
+
+function setLine(hook: string, isUp: boolean | undefined) {
+  if (isUp === undefined) lines.delete(hook);
+  else lines.set(hook, isUp);
+  for (const listener of listeners) listener();
+}
+
+/** Whether a line that should be there is down. */
+export function useReconnecting(): boolean {
+  return useSyncExternalStore(
+    (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    () => [...lines.values()].includes(false),
+  );
+}
+
+export function useLive(id: string) {
+  const cache = useQueryClient();
+  useEffect(() => follow(id, cache), [id, cache]);
+}
+
+function follow(id: string, cache: QueryClient): () => void {
+  let socket: WebSocket | undefined;
+  let timer: ReturnType<typeof setTimeout> | undefined;
+  let frame: ReturnType<typeof setTimeout> | undefined;
+  let delay = RETRY_MS_MIN;
+  let isOver = false;
+  let wasDown = false;
+  let waiting: HookEvent[] = [];
+
+  const show = () => {
+    frame = undefined;
+    const events = waiting;
+    waiting = [];
+    take(id, cache, events);
+  };
+  const connect = () => {
+    const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/hook-events?hookId=${id}`;
+    socket = new WebSocket(address);
+    socket.onopen = () => {
+      delay = RETRY_MS_MIN;
+      setLine(id, true);
+      // What was missed while nobody listened.
+      if (wasDown) void cache.invalidateQueries();
+      wasDown = false;
+    };
+    socket.onmessage = ({ data }) => {
+      if (data === "ping") return socket?.send("pong");
+      waiting.push(JSON.parse(data) as HookEvent);
+      frame ??= setTimeout(show, FRAME_MS);
+    };
+    socket.onclose = () => {
+      if (isOver) return;
+      wasDown = true;
+      setLine(id, false);
+      timer = setTimeout(() => {
+        recover().then(connect, () => {
+          if (!isOver) socket?.onclose?.(new CloseEvent("close"));
+        });
+      }, delay);
+      delay = Math.min(delay * 2, RETRY_MS_MAX);
+    };
+  };
+  setLine(id, true);
+  connect();
+  return () => {
+    isOver = true;
+    clearTimeout(timer);
+    clearTimeout(frame);
+    setLine(id, undefined);
+    if (socket) {
+      socket.onclose = null;
+      socket.close();
+    }
+  };
+}
+
+function take(id: string, cache: QueryClient, events: HookEvent[]) {
+  let newest = 0;
+  let isNew = false;
+  const pages = new Set<number>();
+  for (const event of events) {
+    switch (event.type) {
+      case "new-request": {
+        const { seq, state, error } = event.request;
+        newest = Math.max(newest, seq);
+        pages.add(Math.floor((seq - 1) / queries.REQUESTS_PAGE));
+        // A state that failed to change is the one before it.
+        if (state !== null || error === null) cache.setQueryData<Head>(headKey(id), { seq, state });
+        break;
+      }
+      case "bulk-update":
+        isNew = true;
+        break;
+      case "replay": {
+        const { type: _type, hookId: _hook, ...replay } = event;
+        cache.setQueryData<Replay>(queries.replay(id).queryKey, replay);
+        if (replay.status !== "running") isNew = true;
+        break;
+      }
+    }
+  }
+  if (isNew) {
+    void cache.invalidateQueries({ queryKey: ["hook", id] });
+    return;
+  }
+  if (newest === 0) return;
+  cache.setQueryData<Hook>(queries.hook(id).queryKey, (hook) => {
+    if (!hook || newest <= hook.lastSeq) return hook;
+    const requestCount = hook.requestCount + newest - hook.lastSeq;
+    return { ...hook, requestCount, lastSeq: newest, foldedCount: Math.max(hook.foldedCount, newest) };
+  });
+  for (const page of pages) void cache.invalidateQueries({ queryKey: queries.requests(id, page).queryKey });
+  for (const what of ["console", "series", "activity"]) {
+    void cache.invalidateQueries({ queryKey: ["hook", id, what] });
+  }
+}

@@ -1,0 +1,172 @@
+/** What goes over the wire, in the words of openapi.json. */
+
+export type Json = null | boolean | number | string | Json[] | { [name: string]: Json };
+
+export interface Page<T> {
+  objects: T[];
+  nextToken: string | null;
+}
+
+export interface Me {
+  id: string;
+  email: string | null;
+  workflowState: "guest" | "user";
+}
+
+export interface Version {
+  version: number;
+  code: string;
+  publishedAt?: number;
+}
+
+export interface Hook {
+  id: string;
+  name: string;
+  description: string;
+  workflowState: "live" | "paused";
+  readKeys: string[];
+  writeKeys: string[];
+  requestCount: number;
+  foldedCount: number;
+  lastSeq: number;
+  createdAt: number;
+  draft: Version;
+  published: Version | null;
+}
+
+export type Status = "folded" | "ignored" | "duplicate" | "failed" | "pending";
+
+export interface CodeError {
+  name: string;
+  message: string;
+  stack: string;
+}
+
+/** A request as a list shows it. */
+export interface RequestBrief {
+  id: string;
+  seq: number;
+  method: string;
+  path: string;
+  contentType: string | null;
+  bodyBytes: number;
+  excerpt: string;
+  status: Status;
+  error: { name: string; message: string } | null;
+  createdAt: number;
+}
+
+export interface ConsoleLine {
+  level: "trace" | "debug" | "info" | "log" | "warn" | "error";
+  messages: string[];
+}
+
+/** A request, whole. */
+export interface RequestWhole {
+  id: string;
+  seq: number;
+  method: string;
+  path: string;
+  query: Record<string, string>;
+  queryString: string;
+  headers: Record<string, string>;
+  body: Json;
+  bodyBase64: string;
+  state: Json;
+  error: CodeError | null;
+  status: Status;
+  createdAt: number;
+  hash: string;
+  duplicateOf?: number;
+  console: ConsoleLine[];
+}
+
+/** One step of a JSON Patch. */
+export interface PatchStep {
+  op: "add" | "remove" | "replace" | "move" | "copy" | "test";
+  path: string;
+  from?: string;
+  value?: Json;
+}
+
+export interface VersionListed {
+  version: number;
+  workflowState: "draft" | "published" | "old";
+  code: string;
+  publishedAt: number | null;
+}
+
+export interface Replay {
+  status: "running" | "done" | "cancelled" | "failed";
+  done: number;
+  total: number;
+  perSecond: number;
+  etaSeconds: number | null;
+}
+
+export interface Preview {
+  total: number;
+  changed: number;
+  firstDifferentSeq: number | null;
+  errors: { seq: number; error: CodeError }[];
+  before: Json;
+  after: Json;
+  patch: PatchStep[];
+}
+
+export interface ConsoleEntry extends ConsoleLine {
+  timestamp: number;
+  requestId: string;
+  seq: number;
+}
+
+export interface Key {
+  key: string;
+  type: "read" | "write";
+  workflowState: "live" | "paused";
+}
+
+export interface AccountKey {
+  id: string;
+  type: "api" | "worker";
+  name: string;
+  createdAt: number;
+  lastUsedAt: number | null;
+}
+
+export interface Activity {
+  lastRequestAt: number | null;
+  requests: number;
+  errors: number;
+  buckets: { at: number; count: number }[];
+}
+
+export interface Series {
+  points: { seq: number; at: number; value: number | null }[];
+}
+
+/** What a person fills in before a template is a request. */
+export type Blank = { field: "input"; name: string } | { field: "select"; name: string; options: Json[] };
+
+export interface Template {
+  name: string;
+  template: Json;
+}
+
+/** A frame of `/hook-events`. */
+export type HookEvent =
+  | {
+      type: "new-request";
+      hookId: string;
+      request: {
+        id: string;
+        seq: number;
+        state: Json;
+        stateHash: string | null;
+        bodyHash: string;
+        createdAt: number;
+        error: CodeError | null;
+      };
+    }
+  | { type: "bulk-update"; hookId: string }
+  | ({ type: "replay"; hookId: string } & Replay);

@@ -1,0 +1,5 @@
+/** Who is looking. */
+
+export function AccountMenu() {
+  return null;
+}

@@ -1,0 +1,64 @@
+/** The one form field: a label, something to fill in, what it is for, what is wrong with it. */
+
+import { type ComponentProps, type ReactNode, useId } from "react";
+import style from "./field.module.css";
+
+interface Common {
+  label: string;
+  hint?: ReactNode;
+  error?: string | undefined;
+  isLabelUnseen?: boolean;
+}
+
+type Props =
+  | (Common & { as?: "input" } & ComponentProps<"input">)
+  | (Common & { as: "textarea" } & ComponentProps<"textarea">)
+  | (Common & { as: "select" } & ComponentProps<"select">);
+
+export function Field({ label, hint, error, isLabelUnseen = false, ...rest }: Props) {
+  const id = useId();
+  const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
+  const shared = {
+    id,
+    className: style.control,
+    "aria-describedby": described,
+    "aria-invalid": error ? true : undefined,
+  };
+  return (
+    <div className={style.field}>
+      <label htmlFor={id} className={isLabelUnseen ? "unseen" : style.label}>
+        {label}
+      </label>
+      {control(rest, shared)}
+      {hint && (
+        <p id={`${id}-hint`} className={style.hint}>
+          {hint}
+        </p>
+      )}
+      {error && (
+        <p id={`${id}-error`} className={style.error} data-pw="field-error">
+          {error}
+        </p>
+      )}
+    </div>
+  );
+}
+
+function control(rest: DistributiveOmit<Props, keyof Common>, shared: object) {
+  switch (rest.as) {
+    case "textarea": {
+      const { as: _, ...own } = rest;
+      return <textarea {...own} {...shared} />;
+    }
+    case "select": {
+      const { as: _, ...own } = rest;
+      return <select {...own} {...shared} />;
+    }
+    default: {
+      const { as: _, ...own } = rest;
+      return <input {...own} {...shared} />;
+    }
+  }
+}
+
+type DistributiveOmit<T, K extends PropertyKey> = T extends unknown ? Omit<T, K> : never;

@@ -1,0 +1,5 @@
+/** HealthPage. */
+
+export function HealthPage() {
+  return <h1>HealthPage</h1>;
+}

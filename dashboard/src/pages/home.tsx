@@ -1,0 +1,5 @@
+/** HomePage. */
+
+export function HomePage() {
+  return <h1>HomePage</h1>;
+}

@@ -1,0 +1,7 @@
+/** The tab Keys. */
+
+import type { Hook } from "../../api/types.ts";
+
+export function Keys({ hook }: { hook: Hook }) {
+  return <p>{hook.name}</p>;
+}

@@ -1,0 +1,7 @@
+/** The tab Versions. */
+
+import type { Hook } from "../../api/types.ts";
+
+export function Versions({ hook }: { hook: Hook }) {
+  return <p>{hook.name}</p>;
+}

@@ -1,0 +1,5 @@
+/** HooksPage. */
+
+export function HooksPage() {
+  return <h1>HooksPage</h1>;
+}

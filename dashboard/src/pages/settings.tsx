@@ -1,0 +1,5 @@
+/** SettingsPage. */
+
+export function SettingsPage() {
+  return <h1>SettingsPage</h1>;
+}
