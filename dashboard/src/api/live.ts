@@ -1,8 +1,9 @@
 /** Follows a hook: what the server tells goes into the cache, and where the line breaks it is mended. */
 
-import { useQueryClient, type QueryClient } from "@tanstack/react-query";
+import { type QueryClient, queryOptions, useQueryClient } from "@tanstack/react-query";
 import { useEffect, useSyncExternalStore } from "react";
 import * as queries from "./queries.ts";
+import { client } from "./queries.ts";
 import { recover } from "./session.ts";
 import type { Hook, HookEvent, Json, Replay } from "./types.ts";
 
@@ -17,7 +18,21 @@ export interface Head {
   state: Json;
 }
 
-export const headKey = (id: string) => ["hook", id, "head"] as const;
+const headKey = (id: string) => ["hook", id, "head"] as const;
+
+/** Read once; from then on it is told. */
+export const head = (id: string) =>
+  queryOptions({
+    queryKey: headKey(id),
+    queryFn: async (): Promise<Head> => {
+      const hook = await client.fetchQuery({ ...queries.hook(id), staleTime: 0 });
+      const begin = hook.lastSeq - hook.requestCount;
+      if (hook.foldedCount <= begin) return { seq: begin, state: null };
+      const { seq, state } = await client.fetchQuery({ ...queries.request(id, hook.foldedCount), staleTime: 0 });
+      return { seq, state };
+    },
+    staleTime: Number.POSITIVE_INFINITY,
+  });
 
 const lines = new Map<string, boolean>();
 const listeners = new Set<() => void>();
@@ -102,16 +117,20 @@ function follow(id: string, cache: QueryClient): () => void {
 
 function take(id: string, cache: QueryClient, events: HookEvent[]) {
   let newest = 0;
+  let folded = 0;
   let isNew = false;
   const pages = new Set<number>();
   for (const event of events) {
     switch (event.type) {
       case "new-request": {
-        const { seq, state, error } = event.request;
+        const { seq, state, stateHash } = event.request;
         newest = Math.max(newest, seq);
         pages.add(Math.floor((seq - 1) / queries.REQUESTS_PAGE));
-        // A state that failed to change is the one before it.
-        if (state !== null || error === null) cache.setQueryData<Head>(headKey(id), { seq, state });
+        // Without a hash it has arrived, and is not folded.
+        if (stateHash !== null) {
+          folded = seq;
+          cache.setQueryData<Head>(headKey(id), { seq, state });
+        }
         break;
       }
       case "bulk-update":
@@ -133,7 +152,7 @@ function take(id: string, cache: QueryClient, events: HookEvent[]) {
   cache.setQueryData<Hook>(queries.hook(id).queryKey, (hook) => {
     if (!hook || newest <= hook.lastSeq) return hook;
     const requestCount = hook.requestCount + newest - hook.lastSeq;
-    return { ...hook, requestCount, lastSeq: newest, foldedCount: Math.max(hook.foldedCount, newest) };
+    return { ...hook, requestCount, lastSeq: newest, foldedCount: Math.max(hook.foldedCount, folded) };
   });
   for (const page of pages) void cache.invalidateQueries({ queryKey: queries.requests(id, page).queryKey });
   for (const what of ["console", "series", "activity"]) {

@@ -9,9 +9,11 @@ interface Props<Name extends string> {
   shown: Name;
   onShow: (name: Name) => void;
   tabs: readonly { name: Name; panel: ReactNode }[];
+  /** What stands before the panels, whichever is shown. */
+  beside?: ReactNode;
 }
 
-export function Tabs<Name extends string>({ label, shown, onShow, tabs }: Props<Name>) {
+export function Tabs<Name extends string>({ label, shown, onShow, tabs, beside }: Props<Name>) {
   return (
     <Radix.Root className={style.tabs} value={shown} onValueChange={(name) => onShow(name as Name)}>
       <Radix.List className={style.list} aria-label={label}>
@@ -21,11 +23,14 @@ export function Tabs<Name extends string>({ label, shown, onShow, tabs }: Props<
           </Radix.Trigger>
         ))}
       </Radix.List>
-      {tabs.map(({ name, panel }) => (
-        <Radix.Content key={name} value={name} className={style.panel} tabIndex={-1}>
-          {name === shown && panel}
-        </Radix.Content>
-      ))}
+      <div className={style.body}>
+        {beside}
+        {tabs.map(({ name, panel }) => (
+          <Radix.Content key={name} value={name} className={style.panel} tabIndex={-1}>
+            {name === shown && panel}
+          </Radix.Content>
+        ))}
+      </div>
     </Radix.Root>
   );
 }
