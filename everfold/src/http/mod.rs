@@ -30,6 +30,7 @@ mod live;
 mod mail;
 mod notice;
 mod pace;
+mod parameter;
 mod problem;
 mod read;
 mod request;
@@ -128,6 +129,7 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/versions", get(version::list))
         .route("/hooks/{id}/versions/{version}/restore", post(version::restore))
         .route("/hooks/{id}/history", get(history::list))
+        .route("/hooks/{id}/requests", get(history::brief))
         .route("/hooks/{id}/requests/{seq}", get(history::show))
         .route("/hooks/{id}/requests/{seq}/diff", get(history::diff))
         .route("/hooks/{id}/requests/{seq}/resend", post(history::resend))
