@@ -136,6 +136,7 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/console", get(history::console))
         .route("/hooks/{id}/templates", get(history::templates))
         .route("/hooks/{id}/keys", get(key::list).post(key::make))
+        .route("/hooks/{id}/keys/{key}", delete(key::revoke))
         .route("/hooks/{id}/keys/{key}/pause", post(key::pause))
         .route("/hooks/{id}/keys/{key}/play", post(key::play))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
