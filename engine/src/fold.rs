@@ -9,9 +9,10 @@ use rules::{
     call::{Call, Error, Exports, Failure, Foldable, Json, Line, Outcome, Program, Ran, Request, Stop},
     hook::{Came, Config, Entry, Folded, Secrets, Verdict},
     limits::Limits,
-    record::{At, Hash, LaneId, Position, Seq},
+    record::{At, Hash, LaneId, Seq},
     row::{self, Fate, KeyHash},
 };
+use serde::de::DeserializeOwned;
 use store::{Extent, Order, Store};
 
 use crate::{
@@ -129,7 +130,8 @@ pub async fn arrivals(store: &dyn Store, lane: LaneId, after: Seq, to: Seq) -> R
     let mut arrivals = Vec::new();
     let mut bytes = 0;
     loop {
-        let extent = Extent { records_max: FOLD_REQUESTS_MAX, bytes_max: FOLD_BYTES_MAX };
+        let left = to.0.saturating_sub(after.0) as usize - arrivals.len();
+        let extent = Extent { records_max: left.clamp(1, FOLD_REQUESTS_MAX), bytes_max: FOLD_BYTES_MAX };
         let page = log::page(store, lane, position, hash, extent).await?;
         let Some((last, _)) = page.last() else { return Ok(arrivals) };
         (position, hash) = (last.position, last.hash);
@@ -141,13 +143,10 @@ pub async fn arrivals(store: &dyn Store, lane: LaneId, after: Seq, to: Seq) -> R
             if let Entry::Arrived { request, verdict, at } = entry {
                 bytes += record.body.len();
                 arrivals.push(Arrival { seq, request, verdict, at, hash: record.hash });
-                if arrivals.len() >= FOLD_REQUESTS_MAX || bytes >= FOLD_BYTES_MAX {
+                if seq == to || arrivals.len() >= FOLD_REQUESTS_MAX || bytes >= FOLD_BYTES_MAX {
                     return Ok(arrivals);
                 }
             }
-        }
-        if position >= Position::of_request(Seq(to.0 + 1)) {
-            return Ok(arrivals);
         }
     }
 }
@@ -193,13 +192,32 @@ pub async fn fates(
     after: Seq,
     through: Seq,
 ) -> Result<HashMap<Seq, Fate>, Damage> {
-    let from = row::fate(lane, version, Seq(after.0 + 1));
-    let to = row::fate(lane, version, Seq(through.0 + 1));
-    if from >= to {
+    told(store, |seq| row::fate(lane, version, seq), after, through).await
+}
+
+/// Of the requests in `after+1..=through`, those that were skipped, and which one had their key.
+pub async fn duplicates(
+    store: &dyn Store,
+    lane: LaneId,
+    version: u32,
+    after: Seq,
+    through: Seq,
+) -> Result<HashMap<Seq, Seq>, Damage> {
+    told(store, |seq| row::duplicate(lane, version, seq), after, through).await
+}
+
+/// The rows of one kind that there are of these requests.
+async fn told<T: DeserializeOwned>(
+    store: &dyn Store,
+    row_of: impl Fn(Seq) -> Vec<u8>,
+    after: Seq,
+    through: Seq,
+) -> Result<HashMap<Seq, T>, Damage> {
+    if through <= after {
         return Ok(HashMap::new());
     }
-    let rows_max = (through.0 - after.0) as usize;
-    let rows = store.rows(from, to, Order::Ascending, rows_max).await?;
+    let (from, to) = (row_of(Seq(after.0 + 1)), row_of(Seq(through.0 + 1)));
+    let rows = store.rows(from, to, Order::Ascending, (through.0 - after.0) as usize).await?;
     Ok(rows.iter().filter_map(|(key, value)| Some((row::seq_of(key)?, row::decode(value)?))).collect())
 }
 

@@ -36,7 +36,8 @@ pub struct Engine {
 struct Inner {
     world: World,
     lanes: Mutex<HashMap<LaneId, Awake>>,
-    doors: Arc<RwLock<HashMap<String, Door>>>,
+    /// Where keys lead; `None` for those that led somewhere while this process ran, and no longer do.
+    doors: Arc<RwLock<HashMap<String, Option<Door>>>>,
     /// One loads a lane at a time; others that want the same wait here.
     loading: tokio::sync::Mutex<()>,
 }
@@ -70,26 +71,24 @@ impl Engine {
     /// Where a key leads.
     pub async fn door(&self, key: &str) -> Result<Option<Door>, Refusal> {
         if let Some(door) = self.inner.doors.read().expect("no panic under this lock").get(key) {
-            return Ok(Some(*door));
+            return Ok(*door);
         }
         let bytes = self.inner.world.store.row(row::door(key)).await.map_err(fault)?;
         let door: Option<Door> = bytes.and_then(|bytes| row::decode(&bytes));
-        if let Some(door) = door {
-            self.doors().entry(key.to_owned()).or_insert(door);
-        }
-        Ok(door)
-    }
-
-    /// What a lane says of a key is newer than what a reader found in the store.
-    fn learn(&self, key: String, door: Option<Door>) {
-        let mut doors = self.doors();
         match door {
-            Some(door) => doors.insert(key, door),
-            None => doors.remove(&key),
-        };
+            // What a lane said of it meanwhile is newer.
+            Some(_) => Ok(*self.doors().entry(key.to_owned()).or_insert(door)),
+            None => Ok(None),
+        }
     }
 
-    fn doors(&self) -> RwLockWriteGuard<'_, HashMap<String, Door>> {
+    /// What a lane says of a key is newer than what a reader found in the store. That it leads nowhere is kept, too: a
+    /// reader who found it before would open it again for all who come after.
+    fn learn(&self, key: String, door: Option<Door>) {
+        self.doors().insert(key, door);
+    }
+
+    fn doors(&self) -> RwLockWriteGuard<'_, HashMap<String, Option<Door>>> {
         let mut doors = self.inner.doors.write().expect("no panic under this lock");
         if doors.len() >= DOORS_MAX {
             doors.clear();

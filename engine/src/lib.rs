@@ -52,6 +52,8 @@ pub const CONFLICTS_MAX: usize = 32;
 pub const HOOKS_MOVED_MAX: usize = 256;
 /// What a page of a listing holds.
 pub const PAGE: usize = 40;
+/// And at most, where a page's size may be chosen.
+pub const PAGE_MAX: usize = 100;
 /// Requests that a follower of events may be behind; beyond, it is told to look again instead of each of them.
 pub const EVENTS_BEHIND_MAX: u64 = 1024;
 /// How often the progress of a refold is told at most.

@@ -89,6 +89,46 @@ impl Engine {
         Ok(moments)
     }
 
+    /// At most `limit` requests, newest first, as `shown` makes them of each. Nothing is folded for it: what became of
+    /// a request stands in rows, so these moments have neither state nor console. `before` is exclusive.
+    pub async fn requests<T: Send>(
+        &self,
+        view: &View,
+        before: Option<Seq>,
+        limit: usize,
+        shown: impl Fn(&Moment) -> T + Send,
+    ) -> Result<Vec<T>, Refusal> {
+        let last = before.map_or(view.seq, |before| Seq(before.0.saturating_sub(1)).min(view.seq));
+        let mut after = Seq(last.0.saturating_sub(limit as u64).max(view.config.begin.0));
+        let mut requests = Vec::with_capacity(limit);
+        while after < last {
+            let moments = self.told(view, after, last).await?;
+            let Some(through) = moments.last().map(|moment| Seq(moment.request.seq)) else { break };
+            requests.extend(moments.iter().map(&shown));
+            after = through;
+        }
+        requests.reverse();
+        Ok(requests)
+    }
+
+    /// Requests behind `after`, as many as are read at once, and what rows say the live version made of them.
+    async fn told(&self, view: &View, after: Seq, last: Seq) -> Result<Vec<Moment>, Refusal> {
+        let mut moments = self.pending(view, after, last).await?;
+        let Some(live) = &view.live else { return Ok(moments) };
+        let (store, lane) = (&*self.world().store, view.lane);
+        let through = moments.last().map_or(after, |moment| Seq(moment.request.seq).min(live.through));
+        let mut fates = fold::fates(store, lane, live.version, after, through).await.map_err(damage)?;
+        let duplicates = fold::duplicates(store, lane, live.version, after, through).await.map_err(damage)?;
+        for moment in &mut moments {
+            let seq = Seq(moment.request.seq);
+            if seq <= through {
+                moment.fate = duplicates.get(&seq).map_or(Fate::Folded, |of| Fate::Duplicate { of: *of });
+                moment.error = fates.remove(&seq).and_then(|fate| fate.error);
+            }
+        }
+        Ok(moments)
+    }
+
     /// One request, and the state before it.
     pub async fn moment(&self, view: &View, seq: Seq) -> Result<(Option<Json>, Moment), Refusal> {
         if seq > view.seq || seq <= view.config.begin {

@@ -2,7 +2,7 @@
 
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -14,21 +14,25 @@ use engine::{
     world::{SystemClock, SystemEntropy, World},
 };
 use rules::{
+    access::KeyKind,
     call::{Bytes, Request},
+    hook::Change,
     record::{LaneId, Position, Record},
     refusal::Refusal,
 };
 use store::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, memory::Memory};
+use tokio::sync::oneshot;
 use worker::scripted::Scripted;
 
-/// A store whose next commit panics, in the lane that asked for it.
+/// A store whose next commit panics, in the lane that asked for it, or whose next row arrives late.
 #[derive(Default)]
-struct Panicking {
+struct Broken {
     memory: Memory,
     is_armed: AtomicBool,
+    late: Mutex<Option<oneshot::Receiver<()>>>,
 }
 
-impl Store for Panicking {
+impl Store for Broken {
     fn commit(&self, batch: Batch) -> Pending<Commit> {
         assert!(!self.is_armed.swap(false, Ordering::SeqCst), "an invariant is broken, on purpose");
         self.memory.commit(batch)
@@ -51,8 +55,24 @@ impl Store for Panicking {
     }
 
     fn row(&self, key: Vec<u8>) -> Pending<Result<Option<Vec<u8>>, Fault>> {
-        self.memory.row(key)
+        let found = self.memory.row(key);
+        let Some(late) = self.late.lock().expect("no panic under this lock").take() else { return found };
+        Box::pin(async move {
+            let found = found.await;
+            late.await.expect("it is let go");
+            found
+        })
     }
+}
+
+fn engine_on(store: Arc<Broken>) -> Engine {
+    Engine::new(World {
+        store,
+        worker: Arc::new(Scripted::counting()),
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+        vault: Arc::new(Vault::new(&[0; 32])),
+    })
 }
 
 fn request(engine: &Engine) -> Request {
@@ -70,14 +90,8 @@ fn request(engine: &Engine) -> Request {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_broken_invariant_stops_the_lane_and_not_the_server() {
-    let store = Arc::new(Panicking::default());
-    let engine = Engine::new(World {
-        store: store.clone(),
-        worker: Arc::new(Scripted::counting()),
-        clock: Arc::new(SystemClock),
-        entropy: Arc::new(SystemEntropy),
-        vault: Arc::new(Vault::new(&[0; 32])),
-    });
+    let store = Arc::new(Broken::default());
+    let engine = engine_on(store.clone());
     let broken = engine.create_hook(LaneId(1), None, "count".into()).await.expect("a hook");
     let neighbour = engine.create_hook(LaneId(1), None, "count".into()).await.expect("a hook");
     engine.view(broken).await.expect("it is awake");
@@ -92,4 +106,29 @@ async fn a_broken_invariant_stops_the_lane_and_not_the_server() {
         }
     };
     tokio::time::timeout(Duration::from_secs(20), both).await.expect("nobody waits for a lane that is gone");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_key_that_is_revoked_while_somebody_looks_it_up_opens_nothing_for_those_who_come_after() {
+    let store = Arc::new(Broken::default());
+    let engine = engine_on(store.clone());
+    let hook = engine.create_hook(LaneId(1), None, "count".into()).await.expect("a hook");
+    let key = engine.make_key(hook, KeyKind::Write).await.expect("a key");
+    // As after a start of the server: nobody has used the key yet.
+    let engine = engine_on(store.clone());
+    engine.view(hook).await.expect("it is awake");
+
+    let (let_go, late) = oneshot::channel();
+    *store.late.lock().expect("no panic under this lock") = Some(late);
+    let looking = tokio::spawn({
+        let (engine, key) = (engine.clone(), key.clone());
+        async move { engine.door(&key).await }
+    });
+    while store.late.lock().expect("no panic under this lock").is_some() {
+        tokio::task::yield_now().await;
+    }
+    engine.change(hook, Change::RevokeKey { key: key.clone() }).await.expect("it is the hook's");
+    let_go.send(()).expect("somebody looks");
+    looking.await.expect("no panic").expect("a reply");
+    assert_eq!(engine.door(&key).await, Ok(None));
 }

@@ -188,6 +188,9 @@ fn an_owner_changes_looks_ahead_and_goes_back() {
     session.run(&["keys", "list", "orders"]);
     session.run(&["keys", "play", "orders", &hook.write_key]);
     session.run(&["keys", "pause", "orders", "nobodys"]);
+    session.run(&["keys", "revoke", "orders", &hook.write_key]);
+    session.run(&["keys", "list", "orders"]);
+    session.run(&["keys", "revoke", "orders", &hook.write_key]);
     session.run(&["secrets", "list", "orders"]);
     session.run_with_stdin(&["secrets", "set", "orders", "TOKEN"], "s3cret\n");
     session.run(&["secrets", "list", "orders"]);

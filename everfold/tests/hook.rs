@@ -347,6 +347,47 @@ fn a_paused_key_keeps_nothing_and_reads_nothing_until_it_plays_again() {
 }
 
 #[test]
+fn a_revoked_key_leads_nowhere_and_makes_room_for_another() {
+    let server = Server::start();
+    let hook = Hook::running(&server, SUM);
+    let other = hook.owner.hook();
+    let revoke = |key: &str| hook.owner.ask(Ask::new("DELETE", hook.api(&format!("/keys/{key}"))));
+    hook.fold(&json!({"n": 1}));
+    hook.read("").expect(200);
+    for key in [&hook.write_key, &hook.read_key] {
+        revoke(key).expect(202);
+        revoke(key).problem(404, "key_unknown");
+        hook.owner.post(&hook.api(&format!("/keys/{key}/play")), &json!({})).problem(404, "key_unknown");
+    }
+    let leads_nowhere = |hook: &Hook| {
+        hook.write(&json!({"n": 1})).problem(404, "key_unknown");
+        hook.read("").problem(404, "key_unknown");
+    };
+    leads_nowhere(&hook);
+    assert_eq!(hook.owner.get(&hook.api("/keys")).expect(200).json(), json!({"keys": []}));
+    for key in [other.write_key.as_str(), "nobodys"] {
+        revoke(key).problem(404, "key_unknown");
+    }
+    let stranger = Owner::guest(&server);
+    stranger.ask(Ask::new("DELETE", other.api(&format!("/keys/{}", other.write_key)))).problem(403, "hook_foreign");
+    other.keep(&json!({}));
+
+    let make = |kind: &str| hook.owner.post(&hook.api("/keys"), &json!({"type": kind}));
+    let write_key = make("write").expect(201).json()["key"].as_str().expect("a key").to_owned();
+    (1..64).for_each(|_| drop(make("read").expect(201)));
+    make("read").problem(400, "keys_too_many");
+
+    let mut server = server;
+    server.kill();
+    let server = Server::start_on(&server.data);
+    let hook = hook.at(&server);
+    leads_nowhere(&hook);
+    let renewed = Hook { write_key, ..hook };
+    assert_eq!(renewed.fold(&json!({"n": 1})).seq, 2, "the log goes on");
+    assert_eq!(renewed.verify()["ok"], true);
+}
+
+#[test]
 fn every_key_of_a_hook_leads_to_it_and_to_no_other() {
     let server = Server::start();
     let hook = Hook::running(&server, SUM);

@@ -180,7 +180,7 @@ fn unasked() -> Vec<String> {
 
 /// The document, with the ids and keys that there are. What destroys is given a hook to spare.
 fn for_a_stranger(hook: &Hook, spare: &Hook, request_id: &str) -> Value {
-    const DESTROYS: [&str; 4] = ["deleteHook", "resetRequests", "pauseKey", "playKey"];
+    const DESTROYS: [&str; 5] = ["deleteHook", "resetRequests", "pauseKey", "playKey", "revokeKey"];
     let mut known = document();
     for item in known["paths"].as_object_mut().expect("paths").values_mut() {
         let operations = item.as_object_mut().expect("a path").values_mut();

@@ -99,6 +99,15 @@ fn a_slow_reader_of_a_stream_gets_fewer_states_and_the_newest() {
 
 #[test]
 fn a_paused_key_ends_what_it_opened() {
+    ends_what_it_opened(|hook, key| hook.owner.post(&hook.api(&format!("/keys/{key}/pause")), &json!({})));
+}
+
+#[test]
+fn a_revoked_key_ends_what_it_opened() {
+    ends_what_it_opened(|hook, key| hook.owner.ask(Ask::new("DELETE", hook.api(&format!("/keys/{key}")))));
+}
+
+fn ends_what_it_opened(end: impl Fn(&Hook, &str) -> Reply) {
     let server = Server::start();
     let hook = Hook::running(&server, COUNT);
     let key = hook.owner.post(&hook.api("/keys"), &json!({"type": "read"})).expect(201).json();
@@ -114,7 +123,7 @@ fn a_paused_key_ends_what_it_opened() {
     assert!(ended.next_state(PATIENCE).is_some() && stays.next_state(PATIENCE).is_some());
 
     let started = Instant::now();
-    hook.owner.post(&hook.api(&format!("/keys/{key}/pause")), &json!({})).expect(202);
+    end(&hook, key).expect(202);
     assert_eq!(ended.next(Duration::from_secs(5)), Told::End { is_clean: true });
     assert!(closed.is_closed_within(Duration::from_secs(5)));
     assert!(started.elapsed() < Duration::from_secs(5));

@@ -91,6 +91,7 @@ fn records() -> Vec<Vec<u8>> {
         Entry::Edited { edit: Edit { name: Some("b".into()), paused: Some(true), ..Edit::default() }, at },
         Entry::KeyMade { key: "0f".repeat(16), kind: KeyKind::Write, at },
         Entry::KeyPaused { key: "0f".repeat(16), paused: true, at },
+        Entry::KeyRevoked { key: "0f".repeat(16), at },
         Entry::Publishing { version: 2, source: source.clone(), exports, at },
         Entry::Published { version: 2, through: seq, at },
         Entry::Stopped { version: 2, seq, stop: Stop::Clock, at },

@@ -239,7 +239,7 @@ pub fn of_note(lane: LaneId, seq: Seq, entry: &Entry, config: &Config, rows: &mu
             rows.push((owned(*owner, lane), Some(Vec::new())));
             rows.push((refolding(lane), None));
         }
-        Entry::KeyMade { key, .. } | Entry::KeyPaused { key, .. } => {
+        Entry::KeyMade { key, .. } | Entry::KeyPaused { key, .. } | Entry::KeyRevoked { key, .. } => {
             rows.push((door(key), config.door(lane, key).as_ref().map(encode)));
         }
         Entry::Publishing { version, source: code, exports, .. } => {

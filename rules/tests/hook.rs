@@ -6,8 +6,8 @@ use rules::{
     access::{Key, KeyKind},
     call::{Bytes, Error, Exports, Failure, Level, Line, Ran, Request, Stop},
     hook::{
-        Answered, Came, Change, Changed, Edit, Effect, Entry, Folded, Hook, Input, Reply, SNAPSHOT_REQUESTS, Seen,
-        Step, Ticket, Verdict, Write,
+        Answered, Came, Change, Changed, Config, Edit, Effect, Entry, Folded, Hook, Input, Reply, SNAPSHOT_REQUESTS,
+        Seen, Step, Ticket, Verdict, Write,
     },
     limits,
     record::{At, Hash, LaneId, Position, Seq},
@@ -19,10 +19,12 @@ const LANE: LaneId = LaneId(1);
 const OWNER: LaneId = LaneId(2);
 const EXPORTS: Exports = Exports { responder: false, idempotency_key: false, reducer: true, query: false };
 
+fn key(key: &str) -> Key {
+    Key { key: key.into(), kind: if key == "r" { KeyKind::Read } else { KeyKind::Write }, paused: false }
+}
+
 fn hook() -> Hook {
-    let key = |key: &str, kind| Key { key: key.into(), kind, paused: false };
-    let keys = [key("r", KeyKind::Read), key("w", KeyKind::Write)];
-    Hook::create(LANE, OWNER, "tea".into(), "draft".into(), keys, At(0)).0
+    Hook::create(LANE, OWNER, "tea".into(), "draft".into(), [key("r"), key("w")], At(0)).0
 }
 
 fn published() -> Hook {
@@ -389,6 +391,40 @@ fn a_key_that_is_not_the_hooks_cannot_be_paused() {
     let step = change(&mut hook, 5, Change::PauseKey { key: "x".into(), paused: true });
     let refusal = Effect::Refuse { ticket: Ticket(0), refusal: Refusal::KEY_UNKNOWN };
     assert_eq!((step.records.len(), step.effects), (0, vec![refusal]));
+}
+
+#[test]
+fn a_revoked_key_is_forgotten_and_its_door_is_shut() {
+    let mut hook = published();
+    let step = change(&mut hook, 5, Change::RevokeKey { key: "w".into() });
+    assert_eq!(entries(&step), [Entry::KeyRevoked { key: "w".into(), at: At(5) }]);
+    assert!(step.rows.contains(&(row::door("w"), None)));
+    assert!(step.effects.contains(&Effect::Door { key: "w".into(), door: None }));
+    assert_eq!(hook.config.keys.iter().map(|key| key.key.as_str()).collect::<Vec<_>>(), ["r"]);
+    let step = change(&mut hook, 6, Change::RevokeKey { key: "w".into() });
+    let refusal = Effect::Refuse { ticket: Ticket(0), refusal: Refusal::KEY_UNKNOWN };
+    assert_eq!((step.records.len(), step.effects), (0, vec![refusal]));
+}
+
+#[test]
+fn what_an_imported_log_says_of_keys_opens_and_shuts_nothing_here() {
+    let (mut far, step) = Hook::create(LANE, OWNER, "tea".into(), "draft".into(), [key("r"), key("w")], At(0));
+    let mut records = step.records;
+    for change_of in [
+        Change::MakeKey { key: "third".into(), kind: KeyKind::Read },
+        Change::PauseKey { key: "third".into(), paused: true },
+        Change::RevokeKey { key: "third".into() },
+    ] {
+        records.extend(change(&mut far, 5, change_of).records);
+    }
+    let mut near = Hook::load(LaneId(7), Config::default(), None, At(0));
+    let mut rows = Vec::new();
+    for record in &records {
+        near.follow(record, &mut rows).expect("it follows");
+    }
+    assert_eq!(rows.iter().filter(|(key, _)| key.starts_with(b"door/")).count(), 0);
+    near.settle(OWNER, ["new r".into(), "new w".into()], At(9));
+    assert_eq!(near.config.keys.iter().map(|key| key.key.as_str()).collect::<Vec<_>>(), ["new r", "new w"]);
 }
 
 #[test]

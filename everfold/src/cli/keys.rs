@@ -1,4 +1,4 @@
-//! `everfold keys`: list, make, pause, play
+//! `everfold keys`: list, make, pause, play, revoke
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -36,6 +36,12 @@ enum What {
     },
     /// Let a key work again
     Play {
+        /// The hook's name or id
+        hook: String,
+        key: String,
+    },
+    /// Take a key away for ever: whoever still uses it is told that it is unknown
+    Revoke {
         /// The hook's name or id
         hook: String,
         key: String,
@@ -85,6 +91,10 @@ impl Keys {
             What::Play { hook, key } => {
                 expect(client.call("POST", &format!("{}/{key}/play", keys(&hook)?), None)?)?;
                 say(format_args!("{key} works again"))
+            }
+            What::Revoke { hook, key } => {
+                expect(client.call("DELETE", &format!("{}/{key}", keys(&hook)?), None)?)?;
+                say(format_args!("{key} is revoked"))
             }
         }
     }

@@ -92,7 +92,7 @@ enum Command {
     Resend(request::OneRequest),
     /// The secrets of a hook: set, list, remove
     Secrets(secrets::Secrets),
-    /// The keys of a hook: list, make, pause, play
+    /// The keys of a hook: list, make, pause, play, revoke
     Keys(keys::Keys),
     /// Write a hook with its whole history to a file
     Export(transfer::Export),

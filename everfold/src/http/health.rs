@@ -54,14 +54,15 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         engine {
             LANE_QUEUE_MAX, TURN_INPUTS_MAX, FOLD_REQUESTS_MAX, FOLD_BYTES_MAX, AT_HAND_MAX, AT_HAND_BYTES_MAX,
             LANE_IDLE_MS, FOLD_PATIENCE_MS, WORKER_RETRY_MS, WORKER_RETRY_MAX_MS, RECENT_IDS_MAX, DOORS_MAX,
-            WAIT_MS_MAX, PREVIEW_ERRORS_MAX, PAGE, EVENTS_BEHIND_MAX, PROGRESS_MS, CONFLICTS_MAX, HOOKS_MOVED_MAX,
+            WAIT_MS_MAX, PREVIEW_ERRORS_MAX, PAGE, PAGE_MAX, EVENTS_BEHIND_MAX, PROGRESS_MS, CONFLICTS_MAX,
+            HOOKS_MOVED_MAX,
         }
         admission { WRITES_MAX, WRITE_BYTES_MAX }
         serve { CONNECTIONS_MAX, HEADERS_MAX }
         hook { HOOKS_MAX }
         http { PREVIEWS_MAX }
         transfer { IMPORT_BYTES_MAX }
-        wire { CONTROL_BYTES_MAX }
+        wire { CONTROL_BYTES_MAX, EXCERPT_CHARS_MAX }
     };
     let others = [
         ("bodyMsMax", request::BODY_TIMEOUT.as_millis()),

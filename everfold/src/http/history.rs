@@ -5,11 +5,11 @@ use axum::{
     extract::{Path, Query, State, rejection::QueryRejection},
     response::{IntoResponse, Response},
 };
-use engine::{PAGE, past::Place};
+use engine::{PAGE, PAGE_MAX, follow::View, past::Place};
 use rules::{call::Request, record::Seq, refusal::Refusal};
 use serde::Deserialize;
 
-use super::{Site, hook::Own, problem::Problem, wire, write};
+use super::{Site, hook::Own, parameter, problem::Problem, wire, write};
 
 #[derive(Deserialize)]
 pub struct Paging {
@@ -24,9 +24,34 @@ pub async fn list(
 ) -> Result<Response, Problem> {
     let Query(paging) = paging.map_err(|_| Refusal::TOKEN_OF_NO_LIST)?;
     let moments = site.engine.history(&view, paging.token.map(Seq)).await?;
-    let oldest = moments.last().map(|moment| moment.request.seq);
-    let next_token = oldest.filter(|seq| *seq > view.config.begin.0 + 1).map(|seq| seq.to_string());
+    let next_token = token_behind(&view, moments.last().map(|moment| moment.request.seq));
     let objects = moments.iter().map(wire::RequestDetail::of).collect();
+    Ok(Json(wire::Page { objects, next_token }).into_response())
+}
+
+/// The token of the page that follows this oldest request.
+fn token_behind(view: &View, oldest: Option<u64>) -> Option<String> {
+    oldest.filter(|seq| *seq > view.config.begin.0 + 1).map(|seq| seq.to_string())
+}
+
+#[derive(Deserialize)]
+pub struct BriefPaging {
+    token: Option<u64>,
+    limit: Option<String>,
+}
+
+/// `GET /api/hooks/ID/requests`: for a table of very many, of which any page may be wanted next.
+pub async fn brief(
+    State(site): State<Site>,
+    Own(view): Own,
+    paging: Result<Query<BriefPaging>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(paging) = paging.map_err(|_| Refusal::TOKEN_OF_NO_LIST)?;
+    let limit = parameter::bounded("limit", paging.limit.as_deref(), PAGE as u64, 1..=PAGE_MAX as u64)?;
+    let requests =
+        site.engine.requests(&view, paging.token.map(Seq), limit as usize, |moment| wire::RequestBrief::of(moment));
+    let objects = requests.await?;
+    let next_token = token_behind(&view, objects.last().map(|oldest| oldest.seq));
     Ok(Json(wire::Page { objects, next_token }).into_response())
 }
 

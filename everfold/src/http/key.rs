@@ -23,6 +23,16 @@ pub async fn make(State(site): State<Site>, Own(view): Own, body: wire::Body) ->
     Ok((StatusCode::CREATED, Json(wire::KeyMade { key })).into_response())
 }
 
+/// `DELETE /api/hooks/ID/keys/KEY`
+pub async fn revoke(
+    State(site): State<Site>,
+    Own(view): Own,
+    Path((_, key)): Path<(String, String)>,
+) -> Result<StatusCode, Problem> {
+    site.engine.change(view.lane, Change::RevokeKey { key }).await?;
+    Ok(StatusCode::ACCEPTED)
+}
+
 /// `POST /api/hooks/ID/keys/KEY/pause`
 pub async fn pause(
     State(site): State<Site>,

@@ -30,6 +30,7 @@ mod live;
 mod mail;
 mod notice;
 mod pace;
+mod parameter;
 mod problem;
 mod read;
 mod request;
@@ -128,12 +129,14 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/versions", get(version::list))
         .route("/hooks/{id}/versions/{version}/restore", post(version::restore))
         .route("/hooks/{id}/history", get(history::list))
+        .route("/hooks/{id}/requests", get(history::brief))
         .route("/hooks/{id}/requests/{seq}", get(history::show))
         .route("/hooks/{id}/requests/{seq}/diff", get(history::diff))
         .route("/hooks/{id}/requests/{seq}/resend", post(history::resend))
         .route("/hooks/{id}/console", get(history::console))
         .route("/hooks/{id}/templates", get(history::templates))
         .route("/hooks/{id}/keys", get(key::list).post(key::make))
+        .route("/hooks/{id}/keys/{key}", delete(key::revoke))
         .route("/hooks/{id}/keys/{key}/pause", post(key::pause))
         .route("/hooks/{id}/keys/{key}/play", post(key::play))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))

@@ -99,9 +99,13 @@ pub fn refuse_depth(request: &call::Request) -> Result<(), Refusal> {
     Ok(())
 }
 
-pub fn claims_json(request: &call::Request) -> bool {
+pub fn content_type(request: &call::Request) -> Option<String> {
     let kind = request.headers.iter().find(|(name, _)| name == "content-type");
-    let kind = kind.map(|(_, value)| String::from_utf8_lossy(&value.0).to_ascii_lowercase()).unwrap_or_default();
+    kind.map(|(_, value)| String::from_utf8_lossy(&value.0).into_owned())
+}
+
+pub fn claims_json(request: &call::Request) -> bool {
+    let kind = content_type(request).unwrap_or_default().to_ascii_lowercase();
     let kind = kind.split(';').next().unwrap_or_default().trim();
     kind == "application/json" || kind.ends_with("+json")
 }

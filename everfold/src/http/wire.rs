@@ -311,6 +311,59 @@ impl RequestDetail {
     }
 }
 
+/// The characters of a body that a row of a table shows.
+pub const EXCERPT_CHARS_MAX: usize = 160;
+
+/// A request as a row of a table of very many.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct RequestBrief {
+    id: String,
+    pub seq: u64,
+    method: String,
+    path: String,
+    content_type: Option<String>,
+    body_bytes: usize,
+    excerpt: String,
+    status: &'static str,
+    error: Option<ErrorBrief>,
+    created_at: u64,
+}
+
+#[derive(Serialize)]
+struct ErrorBrief {
+    name: String,
+    message: String,
+}
+
+impl RequestBrief {
+    pub fn of(moment: &Moment) -> RequestBrief {
+        let request = &moment.request;
+        let error = error_of(moment).map(|ErrorDetail { name, message, .. }| ErrorBrief { name, message });
+        RequestBrief {
+            id: request_id(request.id),
+            seq: request.seq,
+            method: request.method.clone(),
+            path: request.path.clone(),
+            content_type: super::request::content_type(request),
+            body_bytes: request.body.0.len(),
+            excerpt: excerpt(&request.body.0),
+            status: status_of(&moment.verdict, moment.fate),
+            error,
+            created_at: request.created_at_ms,
+        }
+    }
+}
+
+/// The beginning of a body, as one line of text.
+fn excerpt(body: &[u8]) -> String {
+    // No character has more than four bytes, so none that is shown is cut.
+    let beginning = String::from_utf8_lossy(&body[..body.len().min(4 * EXCERPT_CHARS_MAX)]);
+    let is_break = |character: char| character.is_control() || matches!(character, '\u{2028}' | '\u{2029}');
+    let shown = beginning.chars().take(EXCERPT_CHARS_MAX);
+    shown.map(|character| if is_break(character) { ' ' } else { character }).collect()
+}
+
 /// A request, whole.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]

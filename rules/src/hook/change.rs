@@ -37,6 +37,9 @@ pub enum Change {
         key: String,
         paused: bool,
     },
+    RevokeKey {
+        key: String,
+    },
     SetSecret {
         name: String,
         sealed: Bytes,
@@ -86,10 +89,12 @@ impl Hook {
                 self.note(Entry::KeyMade { key, kind, at }, step);
             }
             Change::PauseKey { key, paused } => {
-                if !self.config.keys.iter().any(|known| known.key == key) {
-                    return Err(Refusal::KEY_UNKNOWN);
-                }
+                self.config.door(self.lane, &key).ok_or(Refusal::KEY_UNKNOWN)?;
                 self.note(Entry::KeyPaused { key, paused, at }, step);
+            }
+            Change::RevokeKey { key } => {
+                self.config.door(self.lane, &key).ok_or(Refusal::KEY_UNKNOWN)?;
+                self.note(Entry::KeyRevoked { key, at }, step);
             }
             Change::SetSecret { name, sealed } => {
                 let secrets = &self.config.secrets;

@@ -123,6 +123,7 @@ impl Config {
             }
             Entry::Given { owner, .. } => self.owner = *owner,
             Entry::Moved { owner, .. } => self.moved(*owner),
+            Entry::KeyRevoked { key, .. } => self.keys.retain(|known| known.key != *key),
         }
         true
     }

@@ -95,6 +95,11 @@ pub enum Entry {
         owner: LaneId,
         at: At,
     },
+    /// It leads here no more, and never will again.
+    KeyRevoked {
+        key: String,
+        at: At,
+    },
 }
 
 /// What an owner may change of a hook; only what is set.

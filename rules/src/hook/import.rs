@@ -30,7 +30,8 @@ impl Hook {
         }
         Arc::make_mut(&mut self.config).apply(&entry, seq);
         match &entry {
-            Entry::Created { .. } | Entry::Given { .. } | Entry::KeyMade { .. } | Entry::KeyPaused { .. } => {}
+            Entry::Created { .. } | Entry::Given { .. } => {}
+            Entry::KeyMade { .. } | Entry::KeyPaused { .. } | Entry::KeyRevoked { .. } => {}
             Entry::Stopped { version, seq, stop, .. } => {
                 let fate = Fate { error: None, stop: Some(*stop), console: Vec::new() };
                 rows.push((row::fate(self.lane, *version, *seq), Some(row::encode(&fate))));

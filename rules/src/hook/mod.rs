@@ -332,7 +332,7 @@ impl Hook {
             self.config_changed = true;
         }
         row::of_note(self.lane, was, &entry, &self.config, &mut step.rows);
-        if let Entry::KeyMade { key, .. } | Entry::KeyPaused { key, .. } = &entry {
+        if let Entry::KeyMade { key, .. } | Entry::KeyPaused { key, .. } | Entry::KeyRevoked { key, .. } = &entry {
             let door = self.config.door(self.lane, key);
             step.effects.push(Effect::Door { key: key.clone(), door });
         }
