@@ -64,6 +64,7 @@ export default function Editor({ label, value, onChange, wrong, state }: Props) 
           closeBrackets(),
           highlightActiveLine(),
           highlightSelectionMatches(),
+          EditorView.lineWrapping,
           javascript({ typescript: true }),
           typescript(() => newest.current.state),
           theme,

@@ -24,6 +24,7 @@ import { HookSettings } from "./settings.tsx";
 import { State } from "./state.tsx";
 import { useMoment } from "./time.tsx";
 import { Versions } from "./versions.tsx";
+import { Welcome } from "./welcome.tsx";
 
 const TABS = ["Requests", "State", "Versions", "Console", "Keys", "Secrets", "Settings"] as const;
 type Tab = (typeof TABS)[number];
@@ -45,6 +46,7 @@ function Whole({ hook }: { hook: Hook }) {
   return (
     <div className={style.page}>
       <Head hook={hook} />
+      <Welcome hook={hook} />
       <Tabs
         label="Of this hook"
         shown={tab}
