@@ -17,14 +17,14 @@ export function Welcome({ hook }: { hook: Hook }) {
   };
   const isPublished = hook.published !== null && hook.published.version > 1;
   const steps = [
-    { words: "Send a request: it is kept for ever", isDone: hook.requestCount > 0 },
+    { words: "Send a request", isDone: hook.requestCount > 0 },
     { words: "Change the reducer", isDone: isPublished || hook.draft.code !== hook.published?.code },
-    { words: "Publish: all that ever came is folded again", isDone: isPublished },
+    { words: "Publish: all is folded again", isDone: isPublished },
   ];
   return (
     <aside className={style.welcome} aria-label="First steps">
       <p>
-        <b>An endpoint that remembers.</b> The reducer folds every request into one state.
+        <b>An endpoint that never forgets.</b> Its reducer folds every request into one state.
       </p>
       <ol>
         {steps.map(({ words, isDone }, index) => (
