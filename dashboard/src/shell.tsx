@@ -1,14 +1,17 @@
 /** What stands around every page: the way home, the command bar, who is looking, and whether the server is there. */
 
-import { useIsFetching, useQuery } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useState } from "react";
-import { Link, useLocation } from "wouter";
-import { Away } from "./api/http.ts";
+import { useIsFetching, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useRef, useState } from "react";
+import { Link, useLocation, useRoute } from "wouter";
+import { Away, Problem } from "./api/http.ts";
 import { useReconnecting } from "./api/live.ts";
 import * as queries from "./api/queries.ts";
 import { AccountMenu } from "./components/account_menu.tsx";
 import { CommandBar } from "./components/command_bar.tsx";
 import { Icon } from "./components/icon.tsx";
+import { Card, Page } from "./components/page.tsx";
+import { SignInDialog, SignInForm } from "./components/sign_in.tsx";
+import { remember } from "./recent.ts";
 import style from "./shell.module.css";
 import mark from "./style/everfold.svg";
 
@@ -24,8 +27,10 @@ export function Shell({ children }: { children: ReactNode }) {
     addEventListener("keydown", onKey);
     return () => removeEventListener("keydown", onKey);
   }, []);
+  useRecent();
+  useOneCaller();
   return (
-    <>
+    <SignInDialog>
       <a className={style.skip} href="#content">
         Skip to content
       </a>
@@ -53,11 +58,46 @@ export function Shell({ children }: { children: ReactNode }) {
         <AccountMenu />
       </header>
       <main id="content" className={style.content} tabIndex={-1}>
-        {children}
+        <Open>{children}</Open>
       </main>
       <CommandBar isOpen={isCommanding} onClose={() => setCommanding(false)} />
-    </>
+    </SignInDialog>
   );
+}
+
+/** Where the owner lets in no guests, signing in comes first. */
+function Open({ children }: { children: ReactNode }) {
+  const { error } = useQuery(queries.me);
+  if (!(error instanceof Problem && error.code === "closed_to_guests")) return children;
+  return (
+    <Page title="Sign in to Everfold" about={error.message} isNarrow>
+      <Card>
+        <SignInForm />
+      </Card>
+    </Page>
+  );
+}
+
+/** The hooks that are opened are those that come first in lists. */
+function useRecent() {
+  const [, shown] = useRoute("/hooks/:id");
+  const id = shown?.id;
+  useEffect(() => {
+    if (id) remember(id);
+  }, [id]);
+}
+
+/** Another tab signed in or out: what is shown here belongs to somebody else now. */
+function useOneCaller() {
+  const cache = useQueryClient();
+  const id = useQuery(queries.me).data?.id;
+  const before = useRef(id);
+  useEffect(() => {
+    if (id && before.current && id !== before.current) {
+      void cache.invalidateQueries({ predicate: ({ queryKey }) => queryKey[0] !== "me" });
+    }
+    if (id) before.current = id;
+  }, [id, cache]);
 }
 
 function Place({ href, children }: { href: string; children: ReactNode }) {

@@ -43,6 +43,33 @@ export async function callOnce<T>(method: Method, path: string, body?: unknown):
   return answer(await ask(method, path, body));
 }
 
+/** A file, which may be large: told how much of it is sent, from 0 to 1. `fetch` does not tell. */
+export async function upload<T>(
+  path: string,
+  file: File,
+  onSent: (share: number) => void,
+  signal: AbortSignal,
+): Promise<T> {
+  const response = await send(path, file, onSent, signal);
+  if (response.status !== 401) return answer(response);
+  await recover();
+  return answer(await send(path, file, onSent, signal));
+}
+
+function send(path: string, file: File, onSent: (share: number) => void, signal: AbortSignal): Promise<Response> {
+  return new Promise((resolve, reject) => {
+    const sender = new XMLHttpRequest();
+    sender.open("POST", path);
+    sender.setRequestHeader("content-type", "application/zstd");
+    sender.upload.onprogress = ({ loaded, total }) => onSent(total > 0 ? loaded / total : 0);
+    sender.onload = () => resolve(new Response(sender.responseText, { status: sender.status }));
+    sender.onerror = () => reject(new Away());
+    sender.onabort = () => reject(signal.reason);
+    signal.addEventListener("abort", () => sender.abort());
+    sender.send(file);
+  });
+}
+
 async function ask(method: Method, path: string, body: unknown, signal?: AbortSignal): Promise<Response> {
   const request: RequestInit = { method, credentials: "same-origin" };
   if (signal) request.signal = signal;

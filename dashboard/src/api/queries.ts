@@ -1,7 +1,7 @@
 /** What the pages read and change. State of the server is kept here and nowhere else. */
 
 import { QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { Away, call, Problem } from "./http.ts";
+import { Away, call, Problem, upload } from "./http.ts";
 import type {
   AccountKey,
   Activity,
@@ -16,6 +16,7 @@ import type {
   RequestBrief,
   RequestWhole,
   Series,
+  ServerSettings,
   Template,
   VersionListed,
 } from "./types.ts";
@@ -42,6 +43,8 @@ const hookPath = (id: string, rest = "") => `/api/hooks/${encodeURIComponent(id)
 export const me = queryOptions({
   queryKey: ["me"],
   queryFn: () => call<Me>("GET", "/api/auth/me"),
+  // A link from a mail is followed in another tab.
+  refetchOnWindowFocus: "always",
 });
 
 export const hooks = queryOptions({
@@ -140,7 +143,27 @@ export const series = (id: string, path: string) =>
 
 export const accountKeys = queryOptions({
   queryKey: ["account-keys"],
-  queryFn: () => call<{ keys: AccountKey[] }>("GET", "/api/keys").then(({ keys }) => keys),
+  queryFn: () => call<Page<AccountKey>>("GET", "/api/keys").then((page) => page.objects),
+});
+
+/** For the owner of the server; everybody else is refused. */
+export const serverSettings = queryOptions({
+  queryKey: ["server-settings"],
+  queryFn: () => call<ServerSettings>("GET", "/api/settings"),
+});
+
+/** Whether mail stays here, to be read at `/dev/mail`: so it is on a developer's machine, and nowhere else. */
+export const isMailKept = queryOptions({
+  queryKey: ["is-mail-kept"],
+  queryFn: () =>
+    call<unknown[]>("GET", "/api/dev/mail").then(
+      () => true,
+      (error: Error) => {
+        if (error instanceof Problem) return false;
+        throw error;
+      },
+    ),
+  staleTime: Number.POSITIVE_INFINITY,
 });
 
 /** A change, and what is read anew behind it. */
@@ -194,3 +217,18 @@ export const resetRequests = (id: string) => call<void>("POST", hookPath(id, "/r
 export const deleteHook = (id: string) => call<void>("DELETE", hookPath(id));
 
 export const exportPath = (id: string) => hookPath(id, "/export");
+
+export const importHook = (file: File, onSent: (share: number) => void, signal: AbortSignal) =>
+  upload<Hook>("/api/hooks/import", file, onSent, signal);
+
+export const askForLink = (email: string) => call<void>("POST", "/api/auth/signin", { email });
+
+export const signOut = () => call<void>("POST", "/api/auth/signout");
+
+export const makeAccountKey = (body: { type: AccountKey["type"]; name: string }) =>
+  call<{ id: string; key: string }>("POST", "/api/keys", body);
+
+export const revokeAccountKey = (id: string) => call<void>("DELETE", `/api/keys/${encodeURIComponent(id)}`);
+
+export const changeServerSettings = (change: Partial<ServerSettings>) =>
+  call<ServerSettings>("PUT", "/api/settings", change);

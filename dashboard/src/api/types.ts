@@ -134,6 +134,11 @@ export interface AccountKey {
   lastUsedAt: number | null;
 }
 
+export interface ServerSettings {
+  closedToGuests: boolean;
+  closedToNewUsers: boolean;
+}
+
 export interface Activity {
   lastRequestAt: number | null;
   requests: number;

@@ -1,5 +1,10 @@
 /** Moments, as a person says them. */
 
+import { useEffect, useState } from "react";
+
+/** So often "3 minutes ago" is looked at again. */
+const TICK_MS = 5_000;
+
 const clock = new Intl.DateTimeFormat(undefined, {
   hour: "2-digit",
   minute: "2-digit",
@@ -32,4 +37,14 @@ export function Time({ at, as = wholeOf }: { at: number; as?: (at: number) => st
       {as(at)}
     </time>
   );
+}
+
+/** "3 minutes ago", and a minute later "4 minutes ago". */
+export function Ago({ at }: { at: number }) {
+  const [, tick] = useState(0);
+  useEffect(() => {
+    const timer = setInterval(() => tick((count) => count + 1), TICK_MS);
+    return () => clearInterval(timer);
+  }, []);
+  return <Time at={at} as={ago} />;
 }

@@ -1,0 +1,38 @@
+/** A new hook, with nothing to fill in: its name is given when it has one. */
+
+import { useQueryClient } from "@tanstack/react-query";
+import { useLocation } from "wouter";
+import * as queries from "../api/queries.ts";
+import { Button } from "./button.tsx";
+import { useToast } from "./toast.tsx";
+
+/** Makes a hook and goes to it. */
+export function useNewHook() {
+  const cache = useQueryClient();
+  const toast = useToast();
+  const [, go] = useLocation();
+  const create = queries.useChange(queries.createHook, [queries.hooks.queryKey]);
+  const make = () => {
+    if (create.isPending) return;
+    create.mutate(
+      {},
+      {
+        onSuccess: (hook) => {
+          cache.setQueryData(queries.hook(hook.id).queryKey, hook);
+          go(`/hooks/${hook.id}`);
+        },
+        onError: toast.failed,
+      },
+    );
+  };
+  return { make, isPending: create.isPending };
+}
+
+export function NewHook({ kind = "plain" }: { kind?: "plain" | "main" }) {
+  const { make, isPending } = useNewHook();
+  return (
+    <Button kind={kind} icon="plus" isBusy={isPending} onClick={make}>
+      New hook
+    </Button>
+  );
+}
