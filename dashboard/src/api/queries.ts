@@ -1,6 +1,6 @@
 /** What the pages read and change. State of the server is kept here and nowhere else. */
 
-import { QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
+import { infiniteQueryOptions, QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
 import { Away, call, Problem, upload } from "./http.ts";
 import type {
   AccountKey,
@@ -18,6 +18,7 @@ import type {
   Series,
   ServerSettings,
   Template,
+  Verified,
   VersionListed,
 } from "./types.ts";
 
@@ -39,6 +40,7 @@ export const client = new QueryClient({
 });
 
 const hookPath = (id: string, rest = "") => `/api/hooks/${encodeURIComponent(id)}${rest}`;
+const tokenOf = (token: string | null) => (token === null ? "" : `?token=${encodeURIComponent(token)}`);
 
 export const me = queryOptions({
   queryKey: ["me"],
@@ -84,23 +86,31 @@ export const diff = (id: string, seq: number) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
+/** The draft first, then from the newest to the oldest. */
 export const versions = (id: string) =>
-  queryOptions({
+  infiniteQueryOptions({
     queryKey: ["hook", id, "versions"],
-    queryFn: () => call<Page<VersionListed>>("GET", hookPath(id, "/versions")).then((page) => page.objects),
+    queryFn: ({ pageParam, signal }) =>
+      call<Page<VersionListed>>("GET", hookPath(id, `/versions${tokenOf(pageParam)}`), undefined, signal),
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ nextToken }) => nextToken,
   });
 
 export const replay = (id: string) =>
   queryOptions({ queryKey: ["hook", id, "replay"], queryFn: () => call<Replay>("GET", hookPath(id, "/replay")) });
 
-export const consolePage = (id: string, token?: string) =>
-  queryOptions({
-    queryKey: ["hook", id, "console", token ?? ""],
-    queryFn: () =>
+export const consoleLines = (id: string) =>
+  infiniteQueryOptions({
+    queryKey: ["hook", id, "console"],
+    queryFn: ({ pageParam, signal }) =>
       call<{ console: Page<ConsoleEntry> }>(
         "GET",
-        hookPath(id, `/console${token ? `?token=${encodeURIComponent(token)}` : ""}`),
+        hookPath(id, `/console${tokenOf(pageParam)}`),
+        undefined,
+        signal,
       ).then(({ console }) => console),
+    initialPageParam: null as string | null,
+    getNextPageParam: ({ nextToken }) => nextToken,
   });
 
 export const templates = (id: string) =>
@@ -217,6 +227,8 @@ export const resetRequests = (id: string) => call<void>("POST", hookPath(id, "/r
 export const deleteHook = (id: string) => call<void>("DELETE", hookPath(id));
 
 export const exportPath = (id: string) => hookPath(id, "/export");
+
+export const verify = (id: string) => call<Verified>("GET", hookPath(id, "/verify"));
 
 export const importHook = (file: File, onSent: (share: number) => void, signal: AbortSignal) =>
   upload<Hook>("/api/hooks/import", file, onSent, signal);

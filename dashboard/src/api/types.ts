@@ -139,6 +139,14 @@ export interface ServerSettings {
   closedToNewUsers: boolean;
 }
 
+/** The chain of a log, computed anew: through `seq` it is what it says it is, or `detail` says where it is not. */
+export interface Verified {
+  seq: number;
+  hash: string;
+  ok: boolean;
+  detail?: string;
+}
+
 export interface Activity {
   lastRequestAt: number | null;
   requests: number;

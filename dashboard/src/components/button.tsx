@@ -1,6 +1,6 @@
 /** A button, plain or the one that the page is about. */
 
-import type { ButtonHTMLAttributes } from "react";
+import type { AnchorHTMLAttributes, ButtonHTMLAttributes } from "react";
 import style from "./button.module.css";
 import { Icon, type IconName } from "./icon.tsx";
 
@@ -24,5 +24,15 @@ export function Button({ kind = "plain", icon, isBusy = false, disabled, childre
       {icon && <Icon name={icon} />}
       {children}
     </button>
+  );
+}
+
+/** Leads somewhere, or downloads something, and looks like a button. */
+export function LinkButton({ icon, children, ...rest }: AnchorHTMLAttributes<HTMLAnchorElement> & { icon?: IconName }) {
+  return (
+    <a {...rest} className={style.button}>
+      {icon && <Icon name={icon} />}
+      {children}
+    </a>
   );
 }

@@ -4,19 +4,20 @@ import type { ConsoleLine } from "../api/types.ts";
 import style from "./console_lines.module.css";
 import { Icon, type IconName } from "./icon.tsx";
 
-const ICONS: Record<ConsoleLine["level"], IconName> = {
-  trace: "right",
-  debug: "right",
-  log: "right",
-  info: "check",
-  warn: "warning",
+/** The gravest first. */
+export const LEVELS: Record<ConsoleLine["level"], IconName> = {
   error: "cross",
+  warn: "warning",
+  info: "info",
+  log: "right",
+  debug: "gear",
+  trace: "minus",
 };
 
 export function Level({ level }: { level: ConsoleLine["level"] }) {
   return (
     <span className={`${style.level} ${style[level] ?? ""}`}>
-      <Icon name={ICONS[level]} /> {level}
+      <Icon name={LEVELS[level]} /> {level}
     </span>
   );
 }

@@ -51,7 +51,7 @@ export function Table<Row>(props: Props<Row>) {
   useEffect(() => onSight?.(first, last), [onSight, first, last]);
   useStill(scroller, count, rowHeight, growsAtTop ?? false);
   useEffect(() => {
-    if (shown !== undefined && shown >= 0) rows.scrollToIndex(shown, { align: "auto" });
+    if (shown !== undefined && shown >= 0) rows.scrollToIndex(shown, { align: "center" });
   }, [shown, rows]);
 
   const top = Math.floor((rows.scrollOffset ?? 0) / rowHeight);

@@ -10,7 +10,9 @@ import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
 import { Icon } from "../../components/icon.tsx";
 import { Patch } from "../../components/patch.tsx";
+import { ReplayBar } from "../../components/replay_bar.tsx";
 import { count } from "../../components/time.tsx";
+import { useCommands } from "../../commands.ts";
 import { useToast } from "../../components/toast.tsx";
 import type { Wrong } from "../../editor/editor.tsx";
 import style from "./code.module.css";
@@ -65,6 +67,11 @@ export function Code({ hook }: { hook: Hook }) {
     void save().then(() => toast.done("The draft is saved."), toast.failed);
   };
 
+  useCommands([
+    { name: "Save the draft", run: keep, keys: "Ctrl S" },
+    { name: "Preview what publishing would change", run: preview },
+    { name: "Publish", run: publish },
+  ]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
       if (!(event.ctrlKey || event.metaKey) || event.key.toLowerCase() !== "s") return;
@@ -122,6 +129,9 @@ export function Code({ hook }: { hook: Hook }) {
           </span>
         </p>
       )}
+      <div className={style.replaying}>
+        <ReplayBar id={id} />
+      </div>
       <div className={style.editor}>
         <Suspense fallback={<pre className={style.still}>{code}</pre>}>
           <Editor

@@ -1,7 +1,7 @@
 /** The requests of a hook as they come, each a row, and the state they lead to below. */
 
 import { useQueries, useQueryClient } from "@tanstack/react-query";
-import { useCallback, useMemo, useState } from "react";
+import { useCallback, useState } from "react";
 import { useSearchParams } from "wouter";
 import * as queries from "../../api/queries.ts";
 import { REQUESTS_PAGE } from "../../api/queries.ts";
@@ -86,18 +86,25 @@ function useRows(hook: Hook) {
   const cache = useQueryClient();
   const { id, lastSeq } = hook;
   const [sight, setSight] = useState<readonly [number, number]>([0, 0]);
-  const onSight = useCallback((first: number, last: number) => setSight([first, last]), []);
-  const pages = useMemo(() => {
-    const pageOf = (index: number) => Math.max(0, Math.floor((lastSeq - index - 1) / REQUESTS_PAGE));
-    const [newest, oldest] = [pageOf(sight[0]), pageOf(sight[1])];
-    return Array.from({ length: newest - oldest + 1 }, (_, step) => oldest + step);
-  }, [lastSeq, sight]);
+  // Pages change seldom while rows go by: only then is anything drawn anew.
+  const onSight = useCallback(
+    (first: number, last: number) => {
+      const [newest, oldest] = [pageOf(lastSeq - first), pageOf(lastSeq - last)];
+      setSight((sight) => (sight[0] === newest && sight[1] === oldest ? sight : [newest, oldest]));
+    },
+    [lastSeq],
+  );
+  const pages = Array.from({ length: sight[0] - sight[1] + 1 }, (_, step) => sight[1] + step);
   useQueries({ queries: pages.map((page) => queries.requests(id, page)) });
   const row = (index: number): RequestBrief | undefined => {
     const seq = lastSeq - index;
-    const rows = cache.getQueryData(queries.requests(id, Math.floor((seq - 1) / REQUESTS_PAGE)).queryKey);
+    const rows = cache.getQueryData(queries.requests(id, pageOf(seq)).queryKey);
     const first = rows?.[0];
     return first && rows[seq - first.seq];
   };
   return { row, onSight };
+}
+
+function pageOf(seq: number): number {
+  return Math.max(0, Math.floor((seq - 1) / REQUESTS_PAGE));
 }

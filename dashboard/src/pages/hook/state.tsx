@@ -1,7 +1,7 @@
 /** The state: whole and live, as a number over time, and as `query` answers with it. */
 
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useMemo, useState } from "react";
+import { lazy, memo, Suspense, useMemo, useState } from "react";
 import * as queries from "../../api/queries.ts";
 import type { Hook, Json } from "../../api/types.ts";
 import { Button } from "../../components/button.tsx";
@@ -17,7 +17,7 @@ import { type Moment, TimeSlider } from "./time.tsx";
 const Chart = lazy(() => import("../../components/chart.tsx"));
 
 /** What a state looks like wherever it stands on this page. */
-export function StateRegion({ moment, isSearchable = false }: { moment: Moment; isSearchable?: boolean }) {
+export const StateRegion = memo(({ moment, isSearchable = false }: { moment: Moment; isSearchable?: boolean }) => {
   const { seq, isLive, state } = moment;
   return (
     <section className={style.region} aria-label="State">
@@ -33,7 +33,7 @@ export function StateRegion({ moment, isSearchable = false }: { moment: Moment; 
       )}
     </section>
   );
-}
+});
 
 export function State({ hook, moment }: { hook: Hook; moment: Moment }) {
   return (

@@ -1,0 +1,30 @@
+/** A part of a tab: its heading, a sentence on what it is for, and what can be done. */
+
+import type { ReactNode } from "react";
+import style from "./section.module.css";
+
+export function Sections({ children }: { children: ReactNode }) {
+  return <div className={style.sections}>{children}</div>;
+}
+
+interface Props {
+  title: string;
+  why?: ReactNode;
+  actions?: ReactNode;
+  children?: ReactNode;
+}
+
+export function Section({ title, why, actions, children }: Props) {
+  return (
+    <section className={style.section} aria-label={title}>
+      <header className={style.head}>
+        <div className={style.words}>
+          <h2>{title}</h2>
+          {why && <p className={style.why}>{why}</p>}
+        </div>
+        {actions && <div className={style.actions}>{actions}</div>}
+      </header>
+      {children}
+    </section>
+  );
+}
