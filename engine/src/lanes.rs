@@ -68,6 +68,11 @@ impl Engine {
         self.lock().len()
     }
 
+    /// What the hooks that are awake show of themselves.
+    pub fn views(&self) -> Vec<Arc<View>> {
+        self.lock().values().map(|awake| awake.view.borrow().clone()).collect()
+    }
+
     /// Where a key leads.
     pub async fn door(&self, key: &str) -> Result<Option<Door>, Refusal> {
         if let Some(door) = self.inner.doors.read().expect("no panic under this lock").get(key) {

@@ -2,6 +2,7 @@
 
 mod cli;
 mod http;
+mod machine;
 mod mail;
 mod serve;
 

@@ -28,6 +28,7 @@ use crate::{
         self, Settings, Site,
         visitor::{Allowance, Outside, Peer},
     },
+    machine::Machine,
     mail::{Development, Outbox, Smtp},
 };
 
@@ -94,12 +95,13 @@ impl Server {
         let worker = QuickJs::start(Options::of_this_binary(children()))
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
+        let worker = Arc::new(worker);
         let world = World {
             store: store.clone(),
-            worker: Arc::new(worker),
+            worker: worker.clone(),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
-            vault: vault.clone(),
+            vault,
         };
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = metrics.handle();
@@ -115,16 +117,18 @@ impl Server {
             let _ = left.resume_refolds().await;
             left.erase_deleted().await
         });
-        let site = Site::new(engine, vault, handle, config.settings, draining, outbox, outside);
+        let connections_max = connections_max();
+        let places = Arc::new(Semaphore::new(connections_max));
+        let machine = Machine { started: engine.now(), data: config.data, worker, places, connections_max };
+        let site = Site::new(engine, handle, config.settings, draining, outbox, outside, machine);
         Ok(Server { listener, site, store, drain, address })
     }
 
     /// Serves until `stop` resolves, then finishes what was begun.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Server { listener, site, store, drain, .. } = self;
-        let outbox = site.outbox.clone();
+        let (outbox, places) = (site.outbox.clone(), site.machine.places.clone());
         let router = http::router(site);
-        let places = Arc::new(Semaphore::new(connections_max()));
         let mut connections = JoinSet::new();
         tokio::pin!(stop);
         loop {

@@ -3,6 +3,7 @@
 mod harness;
 
 use std::{
+    collections::BTreeMap,
     fs,
     net::TcpListener,
     path::Path,
@@ -715,4 +716,157 @@ fn a_merge_that_a_kill_cuts_short_is_finished_later() {
         guest.me().problem(401, "identity_invalid");
         hooks[HOOKS - 1].at(&server).keep(&json!({}));
     }
+}
+
+/// What a browser keeps of a reply's cookies, by name.
+fn cookies(reply: &Reply) -> BTreeMap<String, String> {
+    let set = reply.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, cookie)| cookie.as_str());
+    set.map(|cookie| {
+        let (pair, attributes) = cookie.split_once("; ").expect("attributes");
+        let (name, value) = pair.split_once('=').expect("name=value");
+        let is_kept_from_scripts = attributes.split("; ").any(|attribute| attribute == "HttpOnly");
+        assert!(is_kept_from_scripts, "{cookie}");
+        (name.to_owned(), value.to_owned())
+    })
+    .collect()
+}
+
+/// As a page of ours calls.
+fn called(path: &str, cookies: &[(&str, &str)]) -> Ask {
+    let cookies: Vec<_> = cookies.iter().map(|(name, value)| format!("{name}={value}")).collect();
+    let ask = Ask::new("POST", path).header("sec-fetch-site", "same-origin");
+    if cookies.is_empty() { ask } else { ask.header("cookie", cookies.join("; ")) }
+}
+
+#[test]
+fn a_browser_that_comes_back_after_hours_still_has_its_guest() {
+    let server = Server::start();
+    let begun = Ask::new("POST", "/api/auth/guest-user").send(&server.address).expect(201);
+    let kept = cookies(&begun);
+    let set: Vec<_> = begun.headers.iter().filter(|(name, _)| name == "set-cookie").map(|(_, value)| value).collect();
+    let refresh = set.iter().find(|cookie| cookie.starts_with("everfold_refresh=")).expect("a second cookie");
+    for attribute in ["Path=/api/auth", "SameSite=Strict", "Max-Age=1209600"] {
+        assert!(refresh.split("; ").any(|part| part == attribute), "{attribute} is not in {refresh}");
+    }
+    let guest = Person::of(&server, begun);
+    let hook = guest.owner.hook();
+
+    // The access token is gone: its cookie lasts an hour.
+    let renew = |token: &str| called("/api/auth/refresh-token", &[("everfold_refresh", token)]).send(&server.address);
+    let renewed = renew(&kept["everfold_refresh"]).expect(200);
+    assert_eq!(renewed.json(), json!({}), "scripts see no token");
+    let next = cookies(&renewed);
+    assert_ne!(next["everfold_refresh"], kept["everfold_refresh"]);
+    let hooks = Ask::new("GET", "/api/hooks").header("cookie", format!("everfold={}", next["everfold"]));
+    assert_eq!(hooks.send(&server.address).expect(200).json()["objects"][0]["id"], hook.id);
+
+    // Two tabs that wake at the same moment.
+    let other = cookies(&renew(&kept["everfold_refresh"]).expect(200));
+    assert_eq!(other["everfold_refresh"], next["everfold_refresh"]);
+    let tabs: Vec<_> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..8).map(|_| scope.spawn(|| renew(&next["everfold_refresh"]).expect(200))).collect();
+        runs.into_iter().map(|run| cookies(&run.join().expect("no panic"))["everfold_refresh"].clone()).collect()
+    });
+    assert!(tabs.iter().all(|token| *token == tabs[0]), "{tabs:?}");
+
+    // Stolen and used much later it ends the sign-in: two steps behind is no tab of the same moment.
+    renew(&kept["everfold_refresh"]).problem(401, "identity_invalid");
+    renew(&tabs[0]).problem(401, "identity_invalid");
+}
+
+#[test]
+fn a_browser_without_a_good_refresh_cookie_is_told_to_begin_anew() {
+    let server = Server::start();
+    let path = "/api/auth/refresh-token";
+    called(path, &[]).send(&server.address).problem(401, "identity_missing");
+    called(path, &[("everfold", "nonsense")]).send(&server.address).problem(401, "identity_missing");
+    let guest = Person::guest(&server);
+    for token in ["", "nonsense", "a.b.c.d", &guest.refresh_token[..guest.refresh_token.len() - 1]] {
+        called(path, &[("everfold_refresh", token)]).send(&server.address).problem(401, "identity_invalid");
+    }
+    let foreign = Ask::new("POST", path).header("cookie", format!("everfold_refresh={}", guest.refresh_token));
+    for site in ["cross-site", "same-site"] {
+        foreign.clone().header("sec-fetch-site", site).send(&server.address).problem(403, "origin_foreign");
+    }
+    // A program's call is what it was: both tokens, each in its place.
+    guest.owner.ask(Ask::new("POST", path)).problem(400, "body_malformed");
+    let pair = guest.refresh().expect(200).json();
+    assert!(pair["jwt"].is_string() && pair["refreshToken"].is_string(), "{pair}");
+    foreign.send(&server.address).expect(200);
+
+    let out = guest.owner.post("/api/auth/signout", &json!({})).expect(200);
+    assert_eq!(cookies(&out), [("everfold", ""), ("everfold_refresh", "")].map(|(a, b)| (a.into(), b.into())).into());
+    let ended = out.headers.iter().filter(|(name, value)| name == "set-cookie" && value.contains("Max-Age=0"));
+    assert_eq!(ended.count(), 2);
+}
+
+#[test]
+fn a_guest_who_asks_for_a_link_is_still_there_when_it_is_followed() {
+    let server = Server::start();
+    let begun = cookies(&Ask::new("POST", "/api/auth/guest-user").send(&server.address).expect(201));
+    let ask = |cookies: &[(&str, &str)]| {
+        let body = json!({"email": "ada@example.com"});
+        called("/api/auth/signin", cookies).json(&body).send(&server.address).expect(200)
+    };
+    thread::sleep(Duration::from_millis(1_100));
+    let (access, refresh) = (begun["everfold"].as_str(), begun["everfold_refresh"].as_str());
+    let renewed = cookies(&ask(&[("everfold", access), ("everfold_refresh", refresh)]));
+    assert_eq!(renewed.keys().collect::<Vec<_>>(), ["everfold"], "the access token lasts as long as the link");
+    assert_ne!(renewed["everfold"], access);
+    assert!(cookies(&ask(&[("everfold", access)])).is_empty(), "who cannot renew it is given no more time");
+    let other = Person::guest(&server).refresh_token;
+    assert!(cookies(&ask(&[("everfold", access), ("everfold_refresh", &other)])).is_empty());
+
+    let token = newest_token(&server.address, "ada@example.com").expect("a mail was sent");
+    let press = called(&format!("/signin/{token}"), &[("everfold", &renewed["everfold"])]);
+    let entered = cookies(&press.send(&server.address).expect(303));
+    let again = called("/api/auth/refresh-token", &[("everfold_refresh", &entered["everfold_refresh"])]);
+    again.send(&server.address).expect(200);
+}
+
+#[test]
+fn how_a_server_is_its_owner_sees_and_nobody_else() {
+    let server = Server::start();
+    let guest = Person::guest(&server);
+    let hook = guest.owner.hook();
+    hook.publish(COUNT);
+    (0..3).for_each(|_| drop(hook.fold(&json!({}))));
+    Ask::new("POST", "/write/nobody").send(&server.address).problem(404, "key_unknown");
+
+    let health = server.get("/api/health").expect(200).json();
+    assert_eq!(health["version"], env!("CARGO_PKG_VERSION"));
+    let (started, now) = (health["startedAt"].as_u64(), health["now"].as_u64());
+    assert!(started < now && started.is_some(), "{health}");
+    assert_eq!((&health["writes"]["accepted"], &health["writes"]["refused"]), (&json!(3), &json!(1)));
+    assert_eq!(health["refusals"]["key_unknown"], 1);
+    let latency = &health["latencies"][0];
+    assert_eq!((&latency["name"], &latency["count"]), (&json!("write"), &json!(3)));
+    assert!(latency["p50Ms"].as_f64() > Some(0.0) && latency["p50Ms"].as_f64() <= latency["p99Ms"].as_f64());
+    assert_eq!((&health["awake"], &health["folds"]["waiting"]), (&json!(1), &json!(0)));
+    let walls = health["walls"].as_array().expect("walls");
+    assert!(walls.len() > 3 && walls.iter().all(|wall| wall["holds"].is_boolean()), "{walls:?}");
+    assert!(
+        health["children"]["alive"].as_u64() >= Some(1) && health["memory"]["residentBytes"].as_u64() > Some(1 << 20)
+    );
+    assert!(health["store"]["bytes"].as_u64() > Some(0) && health["store"]["freeBytes"].as_u64() > Some(0));
+    let limits = health["limits"].as_array().expect("limits");
+    let connections = limits.iter().find(|limit| limit["name"] == "connections").expect("this one");
+    assert!(connections["held"].as_u64() >= Some(1) && connections["held"].as_u64() < connections["max"].as_u64());
+
+    let passed_on = Ask::new("GET", "/api/health").header("x-forwarded-for", "10.0.0.1");
+    passed_on.clone().send(&server.address).problem(401, "identity_missing");
+    guest.owner.ask(passed_on).problem(403, "settings_foreign");
+    let [owner, other] = ["ada@example.com", "bob@example.com"].map(|email| Person::user(&server, email));
+    owner.owner.get("/api/health").expect(200);
+    server.get("/api/health").problem(401, "identity_missing");
+    for person in [&guest, &other] {
+        person.owner.get("/api/health").problem(403, "settings_foreign");
+    }
+    let (_, key) = owner.key("api");
+    Owner { jwt: key, ..owner.owner.clone() }.get("/api/health").problem(403, "session_needed");
+
+    let mail = MailServer::start();
+    let (public, _data) = public(&mail.url(), &[]);
+    public.get("/api/health").problem(401, "identity_missing");
+    Person::guest(&public).owner.get("/api/health").problem(403, "settings_foreign");
 }

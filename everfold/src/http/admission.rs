@@ -54,6 +54,12 @@ impl Admission {
         Ok(Place { admission: self.clone(), hook, bytes: 0 })
     }
 
+    /// Writes under way, and the bytes of their bodies.
+    pub fn held(&self) -> (usize, usize) {
+        let all = self.lock().all;
+        (all.writes, all.bytes)
+    }
+
     fn lock(&self) -> MutexGuard<'_, Held> {
         self.held.lock().expect("no thread panics while it holds this")
     }

@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use axum::{
     Json,
     extract::State,
-    http::header,
+    http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
 use rules::{account, limits, refusal::Refusal};
 
-use super::{Site, admission, hook, problem::Problem, request, socket, transfer, wire};
+use super::{Site, admission, hook, identity::identify, problem::Problem, request, socket, transfer, wire};
 use crate::{http, serve};
 
 /// `GET /healthz`: the process is alive.
@@ -26,6 +26,53 @@ pub async fn ready(State(site): State<Site>) -> Result<&'static str, Problem> {
     // Any read will do: it shows that the store answers.
     site.engine.door("").await?;
     Ok("ready\n")
+}
+
+/// `GET /api/health`: for the owner of the server, and for whoever is at a developer's machine that has no owner yet.
+pub async fn show(State(site): State<Site>, headers: HeaderMap) -> Result<Json<wire::Health>, Problem> {
+    const WHY: &str = "How a server is, is for the user who signed in first.";
+    let settings = site.engine.settings().await?;
+    if settings.owner.is_some() || !site.is_developers_own(&headers) {
+        let session = identify(&site, &headers).await?.session()?;
+        settings.of(session.account.lane).map_err(|refusal| refusal.because(WHY))?;
+    }
+    let (now, machine, views) = (site.engine.now(), &site.machine, site.engine.views());
+    let (writes, bytes) = site.admission.held();
+    let limit = |name, held: usize, max: usize| wire::HeldLimit { name, held, max };
+    Ok(Json(wire::Health {
+        version: env!("CARGO_PKG_VERSION"),
+        started_at: machine.started.0,
+        now: now.0,
+        awake: views.len(),
+        store: wire::StoreHealth { kind: "sqlite", bytes: machine.stored_bytes(), free_bytes: machine.free_bytes() },
+        walls: machine.worker.layers().into_iter().map(wire::Wall::of).collect(),
+        children: wire::Children {
+            alive: machine.worker.process_ids().len(),
+            started: machine.worker.starts(),
+            start_ms: wire::ms(machine.worker.started_in()),
+        },
+        latencies: site.tally.figures(now).times.map(|times| wire::Latency::of("write", times)).into_iter().collect(),
+        writes: wire::WriteFigures::of(site.tally.figures(now)),
+        refusals: refusals(&site.metrics.render()),
+        folds: wire::FoldFigures::of(&views, now),
+        memory: wire::Memory { resident_bytes: machine.resident_bytes() },
+        limits: vec![
+            limit("connections", machine.connections(), machine.connections_max),
+            limit("writes", writes, admission::WRITES_MAX),
+            limit("writeBytes", bytes, admission::WRITE_BYTES_MAX),
+            limit("previews", http::PREVIEWS_MAX - site.previews.available_permits(), http::PREVIEWS_MAX),
+            limit("imports", transfer::IMPORTS_MAX - site.imports.available_permits(), transfer::IMPORTS_MAX),
+        ],
+    }))
+}
+
+/// Every refusal so far, by its code, as Prometheus is told it.
+fn refusals(metrics: &str) -> BTreeMap<String, u64> {
+    let lines = metrics.lines().filter_map(|line| line.strip_prefix("everfold_refusals_total{code=\""));
+    lines
+        .filter_map(|line| line.split_once("\"} "))
+        .map(|(code, count)| (code.to_owned(), count.parse().unwrap_or(0)))
+        .collect()
 }
 
 /// `GET /metrics`
@@ -83,12 +130,4 @@ fn camel_case(name: &str) -> String {
     let mut words = name.split('_').map(str::to_ascii_lowercase);
     let first = words.next().unwrap_or_default();
     words.fold(first, |name, word| name + &word[..1].to_ascii_uppercase() + &word[1..])
-}
-
-/// `GET /`: until the dashboard is here, what to do instead.
-pub async fn home() -> Response {
-    const PAGE: &str = "<!doctype html><html lang=en><meta charset=utf-8><title>Everfold</title>\
-        <p>Everfold is running. The dashboard comes later; \
-        the <code>everfold</code> command and the API under <code>/api</code> are here now.</p></html>\n";
-    ([(header::CONTENT_TYPE, "text/html; charset=utf-8")], PAGE).into_response()
 }

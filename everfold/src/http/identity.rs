@@ -3,13 +3,13 @@
 use axum::{
     Json,
     extract::{FromRequestParts, State},
-    http::{HeaderMap, StatusCode, header, request::Parts},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
+    response::{AppendHeaders, IntoResponse, Response},
 };
 use engine::vault::ACCOUNT_KEY_PREFIX;
 use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
 use rules::{
-    account::{ACCESS_MS, Account, KeyKind, Refresh},
+    account::{ACCESS_MS, Account, KeyKind, REFRESH_MS, Refresh},
     email::Email,
     record::LaneId,
     refusal::Refusal,
@@ -20,6 +20,8 @@ use super::{Site, problem::Problem, visitor::Visitor, wire};
 
 const ISSUER: &str = "everfold";
 const COOKIE: &str = "everfold";
+/// A browser's refresh token: by then its access token is long gone. Only the calls that take it are sent it.
+const REFRESH_COOKIE: &str = "everfold_refresh";
 
 /// Every one of them is required.
 #[derive(Serialize, Deserialize)]
@@ -117,8 +119,12 @@ fn token_of(headers: &HeaderMap) -> Option<&str> {
         let value = value.to_str().ok()?.trim();
         return Some(value.strip_prefix("Bearer ").unwrap_or(value).trim());
     }
+    cookie_of(headers, COOKIE)
+}
+
+fn cookie_of<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     let cookies = headers.get(header::COOKIE)?.to_str().ok()?;
-    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(COOKIE)?.strip_prefix('='))
+    cookies.split(';').find_map(|cookie| cookie.trim().strip_prefix(name)?.strip_prefix('='))
 }
 
 fn read(site: &Site, token: &str, must_be_fresh: bool) -> Option<(LaneId, u128)> {
@@ -149,22 +155,52 @@ fn tokens(site: &Site, refresh: Refresh) -> Result<wire::Tokens, Problem> {
     Ok(wire::Tokens { jwt, refresh_token: site.vault.refresh_token(refresh) })
 }
 
-/// The pair of a sign-in, and the cookie that carries it in a browser.
+/// The pair of a sign-in, and the cookies that carry it in a browser.
 pub fn signed_in(site: &Site, status: StatusCode, refresh: Refresh) -> Result<Response, Problem> {
     let tokens = tokens(site, refresh)?;
-    let cookie = cookie(site, &tokens.jwt, ACCESS_MS / 1000);
-    Ok((status, [(header::SET_COOKIE, cookie)], Json(tokens)).into_response())
+    Ok((status, cookies(site, &tokens), Json(tokens)).into_response())
 }
 
-/// The cookie of a sign-in alone, on the way to another page.
+/// The cookies of a sign-in alone, on the way to another page.
 pub fn signed_in_at(site: &Site, place: &'static str, refresh: Refresh) -> Result<Response, Problem> {
-    let cookie = cookie(site, &tokens(site, refresh)?.jwt, ACCESS_MS / 1000);
-    Ok((StatusCode::SEE_OTHER, [(header::SET_COOKIE, cookie), (header::LOCATION, place.to_owned())]).into_response())
+    let cookies = cookies(site, &tokens(site, refresh)?);
+    Ok((StatusCode::SEE_OTHER, cookies, [(header::LOCATION, place)]).into_response())
 }
 
-fn cookie(site: &Site, jwt: &str, seconds: u64) -> String {
-    let secure = if site.outside.origin.starts_with("https://") { "; Secure" } else { "" };
-    format!("{COOKIE}={jwt}; Path=/; HttpOnly; SameSite=Lax; Max-Age={seconds}{secure}")
+type Cookies = AppendHeaders<[(HeaderName, String); 2]>;
+
+fn cookies(site: &Site, tokens: &wire::Tokens) -> Cookies {
+    AppendHeaders([
+        (header::SET_COOKIE, access_cookie(site, &tokens.jwt, ACCESS_MS)),
+        (header::SET_COOKIE, refresh_cookie(site, &tokens.refresh_token, REFRESH_MS)),
+    ])
+}
+
+fn no_cookies(site: &Site) -> Cookies {
+    AppendHeaders([(header::SET_COOKIE, access_cookie(site, "", 0)), (header::SET_COOKIE, refresh_cookie(site, "", 0))])
+}
+
+/// Lax: who follows a link to a page of ours is still who they are.
+fn access_cookie(site: &Site, jwt: &str, ms: u64) -> String {
+    format!("{COOKIE}={jwt}; Path=/; HttpOnly; SameSite=Lax; Max-Age={}{}", ms / 1000, secure(site))
+}
+
+/// Strict: only scripts of our own pages send it.
+fn refresh_cookie(site: &Site, token: &str, ms: u64) -> String {
+    let seconds = ms / 1000;
+    format!("{REFRESH_COOKIE}={token}; Path=/api/auth; HttpOnly; SameSite=Strict; Max-Age={seconds}{}", secure(site))
+}
+
+fn secure(site: &Site) -> &'static str {
+    if site.outside.origin.starts_with("https://") { "; Secure" } else { "" }
+}
+
+/// The access cookie anew, for a browser that could renew it anyway. A guest's must last as long as the link that the
+/// guest asks for now: whoever followed it without would leave all behind that the guest has.
+pub fn prolonged(site: &Site, headers: &HeaderMap, session: &Session) -> Option<Result<String, Problem>> {
+    let named = site.vault.open_refresh_token(cookie_of(headers, REFRESH_COOKIE)?)?;
+    let is_same = named.account == session.account.lane && named.family == session.family;
+    is_same.then(|| tokens(site, named).map(|tokens| access_cookie(site, &tokens.jwt, ACCESS_MS)))
 }
 
 /// `POST /api/auth/guest-user`
@@ -175,6 +211,9 @@ pub async fn guest(State(site): State<Site>, visitor: Visitor) -> Result<Respons
 
 /// `POST /api/auth/refresh-token`
 pub async fn refresh(State(site): State<Site>, headers: HeaderMap, body: wire::Body) -> Result<Response, Problem> {
+    if body.is_empty() && !headers.contains_key(header::AUTHORIZATION) {
+        return refresh_browser(&site, &headers).await;
+    }
     let token = token_of(&headers).and_then(|token| read(&site, token, false));
     let (account, family) = token.ok_or(Refusal::IDENTITY_MISSING)?;
     let body: wire::RefreshToken = wire::body_of(&body)?;
@@ -182,6 +221,16 @@ pub async fn refresh(State(site): State<Site>, headers: HeaderMap, body: wire::B
     let named = named.filter(|named| named.account == account && named.family == family);
     let refresh = site.engine.refresh(named.ok_or(Refusal::TOKEN_INVALID)?).await?;
     signed_in(&site, StatusCode::OK, refresh)
+}
+
+/// By the cookie alone: who has the refresh token is who it says. The reply does not name what scripts must not see,
+/// and a cookie that is good for nothing is no identity. Two tabs at once get the same pair (`REFRESH_GRACE_MS`).
+async fn refresh_browser(site: &Site, headers: &HeaderMap) -> Result<Response, Problem> {
+    let token = cookie_of(headers, REFRESH_COOKIE).ok_or(Refusal::IDENTITY_MISSING)?;
+    let named = site.vault.open_refresh_token(token).ok_or(Refusal::IDENTITY_INVALID)?;
+    let refresh = site.engine.refresh(named).await;
+    let refresh = refresh.map_err(|refusal| if refusal.status == 400 { Refusal::IDENTITY_INVALID } else { refusal })?;
+    Ok((cookies(site, &tokens(site, refresh)?), Json(wire::Done {})).into_response())
 }
 
 /// `GET /api/auth/me`
@@ -193,5 +242,5 @@ pub async fn me(Identity { account, .. }: Identity) -> Json<wire::Me> {
 /// `POST /api/auth/signout`
 pub async fn sign_out(State(site): State<Site>, session: Session) -> Result<Response, Problem> {
     site.engine.sign_out(session.account, session.family).await?;
-    Ok(([(header::SET_COOKIE, cookie(&site, "", 0))], Json(wire::Done {})).into_response())
+    Ok((no_cookies(&site), Json(wire::Done {})).into_response())
 }

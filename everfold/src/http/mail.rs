@@ -3,20 +3,18 @@
 use axum::{
     Json,
     extract::State,
-    http::{HeaderMap, StatusCode, header},
+    http::{HeaderMap, Method, StatusCode},
     response::{IntoResponse, Response},
 };
 use jiff::Timestamp;
 use rules::{email::Email, refusal::Refusal};
 
-use super::{Site, notice, problem::Problem, state_page::escaped, wire};
+use super::{Site, dashboard, notice, problem::Problem, state_page::escaped, wire};
 use crate::mail::{Mail, Outbox};
 
-/// What a proxy passes on comes from somebody else, whatever the server was told.
 fn kept(site: &Site, headers: &HeaderMap) -> Result<Vec<Mail>, Problem> {
-    let is_passed_on = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
     match &*site.outbox {
-        Outbox::Development(development) if !is_passed_on => Ok(development.kept()),
+        Outbox::Development(development) if site.is_developers_own(headers) => Ok(development.kept()),
         _ => Err(Refusal::PATH_UNKNOWN.into()),
     }
 }
@@ -31,8 +29,8 @@ pub async fn list(State(site): State<Site>, headers: HeaderMap) -> Result<Respon
 }
 
 /// `GET /dev/mail`: newest first.
-pub async fn show(State(site): State<Site>, headers: HeaderMap) -> Result<Response, Problem> {
-    let kept = kept(&site, &headers)?;
+pub async fn show(State(site): State<Site>, method: Method, headers: HeaderMap) -> Response {
+    let Ok(kept) = kept(&site, &headers) else { return dashboard::not_found(&site, &method, &headers) };
     let mut body = "<h1>Mail</h1>".to_owned();
     if kept.is_empty() {
         body.push_str("<p>None was sent yet. What a mail server would be given is shown here.</p>");
@@ -44,5 +42,5 @@ pub async fn show(State(site): State<Site>, headers: HeaderMap) -> Result<Respon
             "<article><h2>{subject}</h2><p>{at:.0} to {to}</p><pre>{text}</pre><p><a href=\"{link}\">Open the link</a></p></article>"
         ));
     }
-    Ok(notice::page(StatusCode::OK, "Mail", &body))
+    notice::page(StatusCode::OK, "Mail", &body)
 }

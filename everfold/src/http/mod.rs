@@ -4,8 +4,8 @@ use std::{sync::Arc, time::Duration};
 
 use axum::{
     Router,
-    extract::{DefaultBodyLimit, Request},
-    http::{HeaderValue, Method, StatusCode, header},
+    extract::{DefaultBodyLimit, Request, State},
+    http::{HeaderMap, HeaderValue, Method, StatusCode, header},
     middleware::{self, Next},
     response::{IntoResponse, Response},
     routing::{any, delete, get, post},
@@ -14,11 +14,12 @@ use engine::{Engine, vault::Vault};
 use rules::{limits, refusal::Refusal};
 use tokio::sync::Semaphore;
 
-use crate::mail::Outbox;
+use crate::{machine::Machine, mail::Outbox};
 
 mod accept;
 mod account_key;
 mod admission;
+mod dashboard;
 mod docs;
 mod events;
 mod health;
@@ -39,6 +40,7 @@ mod settings;
 mod signin;
 mod socket;
 mod state_page;
+mod tally;
 mod transfer;
 mod version;
 pub mod visitor;
@@ -48,6 +50,7 @@ mod write;
 use admission::Admission;
 use pace::Pace;
 use problem::Problem;
+use tally::Tally;
 use visitor::Outside;
 
 /// Previews that run at once: each folds a whole log twice.
@@ -67,6 +70,8 @@ pub struct Site {
     pub draining: tokio::sync::watch::Receiver<bool>,
     pub outbox: Arc<Outbox>,
     pub outside: Arc<Outside>,
+    pub machine: Arc<Machine>,
+    pub tally: Arc<Tally>,
 }
 
 /// What whoever runs the server may choose.
@@ -81,19 +86,41 @@ pub struct Settings {
 impl Site {
     pub fn new(
         engine: Engine,
-        vault: Arc<Vault>,
         metrics: metrics_exporter_prometheus::PrometheusHandle,
         settings: Settings,
         draining: tokio::sync::watch::Receiver<bool>,
         outbox: Outbox,
         outside: Outside,
+        machine: Machine,
     ) -> Site {
-        let (outbox, outside) = (Arc::new(outbox), Arc::new(outside));
+        let (outbox, outside, machine) = (Arc::new(outbox), Arc::new(outside), Arc::new(machine));
+        let vault = engine.world().vault.clone();
         let previews = Arc::new(Semaphore::new(PREVIEWS_MAX));
         let imports = Arc::new(Semaphore::new(transfer::IMPORTS_MAX));
         let pace = Arc::new(Pace::new(settings.guest_writes_per_minute));
-        let admission = Arc::default();
-        Site { engine, vault, metrics, admission, previews, imports, pace, settings, draining, outbox, outside }
+        let (admission, tally) = Default::default();
+        Site {
+            engine,
+            vault,
+            metrics,
+            admission,
+            previews,
+            imports,
+            pace,
+            settings,
+            draining,
+            outbox,
+            outside,
+            machine,
+            tally,
+        }
+    }
+
+    /// Whether nobody but a developer can be calling, on a machine of their own. What a proxy passes on comes from
+    /// somebody else, whatever the server was told.
+    fn is_developers_own(&self, headers: &HeaderMap) -> bool {
+        let is_passed_on = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
+        matches!(*self.outbox, Outbox::Development(_)) && !is_passed_on
     }
 }
 
@@ -141,6 +168,7 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/keys/{key}/play", post(key::play))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
         .route("/limits", get(health::limits))
+        .route("/health", get(health::show))
         .layer(DefaultBodyLimit::max(wire::CONTROL_BYTES_MAX))
         .layer(own_pages.clone())
         .merge(open.clone());
@@ -161,19 +189,28 @@ pub fn router(site: Site) -> Router {
         .route("/openapi.json", get(docs::document))
         .route("/docs", get(docs::page))
         .route("/docs.css", get(docs::style))
-        .route("/", get(health::home))
-        .fallback(|| async { Problem(Refusal::PATH_UNKNOWN) })
+        .route("/", get(dashboard::home))
+        .route("/hooks", get(dashboard::hooks))
+        .route("/hooks/{id}", get(dashboard::hook))
+        .route("/settings", get(dashboard::settings))
+        .route("/health", get(dashboard::health))
+        .route("/assets/{file}", get(dashboard::asset))
+        .fallback(dashboard::unknown)
         .method_not_allowed_fallback(|| async { Problem(Refusal::METHOD_UNKNOWN) })
-        .layer(middleware::from_fn(at_the_rim))
+        .layer(middleware::from_fn_with_state(site.clone(), at_the_rim))
         .with_state(site)
 }
 
 /// What no handler has to look at again: headers within their bound, and a path that is text.
-async fn at_the_rim(request: Request, next: Next) -> Response {
+async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
         let names_a_key = path.contains("/write/") || path.contains("/read/");
-        return Problem(if names_a_key { Refusal::KEY_UNKNOWN } else { Refusal::PATH_UNKNOWN }).into_response();
+        return if names_a_key {
+            Problem(Refusal::KEY_UNKNOWN).into_response()
+        } else {
+            dashboard::not_found(&site, request.method(), request.headers())
+        };
     }
     let bytes: usize = request.headers().iter().map(|(name, value)| name.as_str().len() + value.len()).sum();
     if bytes > limits::HEADER_BYTES_MAX {

@@ -3,8 +3,8 @@
 use axum::{
     Json,
     extract::{Path, State},
-    http::{HeaderMap, StatusCode},
-    response::{IntoResponse, Response},
+    http::{HeaderMap, StatusCode, header},
+    response::{AppendHeaders, IntoResponse, Response},
 };
 use rules::{email::Email, refusal::Refusal};
 
@@ -25,14 +25,14 @@ pub async fn ask(
     visitor: Visitor,
     headers: HeaderMap,
     body: wire::Body,
-) -> Result<Json<wire::Done>, Problem> {
-    let guest = match identify(&site, &headers).await {
-        Ok(identity) => Some(identity.session()?.account),
+) -> Result<Response, Problem> {
+    let session = match identify(&site, &headers).await {
+        Ok(identity) => Some(identity.session()?),
         // Where there are no guests, nobody has an identity before they sign in.
         Err(refusal) if refusal.status == 401 && site.engine.settings().await?.closed_to_guests => None,
         Err(refusal) => return Err(refusal.into()),
     };
-    if guest.as_ref().is_some_and(|guest| !guest.is_guest()) {
+    if session.as_ref().is_some_and(|session| !session.account.is_guest()) {
         return Err(Refusal::SIGNED_IN_ALREADY.into());
     }
     let wire::AskForLink { email } = wire::body_of(&body)?;
@@ -42,10 +42,12 @@ pub async fn ask(
     }
     let now = site.engine.now();
     site.outside.begin(visitor, now)?;
-    if let Some(token) = site.engine.ask_for_link(email.clone(), guest.map(|guest| guest.lane)).await? {
+    let guest = session.as_ref().map(|session| session.account.lane);
+    if let Some(token) = site.engine.ask_for_link(email.clone(), guest).await? {
         site.outbox.send(Mail::sign_in(email, &site.outside.origin, token, now));
     }
-    Ok(Json(wire::Done {}))
+    let cookie = session.and_then(|session| identity::prolonged(&site, &headers, &session)).transpose()?;
+    Ok((AppendHeaders(cookie.map(|cookie| (header::SET_COOKIE, cookie))), Json(wire::Done {})).into_response())
 }
 
 /// `POST /api/auth/validate-signin-token`

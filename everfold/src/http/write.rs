@@ -1,6 +1,6 @@
 //! A request comes in at a write key, and is kept before it is answered.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Instant};
 
 use axum::{
     body::Body,
@@ -54,6 +54,15 @@ pub async fn write_settled(
 }
 
 async fn accept(site: &Site, key: &str, request: Request<Body>) -> Result<Response, Problem> {
+    let answered = taken(site, key, request).await;
+    if answered.is_err() {
+        site.tally.refuse();
+    }
+    answered
+}
+
+async fn taken(site: &Site, key: &str, request: Request<Body>) -> Result<Response, Problem> {
+    let begun = Instant::now();
     let (head, body) = request.into_parts();
     // A place is held until the reply: what cannot be kept promptly is refused before it is read.
     let (entry, mut place) = match admit(site, key).await {
@@ -72,8 +81,9 @@ async fn accept(site: &Site, key: &str, request: Request<Body>) -> Result<Respon
     };
     request::refuse_depth(&request)?;
     let idempotency_key = request::idempotency_key(&head.headers)?;
-
-    keep(site, hook, request, idempotency_key).await
+    let response = keep(site, hook, request, idempotency_key).await?;
+    site.tally.keep(begun.elapsed(), site.engine.now());
+    Ok(response)
 }
 
 /// Has a request answered and kept, as if it had just come in.
