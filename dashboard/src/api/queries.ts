@@ -1,14 +1,14 @@
 /** What the pages read and change. State of the server is kept here and nowhere else. */
 
 import { infiniteQueryOptions, QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { Away, call, Problem, upload } from "./http.ts";
+import { Away, call, callOnce, Problem, upload } from "./http.ts";
+import { recover } from "./session.ts";
 import type {
   AccountKey,
   Activity,
   ConsoleEntry,
   Hook,
   Key,
-  Me,
   Page,
   PatchStep,
   Preview,
@@ -44,7 +44,7 @@ const tokenOf = (token: string | null) => (token === null ? "" : `?token=${encod
 
 export const me = queryOptions({
   queryKey: ["me"],
-  queryFn: () => call<Me>("GET", "/api/auth/me"),
+  queryFn: recover,
   // A link from a mail is followed in another tab.
   refetchOnWindowFocus: "always",
 });
@@ -233,7 +233,7 @@ export const verify = (id: string) => call<Verified>("GET", hookPath(id, "/verif
 export const importHook = (file: File, onSent: (share: number) => void, signal: AbortSignal) =>
   upload<Hook>("/api/hooks/import", file, onSent, signal);
 
-export const askForLink = (email: string) => call<void>("POST", "/api/auth/signin", { email });
+export const askForLink = (email: string) => callOnce<void>("POST", "/api/auth/signin", { email });
 
 export const signOut = () => call<void>("POST", "/api/auth/signout");
 

@@ -137,6 +137,7 @@ pub fn router(site: Site) -> Router {
         .route("/auth/signin", post(signin::ask))
         .route("/auth/validate-signin-token", post(signin::follow))
         .route("/auth/refresh-token", post(identity::refresh))
+        .route("/auth/session", post(identity::session))
         .route("/auth/me", get(identity::me))
         .route("/auth/signout", post(identity::sign_out))
         .route("/keys", get(account_key::list).post(account_key::make))
