@@ -7,6 +7,7 @@ import type {
   AccountKey,
   Activity,
   ConsoleEntry,
+  Health,
   Hook,
   Key,
   Page,
@@ -24,6 +25,8 @@ import type {
 
 /** A page of the requests table: so many rows are fetched at once. */
 export const REQUESTS_PAGE = 100;
+/** So often one looks at how the server is. */
+const HEALTH_MS = 2_000;
 
 export const client = new QueryClient({
   defaultOptions: {
@@ -160,6 +163,14 @@ export const accountKeys = queryOptions({
 export const serverSettings = queryOptions({
   queryKey: ["server-settings"],
   queryFn: () => call<ServerSettings>("GET", "/api/settings"),
+});
+
+export const health = queryOptions({
+  queryKey: ["health"],
+  queryFn: ({ signal }) => call<Health>("GET", "/api/health", undefined, signal),
+  staleTime: 0,
+  // Who was refused is not asked again and again.
+  refetchInterval: ({ state }) => (state.error instanceof Problem ? false : HEALTH_MS),
 });
 
 /** Whether mail stays here, to be read at `/dev/mail`: so it is on a developer's machine, and nowhere else. */

@@ -56,9 +56,6 @@ function Items({ isUser }: { isUser: boolean }) {
         Settings
       </Item>
       <div className={style.narrow}>
-        <Item icon="check" onSelect={() => go("/health")}>
-          Health
-        </Item>
         <Item icon="right" onSelect={() => location.assign("/docs")}>
           Docs
         </Item>
