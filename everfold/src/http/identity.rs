@@ -216,7 +216,7 @@ pub async fn guest(State(site): State<Site>, visitor: Visitor) -> Result<Respons
 }
 
 /// `POST /api/auth/session`: who this browser is, by its cookies. They are renewed where they can be; whoever is nobody
-/// becomes a guest.
+/// becomes a guest. On a developer's own machine, the developer.
 pub async fn session(State(site): State<Site>, visitor: Visitor, headers: HeaderMap) -> Result<Response, Problem> {
     if let Some(token) = cookie_of(&headers, COOKIE)
         && let Some((account, _)) = signed_in_by(&site, token).await?
@@ -225,14 +225,21 @@ pub async fn session(State(site): State<Site>, visitor: Visitor, headers: Header
     }
     let refresh = match refreshed(&site, &headers).await {
         Ok(refresh) => refresh,
-        Err(refusal) if refusal.status == 401 => {
-            site.outside.begin(visitor, site.engine.now())?;
-            site.engine.make_guest().await?
-        }
+        Err(refusal) if refusal.status == 401 => newcomer(&site, visitor, &headers).await?,
         Err(refusal) => return Err(refusal.into()),
     };
     let account = site.engine.account(refresh.account).await?.ok_or(Refusal::FAULT)?;
     Ok((cookies(&site, &tokens(&site, refresh)?), Json(me_of(&account))).into_response())
+}
+
+async fn newcomer(site: &Site, visitor: Visitor, headers: &HeaderMap) -> Result<Refresh, Refusal> {
+    if let Some(developer) = site.outside.developer(visitor, headers)
+        && let Ok(refresh) = site.engine.enter(developer).await
+    {
+        return Ok(refresh);
+    }
+    site.outside.begin(visitor, site.engine.now())?;
+    site.engine.make_guest().await
 }
 
 /// `POST /api/auth/refresh-token`

@@ -44,7 +44,7 @@ mod tally;
 mod transfer;
 mod version;
 pub mod visitor;
-mod wire;
+pub mod wire;
 mod write;
 
 use admission::Admission;
