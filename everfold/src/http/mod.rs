@@ -18,6 +18,7 @@ use crate::{machine::Machine, mail::Outbox};
 
 mod accept;
 mod account_key;
+mod activity;
 mod admission;
 mod dashboard;
 mod docs;
@@ -32,10 +33,12 @@ mod mail;
 mod notice;
 mod pace;
 mod parameter;
+mod pointer;
 mod problem;
 mod read;
 mod request;
 mod secret;
+mod series;
 mod settings;
 mod signin;
 mod socket;
@@ -161,6 +164,8 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/requests/{seq}", get(history::show))
         .route("/hooks/{id}/requests/{seq}/diff", get(history::diff))
         .route("/hooks/{id}/requests/{seq}/resend", post(history::resend))
+        .route("/hooks/{id}/series", get(series::show))
+        .route("/hooks/{id}/activity", get(activity::show))
         .route("/hooks/{id}/console", get(history::console))
         .route("/hooks/{id}/templates", get(history::templates))
         .route("/hooks/{id}/keys", get(key::list).post(key::make))
