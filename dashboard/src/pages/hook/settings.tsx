@@ -153,7 +153,7 @@ function Verify({ hook }: { hook: Hook }) {
         </Button>
       }
     >
-      <div role="status">
+      <div role="status" className={style.answer}>
         {verified && (
           <div className={style.verified}>
             <p className={verified.ok ? style.ok : style.bad}>
