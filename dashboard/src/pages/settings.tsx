@@ -34,7 +34,7 @@ export function SettingsPage() {
 
 function Account() {
   const { data: me } = useQuery(queries.me);
-  const signOut = useSignOut();
+  const { signOut, isPending } = useSignOut();
   if (!me) return <Section title="Account">{null}</Section>;
   if (me.workflowState === "guest") {
     return (
@@ -55,7 +55,7 @@ function Account() {
           <p>
             Signed in as <strong>{me.email}</strong>
           </p>
-          <Button isBusy={signOut.isPending} onClick={signOut.mutate}>
+          <Button isBusy={isPending} onClick={signOut}>
             Sign out
           </Button>
         </div>
