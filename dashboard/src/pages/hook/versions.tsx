@@ -35,7 +35,7 @@ export function Versions({ hook }: { hook: Hook }) {
   const columns: Column<VersionListed>[] = [
     { name: "Version", width: "3.4rem", cell: ({ version }) => <code>{version}</code> },
     { name: "State", width: "minmax(6.2rem, 1fr)", cell: (version) => <State of={version} /> },
-    { name: "Published", width: "minmax(5.5rem, 1fr)", cell: (version) => <Moment of={version} /> },
+    { name: "Published", width: "minmax(5.5rem, 1fr)", isWide: true, cell: (version) => <Moment of={version} /> },
     {
       name: "Restore",
       isNameUnseen: true,
@@ -151,6 +151,10 @@ function Code({ of: shown, versions, published }: CodeProps) {
     <section className={style.code} aria-label={label}>
       <header className={style.head}>
         <h2>Version {version}</h2>
+        <span className={style.when}>
+          {workflowState === "draft" ? "the draft" : "published "}
+          {workflowState !== "draft" && <Moment of={shown} />}
+        </span>
         {looks.length > 1 && (
           <Segments label="What is shown" shown={look?.name ?? "code"} onShow={setChosen} segments={looks} />
         )}
