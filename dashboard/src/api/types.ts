@@ -150,7 +150,8 @@ export interface Verified {
 export interface Activity {
   lastRequestAt: number | null;
   requests: number;
-  errors: number;
+  /** Of the newest 40 requests, so many failed. */
+  recentErrors: number;
   buckets: { at: number; count: number }[];
 }
 
