@@ -11,6 +11,7 @@ import { CommandBar } from "./components/command_bar.tsx";
 import { Icon } from "./components/icon.tsx";
 import { Card, Page } from "./components/page.tsx";
 import { SignInDialog, SignInForm } from "./components/sign_in.tsx";
+import { withModifier } from "./keys.ts";
 import { remember } from "./recent.ts";
 import style from "./shell.module.css";
 import mark from "./style/everfold.svg";
@@ -42,18 +43,21 @@ export function Shell({ children }: { children: ReactNode }) {
         <nav aria-label="Main" className={style.places}>
           <Place href="/hooks">Hooks</Place>
           <Place href="/health">Health</Place>
-          <a href="/docs">Docs</a>
+          <a href="/docs" className={style.aside}>
+            Docs
+          </a>
         </nav>
         <Line />
         <button
           type="button"
           className={style.command}
           onClick={() => setCommanding(true)}
+          aria-label="Find or run…"
           aria-keyshortcuts="Control+K Meta+K"
         >
           <Icon name="search" />
           <span>Find or run…</span>
-          <kbd>{isMac() ? "⌘K" : "Ctrl K"}</kbd>
+          <kbd>{withModifier("K")}</kbd>
         </button>
         <AccountMenu />
       </header>
@@ -124,8 +128,4 @@ function Line() {
       )}
     </span>
   );
-}
-
-export function isMac(): boolean {
-  return /mac|iphone|ipad/i.test(navigator.platform);
 }

@@ -34,6 +34,13 @@ impl Engine {
         step.result
     }
 
+    /// One more sign-in of an account that is known by other means than a link.
+    pub async fn enter(&self, account: LaneId) -> Result<Refresh, Refusal> {
+        let found = self.account(account).await?.ok_or(Refusal::TOKEN_INVALID)?;
+        let family = self.world().entropy.draw();
+        self.change_account(found, |account, at| account.enter(family, at)).await
+    }
+
     /// Takes a refresh token, gives the next. Two at once: the store lets one win, and the other reads what it did.
     pub async fn refresh(&self, token: Refresh) -> Result<Refresh, Refusal> {
         let found = self.account(token.account).await?.ok_or(Refusal::TOKEN_INVALID)?;

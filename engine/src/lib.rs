@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod activity;
 mod erase;
 pub mod events;
 mod fold;
@@ -11,6 +12,7 @@ mod lanes;
 pub mod log;
 pub mod past;
 pub mod replay;
+pub mod series;
 pub mod settings;
 pub mod transfer;
 pub mod vault;
@@ -56,5 +58,15 @@ pub const PAGE: usize = 40;
 pub const PAGE_MAX: usize = 100;
 /// Requests that a follower of events may be behind; beyond, it is told to look again instead of each of them.
 pub const EVENTS_BEHIND_MAX: u64 = 1024;
+/// Requests that are folded again to draw the course of a state; of a longer log, snapshots are drawn.
+pub const SERIES_FOLDED_MAX: u64 = 16_384;
+/// About how many bytes of states are gone through to draw a course.
+pub const SERIES_BYTES_MAX: usize = 64 << 20;
+/// The most points of a course.
+pub const SERIES_POINTS_MAX: u64 = 1_000;
+/// In how many stretches of time it is told how busy a hook was.
+pub const ACTIVITY_BUCKETS: usize = 48;
+/// The longest time that is looked back over to tell it.
+pub const ACTIVITY_HOURS_MAX: u64 = 30 * 24;
 /// How often the progress of a refold is told at most.
 pub const PROGRESS_MS: u64 = 250;

@@ -1,8 +1,11 @@
 //! Reads a hook's log and trusts none of it: every record is held against the chain.
 
+use std::sync::Arc;
+
 use rules::{
+    call::Request,
     hook::Entry,
-    record::{Hash, LaneId, Position, Record, Seq},
+    record::{At, Hash, LaneId, Position, Record, Seq},
     row,
 };
 use store::{Extent, Store};
@@ -26,6 +29,26 @@ pub fn end_of(seq: Seq) -> Position {
 /// What the record that follows `after` is chained to.
 pub async fn hash_at(store: &dyn Store, lane: LaneId, after: Position) -> Result<Hash, Damage> {
     Ok(store.last(lane, after).await?.map_or(Hash::NONE, |record| record.hash))
+}
+
+/// A request, for what is drawn of many at once: it is not held against the chain, which takes the record before it, too.
+pub async fn arrived(store: &dyn Store, lane: LaneId, seq: Seq) -> Result<Arc<Request>, Damage> {
+    let position = Position::of_request(seq);
+    let record = store.last(lane, position).await?.filter(|record| record.position == position);
+    match record.and_then(|record| row::decode(&record.body)) {
+        Some(Entry::Arrived { request, .. }) => Ok(request),
+        _ => Err(Damage::Unknown(seq)),
+    }
+}
+
+/// When requests from `first` on were kept, as many as fit; nor is this held against the chain.
+pub async fn times(store: &dyn Store, lane: LaneId, first: Seq, extent: Extent) -> Result<Vec<(Seq, At)>, Damage> {
+    let records = store.read(lane, end_of(Seq(first.0 - 1)), extent).await?;
+    let time = |record: &Record| match row::decode(&record.body) {
+        Some(Entry::Arrived { at, .. }) => Ok((record.position.seq(), at)),
+        _ => Err(Damage::Unknown(record.position.seq())),
+    };
+    records.iter().filter(|record| record.position.is_request()).map(time).collect()
 }
 
 /// A page of the log behind `after`, checked against `hash` and onwards.

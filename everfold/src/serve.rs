@@ -4,7 +4,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{Arc, OnceLock},
     time::Duration,
 };
 
@@ -15,6 +15,7 @@ use engine::{
 };
 use hyper::service::{Service, service_fn};
 use hyper_util::{rt::TokioIo, rt::TokioTimer, service::TowerToHyperService};
+use rules::record::LaneId;
 use store::sqlite::Sqlite;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -85,6 +86,11 @@ pub enum StartError {
 }
 
 impl Server {
+    /// Where `everfold dev` says who its developer is.
+    pub fn developer(&self) -> Arc<OnceLock<LaneId>> {
+        self.site.outside.developer.clone()
+    }
+
     pub async fn start(config: Config) -> Result<Server, StartError> {
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
@@ -178,7 +184,8 @@ fn surroundings(config: &Config, address: SocketAddr) -> Result<(Outbox, Outside
     };
     let is_development = matches!(outbox, Outbox::Development(_));
     let allowance = (!is_development).then(|| Allowance::new(config.guests_per_hour));
-    Ok((outbox, Outside { origin, is_behind_proxy: config.is_behind_proxy, allowance }))
+    let developer = Arc::default();
+    Ok((outbox, Outside { origin, is_behind_proxy: config.is_behind_proxy, allowance, developer }))
 }
 
 /// As browsers write it: scheme, host in lower case, port.

@@ -775,6 +775,29 @@ fn a_browser_that_comes_back_after_hours_still_has_its_guest() {
 }
 
 #[test]
+fn a_page_asks_once_who_its_browser_is_and_nobody_becomes_a_guest() {
+    let server = Server::start();
+    let ask = |cookies: &[(&str, &str)]| called("/api/auth/session", cookies).send(&server.address).expect(200);
+    let begun = ask(&[]);
+    let (me, kept) = (begun.json(), cookies(&begun));
+    assert_eq!(me["workflowState"], "guest");
+    let (access, refresh) = (kept["everfold"].as_str(), kept["everfold_refresh"].as_str());
+
+    let known = ask(&[("everfold", access), ("everfold_refresh", refresh)]);
+    assert_eq!(known.json(), me);
+    assert!(cookies(&known).is_empty(), "nothing has to be renewed");
+
+    let renewed = ask(&[("everfold_refresh", refresh)]);
+    assert_eq!(renewed.json(), me, "after an hour it is the same guest");
+    assert_ne!(cookies(&renewed)["everfold_refresh"], refresh);
+
+    let other = ask(&[("everfold", "nonsense"), ("everfold_refresh", "nonsense")]);
+    assert_ne!(other.json()["id"], me["id"]);
+    let foreign = Ask::new("POST", "/api/auth/session").header("sec-fetch-site", "cross-site");
+    foreign.send(&server.address).problem(403, "origin_foreign");
+}
+
+#[test]
 fn a_browser_without_a_good_refresh_cookie_is_told_to_begin_anew() {
     let server = Server::start();
     let path = "/api/auth/refresh-token";

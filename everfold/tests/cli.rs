@@ -411,6 +411,23 @@ fn developing_without_a_folder_shows_an_example_that_works() {
 }
 
 #[test]
+fn a_browser_on_the_developers_machine_shows_what_is_developed() {
+    let home = tempfile::tempdir().expect("a folder for the data");
+    let developing = Developing::start(None, &home);
+    let (address, _) = place(&developing.tried());
+    let hooks_of = |ask: Ask| {
+        let entered = ask.header("sec-fetch-site", "same-origin").send(&address).expect(200);
+        let access = entered.headers.iter().find(|(name, value)| name == "set-cookie" && value.starts_with("everfold="));
+        let access = access.and_then(|(_, cookie)| cookie.split(';').next()).expect("a cookie").to_owned();
+        let hooks = Ask::new("GET", "/api/hooks").header("cookie", access).send(&address).expect(200).json();
+        hooks["objects"].as_array().expect("a list").len()
+    };
+    assert_eq!(hooks_of(Ask::new("POST", "/api/auth/session").header("host", &address)), 1);
+    let bent = Ask::new("POST", "/api/auth/session").header("host", "evil.example");
+    assert_eq!(hooks_of(bent), 0, "a page whose name was bent to this machine is a guest of its own");
+}
+
+#[test]
 fn a_port_that_is_taken_is_a_failure_and_not_a_hang() {
     let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
     let address = taken.local_addr().expect("an address").to_string();

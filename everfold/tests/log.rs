@@ -4,7 +4,7 @@ mod harness;
 
 use harness::{
     hook::{Hook, Owner},
-    http::{Ask, Reply},
+    http::{Ask, Connection, Reply},
     server::Server,
 };
 use serde_json::{Value, json};
@@ -163,4 +163,100 @@ fn a_row_of_a_table_shows_the_beginning_of_a_body_in_one_line() {
     }
     let (_, bytes, excerpt) = shown(Some("image/png"), &[0xff; 1000]);
     assert_eq!((bytes, excerpt), (1000, "\u{fffd}".repeat(160)), "what is no text says so");
+}
+
+/// Seq and value of each point.
+fn course(hook: &Hook, query: &str) -> Vec<(u64, Value)> {
+    let series = hook.get(&format!("/series?{query}")).expect(200).json();
+    let points = series["points"].as_array().unwrap_or_else(|| panic!("no `points` in {series}"));
+    points.iter().map(|point| (point["seq"].as_u64().expect("a seq"), point["value"].clone())).collect()
+}
+
+#[test]
+fn the_course_of_a_number_is_drawn_over_the_log() {
+    let server = Server::start();
+    let hook = Hook::running(&server, MOODY);
+    assert_eq!(course(&hook, "path=/total"), []);
+    for body in [json!({}), json!({"refuse": true}), json!({}), json!({"fail": true}), json!({})] {
+        hook.write(&body);
+    }
+    hook.state_after(5);
+    let totals = [1, 1, 2, 2, 3].map(|total| json!(total));
+    let every: Vec<_> = (1..=5).zip(totals).collect();
+    assert_eq!(course(&hook, "path=/total"), every);
+    assert_eq!(course(&hook, "path=/total&points=3"), [every[0].clone(), every[2].clone(), every[4].clone()]);
+    assert_eq!(course(&hook, "path=%2Ftotal&points=2"), [every[0].clone(), every[4].clone()]);
+    for path in ["", "/totals", "/total/0"] {
+        assert!(course(&hook, &format!("path={path}")).iter().all(|(_, value)| value.is_null()), "{path}");
+    }
+    let series = hook.get("/series?path=/total").json();
+    let times: Vec<_> = series["points"].as_array().expect("points").iter().map(|point| point["at"].clone()).collect();
+    assert_eq!(times, hook.history().iter().map(|request| request["createdAt"].clone()).collect::<Vec<_>>());
+
+    hook.publish("export const reducer = (state) => (state ?? 0) + 0.5;");
+    assert_eq!(course(&hook, "")[4], (5, json!(2)), "the state itself, by the code of now");
+    hook.owner.post(&hook.api("/reset-requests"), &json!({})).expect(201);
+    hook.fold(&json!({}));
+    assert_eq!(course(&hook, ""), [(6, json!(0.5))]);
+    for path in ["total", "/~", "/~2"] {
+        hook.get(&format!("/series?path={path}")).problem(400, "pointer_malformed");
+    }
+    for points in ["1", "1001", "many"] {
+        hook.get(&format!("/series?points={points}")).problem(400, "number_out_of_bounds");
+    }
+    Owner::guest(&server).get(&hook.api("/series")).problem(403, "hook_foreign");
+}
+
+#[test]
+fn the_course_of_a_large_state_is_drawn_from_its_snapshots() {
+    const REQUESTS: u64 = 700;
+    let server = Server::start();
+    // Too large for every state to be gone through again.
+    let code =
+        "const pad = 'x'.repeat(300_000); export const reducer = (state) => ({count: (state?.count ?? 0) + 1, pad});";
+    let hook = Hook::running(&server, code);
+    let mut connection = Connection::open(&server.address).expect("the server listens");
+    let ask = Ask::new("POST", hook.write_path()).json(&json!({"pad": "y".repeat(1_500)}));
+    (0..REQUESTS).for_each(|_| drop(connection.ask(&ask).expect("a reply").expect(202)));
+    hook.state_after(REQUESTS);
+    let points = course(&hook, "path=/count");
+    assert!((3..10).contains(&points.len()), "{points:?}");
+    assert_eq!((points[0].0, points[points.len() - 1].0), (1, REQUESTS));
+    assert!(points.is_sorted_by_key(|(seq, _)| *seq));
+    for (seq, value) in points {
+        assert_eq!(value, json!(seq));
+    }
+    assert_eq!(course(&hook, "path=/count&points=2"), [(1, json!(1)), (REQUESTS, json!(REQUESTS))]);
+}
+
+#[test]
+fn a_hook_tells_when_it_was_busy() {
+    let server = Server::start();
+    let hook = Hook::running(&server, MOODY);
+    let told = |query: &str| hook.get(&format!("/activity{query}")).expect(200).json();
+    let quiet = told("");
+    assert_eq!(
+        (&quiet["lastRequestAt"], &quiet["requests"], &quiet["recentErrors"]),
+        (&Value::Null, &json!(0), &json!(0))
+    );
+    for body in [json!({"break": true}), json!({"fail": true}), json!({"refuse": true}), json!({})] {
+        hook.write(&body);
+    }
+    hook.state_after(4);
+    for (query, hours) in [("", 24), ("?hours=1", 1), ("?hours=720", 720)] {
+        let busy = told(query);
+        assert_eq!((&busy["requests"], &busy["recentErrors"]), (&json!(4), &json!(2)), "ignored is no error");
+        assert_eq!(busy["lastRequestAt"], hook.history()[3]["createdAt"]);
+        let buckets = busy["buckets"].as_array().expect("buckets");
+        let begins: Vec<_> = buckets.iter().map(|bucket| bucket["at"].as_u64().expect("a time")).collect();
+        assert_eq!((begins.len(), begins[47] - begins[0]), (48, hours * 3_600_000 / 48 * 47));
+        assert_eq!(buckets.iter().map(|bucket| bucket["count"].as_u64().expect("a count")).sum::<u64>(), 4);
+    }
+    (0..40).for_each(|_| drop(hook.write(&json!({}))));
+    hook.state_after(44);
+    assert_eq!(told("")["recentErrors"], 0, "of the newest 40");
+    for hours in ["0", "721", "all"] {
+        hook.get(&format!("/activity?hours={hours}")).problem(400, "number_out_of_bounds");
+    }
+    Owner::guest(&server).get(&hook.api("/activity")).problem(403, "hook_foreign");
 }

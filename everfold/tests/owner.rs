@@ -120,8 +120,10 @@ fn a_refold_that_is_given_up_leaves_readers_where_they_were() {
     let slow =
         "export const reducer = (s, r) => { let x = 0; for (let i = 0; i < 300000; i++) x += i; return 'slow'; };";
     hook.save(slow);
-    hook.post("/publish").expect(200);
+    let version = hook.post("/publish").expect(200).json()["version"].clone();
+    assert_eq!(hook.get("").json()["refolding"], version);
     let cancelled = hook.post("/replay/cancel").expect(200).json();
+    assert_eq!(hook.get("").json()["refolding"], Value::Null);
     assert_eq!((&cancelled["status"], &cancelled["total"]), (&json!("cancelled"), &json!(40)), "{cancelled}");
     assert_eq!(hook.get("/replay").json()["status"], "cancelled");
     hook.fold(&json!({"n": 1}));
@@ -405,6 +407,8 @@ fn a_log_that_begins_anew_uses_no_number_twice() {
     assert_eq!(hook.get("/console").json()["console"]["objects"], json!([]));
     hook.get("/requests/5").problem(404, "request_unknown");
     assert_eq!(hook.fold(&json!({"n": 7})).seq, 6);
+    let detail = hook.get("").json();
+    assert_eq!((&detail["requestCount"], &detail["lastSeq"]), (&json!(1), &json!(6)));
     assert_eq!((hook.state(), hook.read("at=3").expect(200).json()), (json!(1), Value::Null));
     hook.post("/versions/2/restore").expect(200);
     hook.replayed();

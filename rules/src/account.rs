@@ -284,6 +284,17 @@ impl Account {
         self.keep(step, Ok(refresh))
     }
 
+    /// One more sign-in of whoever is known by other means. It never ends another, so that nobody is locked out by it.
+    pub fn enter(&mut self, family: u128, at: At) -> Step<Refresh> {
+        let mut step = self.begin();
+        let may_sign_in = matches!(self.standing, Standing::Guest | Standing::User(_));
+        if !may_sign_in || self.families.len() >= FAMILIES_MAX {
+            return self.keep(step, Err(Refusal::TOKEN_INVALID));
+        }
+        let refresh = self.begin_family(family, at, &mut step);
+        self.keep(step, Ok(refresh))
+    }
+
     /// The guest's keys are this user's at once; its hooks, each in a lane of its own, follow.
     fn take(&mut self, guest: &Account, at: At, step: &mut Step<()>) {
         let room = ACCOUNT_KEYS_MAX.saturating_sub(self.keys.len());

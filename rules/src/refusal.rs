@@ -66,6 +66,7 @@ refusals! {
     SEQ_BEYOND = 400 "seq_beyond_end" "No such request yet", "The seq lies past the end of the log.", hint "Leave ?at away for the newest state.";
     PARAMETER_MALFORMED = 400 "parameter_malformed" "Parameter not understood", "?at and ?after take a whole number.", hint "Use the seq of a reply.";
     NUMBER_OUT_OF_BOUNDS = 400 "number_out_of_bounds" "Number out of bounds", "A number in the address is not whole, or not within its bounds.", hint "Leave it away for the usual; GET /api/limits lists every limit.";
+    POINTER_MALFORMED = 400 "pointer_malformed" "Not a path into the state", "?path is not a JSON Pointer.", hint "Write it as /total or /byName/tea, with ~1 for a slash and ~0 for ~; the empty path is the state itself.";
     SETTLED_NOT_YET = 408 "not_settled_yet" "Not settled yet", "The request is kept, and not folded yet.", hint "Ask again; it is not lost.", after 1;
     AFTER_NOT_YET = 408 "not_folded_yet" "Not folded that far yet", "The state does not reflect that request yet.", hint "Ask again.", after 1;
     BUSY = 503 "busy" "Too busy", "The server has more to do than it can do promptly; nothing was kept.", hint "Send it again after the time in Retry-After, with the same Idempotency-Key.", after 1;

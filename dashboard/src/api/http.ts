@@ -1,6 +1,6 @@
 /** One way to call the server: JSON in, JSON out, a `Problem` where it said no, `Away` where it said nothing. */
 
-import { recover } from "./session.ts";
+import { entered, recover } from "./session.ts";
 import type { Json } from "./types.ts";
 
 /** RFC 9457, as the server writes it. */
@@ -32,6 +32,7 @@ export class Away extends Error {
 type Method = "GET" | "POST" | "PUT" | "DELETE";
 
 export async function call<T>(method: Method, path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
+  await entered();
   const response = await ask(method, path, body, signal);
   if (response.status !== 401) return answer(response);
   await recover();

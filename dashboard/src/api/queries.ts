@@ -1,14 +1,15 @@
 /** What the pages read and change. State of the server is kept here and nowhere else. */
 
 import { infiniteQueryOptions, QueryClient, queryOptions, useMutation, useQueryClient } from "@tanstack/react-query";
-import { Away, call, Problem, upload } from "./http.ts";
+import { Away, call, callOnce, Problem, upload } from "./http.ts";
+import { recover } from "./session.ts";
 import type {
   AccountKey,
   Activity,
   ConsoleEntry,
+  Health,
   Hook,
   Key,
-  Me,
   Page,
   PatchStep,
   Preview,
@@ -24,6 +25,8 @@ import type {
 
 /** A page of the requests table: so many rows are fetched at once. */
 export const REQUESTS_PAGE = 100;
+/** So often one looks at how the server is. */
+const HEALTH_MS = 2_000;
 
 export const client = new QueryClient({
   defaultOptions: {
@@ -44,7 +47,7 @@ const tokenOf = (token: string | null) => (token === null ? "" : `?token=${encod
 
 export const me = queryOptions({
   queryKey: ["me"],
-  queryFn: () => call<Me>("GET", "/api/auth/me"),
+  queryFn: recover,
   // A link from a mail is followed in another tab.
   refetchOnWindowFocus: "always",
 });
@@ -162,6 +165,14 @@ export const serverSettings = queryOptions({
   queryFn: () => call<ServerSettings>("GET", "/api/settings"),
 });
 
+export const health = queryOptions({
+  queryKey: ["health"],
+  queryFn: ({ signal }) => call<Health>("GET", "/api/health", undefined, signal),
+  staleTime: 0,
+  // Who was refused is not asked again and again.
+  refetchInterval: ({ state }) => (state.error instanceof Problem ? false : HEALTH_MS),
+});
+
 /** Whether mail stays here, to be read at `/dev/mail`: so it is on a developer's machine, and nowhere else. */
 export const isMailKept = queryOptions({
   queryKey: ["is-mail-kept"],
@@ -233,7 +244,7 @@ export const verify = (id: string) => call<Verified>("GET", hookPath(id, "/verif
 export const importHook = (file: File, onSent: (share: number) => void, signal: AbortSignal) =>
   upload<Hook>("/api/hooks/import", file, onSent, signal);
 
-export const askForLink = (email: string) => call<void>("POST", "/api/auth/signin", { email });
+export const askForLink = (email: string) => callOnce<void>("POST", "/api/auth/signin", { email });
 
 export const signOut = () => call<void>("POST", "/api/auth/signout");
 

@@ -150,12 +150,34 @@ export interface Verified {
 export interface Activity {
   lastRequestAt: number | null;
   requests: number;
-  errors: number;
+  /** Of the newest 40 requests, so many failed. */
+  recentErrors: number;
   buckets: { at: number; count: number }[];
 }
 
 export interface Series {
   points: { seq: number; at: number; value: number | null }[];
+}
+
+/** How the server is. */
+export interface Health {
+  version: string;
+  startedAt: number;
+  now: number;
+  /** Hooks in memory. */
+  awake: number;
+  store: { kind: string; bytes: number; freeBytes: number | null };
+  /** What stands between user code and the machine. */
+  walls: { name: string; holds: boolean; detail: string }[];
+  /** The processes that run user code. */
+  children: { alive: number; started: number; startMs: number };
+  writes: { accepted: number; refused: number; perSecond: number };
+  latencies: { name: string; count: number; p50Ms: number; p99Ms: number }[];
+  /** How often each refusal was given, by its code. */
+  refusals: Record<string, number>;
+  folds: { waiting: number; replays: Replay[] };
+  memory: { residentBytes: number | null };
+  limits: { name: string; held: number; max: number }[];
 }
 
 /** What a person fills in before a template is a request. */

@@ -2,6 +2,7 @@
 
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { DropdownMenu as Radix } from "radix-ui";
+import { flushSync } from "react-dom";
 import { useLocation } from "wouter";
 import * as queries from "../api/queries.ts";
 import { setTheme, THEMES, type Theme, useTheme } from "../theme.ts";
@@ -29,18 +30,16 @@ export function AccountMenu() {
             </>
           )}
         </Radix.Trigger>
-        <Radix.Portal>
-          <Radix.Content
-            className={style.menu}
-            align="end"
-            sideOffset={6}
-            collisionPadding={8}
-            aria-label="Account"
-            aria-labelledby={undefined}
-          >
-            <Items isUser={isUser} />
-          </Radix.Content>
-        </Radix.Portal>
+        <Radix.Content
+          className={style.menu}
+          align="end"
+          sideOffset={6}
+          collisionPadding={8}
+          aria-label="Account"
+          aria-labelledby={undefined}
+        >
+          <Items isUser={isUser} />
+        </Radix.Content>
       </Radix.Root>
     </div>
   );
@@ -49,16 +48,13 @@ export function AccountMenu() {
 function Items({ isUser }: { isUser: boolean }) {
   const [, go] = useLocation();
   const theme = useTheme();
-  const signOut = useSignOut();
+  const { signOut } = useSignOut();
   return (
     <>
       <Item icon="gear" onSelect={() => go("/settings")}>
         Settings
       </Item>
       <div className={style.narrow}>
-        <Item icon="check" onSelect={() => go("/health")}>
-          Health
-        </Item>
         <Item icon="right" onSelect={() => location.assign("/docs")}>
           Docs
         </Item>
@@ -86,7 +82,7 @@ function Items({ isUser }: { isUser: boolean }) {
       {isUser && (
         <>
           <Radix.Separator className={style.line} />
-          <Item icon="left" onSelect={() => signOut.mutate()}>
+          <Item icon="left" onSelect={signOut}>
             Sign out
           </Item>
         </>
@@ -114,14 +110,13 @@ export function useSignOut() {
   const change = queries.useChange<void, void>(queries.signOut);
   return {
     isPending: change.isPending,
-    mutate: () =>
-      change.mutate(undefined, {
-        onSuccess: () => {
-          go("/hooks");
-          toast.done("You are signed out.");
-          return cache.resetQueries();
-        },
-        onError: toast.failed,
-      }),
+    // The promise outlives the menu that was closed.
+    signOut: () =>
+      change.mutateAsync().then(() => {
+        // First the page goes, so that nothing it showed is asked for again.
+        flushSync(() => go("/hooks"));
+        toast.done("You are signed out.");
+        return cache.resetQueries();
+      }, toast.failed),
   };
 }

@@ -41,6 +41,7 @@ function Open({ onClose }: { onClose: () => void }) {
   useLayoutEffect(() => {
     const shown = dialog.current;
     shown?.showModal();
+    shown?.querySelector("input")?.focus();
     return () => shown?.close();
   }, []);
   const [words, setWords] = useState("");
@@ -73,7 +74,6 @@ function Open({ onClose }: { onClose: () => void }) {
         <div className={style.search}>
           <Icon name="search" />
           <Bar.Input
-            autoFocus
             placeholder="Find a hook, or type what to do"
             value={words}
             onValueChange={(words) => {
@@ -84,7 +84,6 @@ function Open({ onClose }: { onClose: () => void }) {
           <kbd>Esc</kbd>
         </div>
         <Bar.List className={style.list} label="What was found">
-          <Bar.Empty className={style.none}>No results found</Bar.Empty>
           {groups.map((group) => (
             <Bar.Group key={group} heading={group} className={style.group}>
               {found
@@ -107,6 +106,9 @@ function Open({ onClose }: { onClose: () => void }) {
             </Bar.Group>
           ))}
         </Bar.List>
+        <p role="status" className={style.none}>
+          {found.length === 0 && "No results found"}
+        </p>
       </Bar>
     </dialog>
   );

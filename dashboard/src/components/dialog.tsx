@@ -1,6 +1,6 @@
 /** A dialog, as the browser has it: focus stays inside, Escape closes it, and focus goes back to where it was. */
 
-import { type ReactNode, useEffect, useId, useRef } from "react";
+import { type ReactNode, useId, useLayoutEffect, useRef } from "react";
 import { Button } from "./button.tsx";
 import style from "./dialog.module.css";
 
@@ -13,16 +13,21 @@ interface Props {
   isSheet?: boolean;
 }
 
-export function Dialog({ title, isOpen, onClose, children, isSheet = false }: Props) {
+export function Dialog({ isOpen, ...rest }: Props) {
+  return isOpen ? <Open {...rest} /> : null;
+}
+
+function Open({ title, onClose, children, isSheet = false }: Omit<Props, "isOpen">) {
   const dialog = useRef<HTMLDialogElement>(null);
   const id = useId();
-  useEffect(() => {
+  // It is closed while it is still part of the page: only then focus goes back.
+  useLayoutEffect(() => {
     const shown = dialog.current;
-    if (!isOpen || !shown) return;
-    shown.showModal();
-    return () => shown.close();
-  }, [isOpen]);
-  if (!isOpen) return null;
+    shown?.showModal();
+    // Where there is something to fill in, one begins there and not at *Close*.
+    shown?.querySelector<HTMLElement>("input, textarea, select")?.focus();
+    return () => shown?.close();
+  }, []);
   return (
     <dialog
       ref={dialog}

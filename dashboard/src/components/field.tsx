@@ -8,6 +8,8 @@ interface Common {
   hint?: ReactNode;
   error?: string | undefined;
   isLabelUnseen?: boolean;
+  /** Sentences rather than code, which is what an area is for otherwise. */
+  isProse?: boolean;
 }
 
 type Props =
@@ -15,12 +17,12 @@ type Props =
   | (Common & { as: "textarea" } & ComponentProps<"textarea">)
   | (Common & { as: "select" } & ComponentProps<"select">);
 
-export function Field({ label, hint, error, isLabelUnseen = false, ...rest }: Props) {
+export function Field({ label, hint, error, isLabelUnseen = false, isProse = false, ...rest }: Props) {
   const id = useId();
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
   const shared = {
     id,
-    className: style.control,
+    className: isProse ? `${style.control} ${style.prose}` : style.control,
     "aria-describedby": described,
     "aria-invalid": error ? true : undefined,
   };

@@ -15,9 +15,9 @@ const SKELETON_ROWS = 3;
 
 const COLUMNS: Column<Hook>[] = [
   { name: "Name", width: "minmax(7rem, 1fr)", cell: (hook) => <Name hook={hook} /> },
-  { name: "State", width: "5.25rem", cell: ({ workflowState }) => <State state={workflowState} /> },
+  { name: "State", width: "4.75rem", cell: ({ workflowState }) => <State state={workflowState} /> },
   { name: "Last 24 hours", width: "7rem", cell: ({ id }) => <Rate id={id} />, isWide: true },
-  { name: "Last request", width: "7.5rem", cell: ({ id }) => <LastRequest id={id} /> },
+  { name: "Last request", width: "6.25rem", cell: ({ id }) => <LastRequest id={id} /> },
   { name: "Errors", width: "5rem", cell: ({ id }) => <Errors id={id} />, isWide: true },
   {
     name: "Requests",
@@ -90,10 +90,10 @@ function LastRequest({ id }: { id: string }) {
 function Errors({ id }: { id: string }) {
   const { data } = useQuery(queries.activity(id));
   if (!data) return <Unknown />;
-  if (data.errors === 0) return <span className={style.soft}>none</span>;
+  if (data.recentErrors === 0) return <span className={style.soft}>none</span>;
   return (
-    <Sign icon="warning" tone="bad" why="Of its newest requests, so many failed.">
-      {count(data.errors)}
+    <Sign icon="warning" tone="bad" why="At so many of the newest 40 requests the responder or the reducer failed.">
+      {count(data.recentErrors)}
     </Sign>
   );
 }

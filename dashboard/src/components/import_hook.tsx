@@ -5,6 +5,7 @@ import { useEffect, useRef, useState } from "react";
 import { useLocation } from "wouter";
 import { Problem } from "../api/http.ts";
 import * as queries from "../api/queries.ts";
+import type { Hook } from "../api/types.ts";
 import { Button } from "./button.tsx";
 import { Icon } from "./icon.tsx";
 import style from "./import_hook.module.css";
@@ -41,11 +42,15 @@ export function useImport() {
       change.mutate(file, {
         onSuccess: (hook) => {
           cache.setQueryData(queries.hook(hook.id).queryKey, hook);
-          toast.done(`‘${hook.name}’ is here, with ${count(hook.requestCount)} requests.`);
+          toast.done(`‘${hook.name}’ is here, with ${requestsOf(hook)}.`);
           go(`/hooks/${hook.id}`);
         },
       }),
   };
+}
+
+function requestsOf({ requestCount }: Hook): string {
+  return requestCount === 1 ? "one request" : `${count(requestCount)} requests`;
 }
 
 export function ImportButton({ importing }: { importing: Importing }) {

@@ -14,16 +14,11 @@ export function useNewHook() {
   const create = queries.useChange(queries.createHook, [queries.hooks.queryKey]);
   const make = () => {
     if (create.isPending) return;
-    create.mutate(
-      {},
-      {
-        onSuccess: (hook) => {
-          cache.setQueryData(queries.hook(hook.id).queryKey, hook);
-          go(`/hooks/${hook.id}`);
-        },
-        onError: toast.failed,
-      },
-    );
+    // The promise outlives the empty list, or the command bar, that asked for it.
+    create.mutateAsync({}).then((hook) => {
+      cache.setQueryData(queries.hook(hook.id).queryKey, hook);
+      go(`/hooks/${hook.id}`);
+    }, toast.failed);
   };
   return { make, isPending: create.isPending };
 }

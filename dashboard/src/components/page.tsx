@@ -5,6 +5,8 @@ import style from "./page.module.css";
 
 interface PageProps {
   title: string;
+  /** The heading is for screen readers alone: something else says it to the others. */
+  isUnseenTitle?: boolean;
   /** A sentence below the heading. */
   about?: ReactNode;
   actions?: ReactNode;
@@ -15,10 +17,11 @@ interface PageProps {
   children: ReactNode;
 }
 
-export function Page({ title, about, actions, isFilled = false, isNarrow = false, children }: PageProps) {
+export function Page(props: PageProps) {
+  const { title, about, actions, isUnseenTitle = false, isFilled = false, isNarrow = false, children } = props;
   return (
     <div className={[style.page, isFilled && style.filled, isNarrow && style.narrow].filter(Boolean).join(" ")}>
-      <header className={style.head}>
+      <header className={isUnseenTitle ? "unseen" : style.head}>
         <div>
           <h1>{title}</h1>
           {about && <p className={style.about}>{about}</p>}

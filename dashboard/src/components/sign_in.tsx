@@ -27,13 +27,13 @@ export function SignInDialog({ children }: { children: ReactNode }) {
     <Ask value={() => setOpen(true)}>
       {children}
       <Dialog title="Sign in" isOpen={isOpen} onClose={() => setOpen(false)}>
-        <SignInForm isFocused />
+        <SignInForm />
       </Dialog>
     </Ask>
   );
 }
 
-export function SignInForm({ isFocused = false }: { isFocused?: boolean }) {
+export function SignInForm() {
   const [email, setEmail] = useState("");
   const ask = queries.useChange(queries.askForLink);
   const submit = (event: FormEvent) => {
@@ -51,7 +51,6 @@ export function SignInForm({ isFocused = false }: { isFocused?: boolean }) {
         autoComplete="email"
         placeholder="you@example.com"
         required
-        autoFocus={isFocused}
         value={email}
         onChange={(event) => setEmail(event.target.value)}
         hint="You get a link that signs you in. There is no password."

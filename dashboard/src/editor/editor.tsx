@@ -52,7 +52,7 @@ export default function Editor({ label, value, onChange, wrong, state }: Props) 
         doc: first.current.value,
         extensions: [
           EditorView.cspNonce.of(nonce()),
-          EditorView.contentAttributes.of({ "aria-label": first.current.label, spellcheck: "false" }),
+          EditorView.contentAttributes.of({ "aria-label": first.current.label, spellcheck: "false", tabindex: "0" }),
           lineNumbers(),
           lintGutter(),
           highlightActiveLineGutter(),

@@ -105,7 +105,7 @@ function Hooks() {
         actions={
           <>
             {hooks && hooks.length > SHOWN_MAX && <Link href="/hooks">All {hooks.length} hooks</Link>}
-            <NewHook />
+            {hooks?.length !== 0 && <NewHook />}
           </>
         }
       >

@@ -28,7 +28,7 @@ export function HooksPage() {
       actions={
         <>
           <ImportButton importing={importing} />
-          <NewHook kind="main" />
+          {hooks?.length !== 0 && <NewHook kind="main" />}
         </>
       }
     >

@@ -34,7 +34,7 @@ export function SettingsPage() {
 
 function Account() {
   const { data: me } = useQuery(queries.me);
-  const signOut = useSignOut();
+  const { signOut, isPending } = useSignOut();
   if (!me) return <Section title="Account">{null}</Section>;
   if (me.workflowState === "guest") {
     return (
@@ -55,7 +55,7 @@ function Account() {
           <p>
             Signed in as <strong>{me.email}</strong>
           </p>
-          <Button isBusy={signOut.isPending} onClick={signOut.mutate}>
+          <Button isBusy={isPending} onClick={signOut}>
             Sign out
           </Button>
         </div>
@@ -64,9 +64,9 @@ function Account() {
   );
 }
 
-const KINDS: Record<AccountKey["type"], string> = {
-  api: "For programs: it does with hooks what you do.",
-  worker: "For workers: it takes jobs and does nothing else.",
+const KINDS: Record<AccountKey["type"], { name: string; about: string }> = {
+  api: { name: "API", about: "For programs: it does with hooks what you do." },
+  worker: { name: "Worker", about: "For workers: it takes jobs and does nothing else." },
 };
 
 function ApiKeys() {
@@ -78,11 +78,16 @@ function ApiKeys() {
       width: "minmax(6rem, 1fr)",
       cell: ({ name }) => name || <span className={style.soft}>unnamed</span>,
     },
-    { name: "Kind", width: "4.5rem", cell: ({ type }) => <span title={KINDS[type]}>{type}</span> },
-    { name: "Made", width: "7rem", cell: ({ createdAt }) => <Ago at={createdAt} />, isWide: true },
+    {
+      name: "Kind",
+      width: "5rem",
+      cell: ({ type }) => <span title={KINDS[type].about}>{KINDS[type].name}</span>,
+      isWide: true,
+    },
+    { name: "Made", width: "6.5rem", cell: ({ createdAt }) => <Ago at={createdAt} />, isWide: true },
     {
       name: "Last used",
-      width: "7rem",
+      width: "6.5rem",
       cell: ({ lastUsedAt }) =>
         lastUsedAt === null ? <span className={style.soft}>never</span> : <Ago at={lastUsedAt} />,
     },
@@ -137,13 +142,16 @@ function NewKey() {
           value={type}
           onChange={(event) => setType(event.target.value as AccountKey["type"])}
         >
-          <option value="api">API</option>
-          <option value="worker">Worker</option>
+          {Object.entries(KINDS).map(([type, { name }]) => (
+            <option key={type} value={type}>
+              {name}
+            </option>
+          ))}
         </Field>
         <Button type="submit" icon="plus" isBusy={make.isPending}>
           New key
         </Button>
-        <p className={style.kind}>{KINDS[type]}</p>
+        <p className={style.kind}>{KINDS[type].about}</p>
       </form>
       <div role="status">
         {make.data && (

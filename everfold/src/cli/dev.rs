@@ -4,12 +4,12 @@ use std::{
     collections::{BTreeMap, HashMap},
     fs,
     path::PathBuf,
-    sync::mpsc,
+    sync::{OnceLock, mpsc},
     time::{Duration, Instant},
 };
 
 use notify::{RecursiveMode, Watcher};
-use rules::limits;
+use rules::{limits, record::LaneId};
 use serde_json::json;
 
 use super::{
@@ -20,7 +20,7 @@ use super::{
     runtime, say,
 };
 use crate::{
-    http::Settings,
+    http::{Settings, wire},
     serve::{Server, asked_to_stop},
 };
 
@@ -48,7 +48,8 @@ impl Dev {
             let server = Server::start(self.listening.config(settings)).await?;
             let url = format!("http://{}", server.address);
             say(format_args!("listening on {url}"))?;
-            let developer = tokio::task::spawn_blocking(move || develop(&url, project));
+            let known = server.developer();
+            let developer = tokio::task::spawn_blocking(move || develop(&url, project, &known));
             let (stop, stopped) = tokio::sync::oneshot::channel::<Failure>();
             tokio::spawn(async move {
                 if let Ok(Err(failure)) = developer.await {
@@ -71,8 +72,13 @@ impl Dev {
 }
 
 /// Deploys everything once, then whatever is saved.
-fn develop(url: &str, project: Option<Project>) -> Result<(), Failure> {
+fn develop(url: &str, project: Option<Project>, known: &OnceLock<LaneId>) -> Result<(), Failure> {
     let client = Client::signed_in(url)?;
+    // The hooks that are deployed here are those that a browser on this machine shows.
+    if let Some(developer) = wire::lane_of(&client.me()?.id) {
+        let _ = known.set(developer);
+    }
+    say(format_args!("  open   {url}"))?;
     let Some(project) = project else {
         return deploy(&client, "counter", "(built in)", EXAMPLE, &BTreeMap::new(), true);
     };

@@ -41,27 +41,27 @@ const HOME: Page = Page {
 };
 const HOOKS: Page = Page {
     status: StatusCode::OK,
-    title: "Hooks - Everfold",
+    title: "All hooks · Everfold",
     sentence: "This page lists your hooks, the endpoints that remember, and needs JavaScript.",
 };
 const HOOK: Page = Page {
     status: StatusCode::OK,
-    title: "Hook - Everfold",
+    title: "Hook · Everfold",
     sentence: "This page shows the code, the requests and the state of a hook, and needs JavaScript.",
 };
 const SETTINGS: Page = Page {
     status: StatusCode::OK,
-    title: "Settings - Everfold",
+    title: "Settings · Everfold",
     sentence: "This page shows your account and its keys, and needs JavaScript.",
 };
 const HEALTH: Page = Page {
     status: StatusCode::OK,
-    title: "Health - Everfold",
+    title: "Health · Everfold",
     sentence: "This page shows how the server is, and needs JavaScript.",
 };
 const UNKNOWN: Page = Page {
     status: StatusCode::NOT_FOUND,
-    title: "Not found - Everfold",
+    title: "Not found · Everfold",
     sentence: "There is no page at this address.",
 };
 
@@ -122,7 +122,7 @@ impl Page {
         const BODY: &str = "<p>This server was built without its dashboard: install Node.js, which brings npm, and \
             build it again with <code>cargo build --release</code>.</p>\
             <p>All else is here: the <code>everfold</code> command, and <a href=\"/docs\">the API</a>.</p>";
-        let heading = self.title.trim_end_matches(" - Everfold");
+        let heading = self.title.trim_end_matches(" · Everfold");
         notice::page(self.status, heading, &format!("<h1>{heading}</h1>{BODY}"))
     }
 }

@@ -48,9 +48,7 @@ pub async fn brief(
 ) -> Result<Response, Problem> {
     let Query(paging) = paging.map_err(|_| Refusal::TOKEN_OF_NO_LIST)?;
     let limit = parameter::bounded("limit", paging.limit.as_deref(), PAGE as u64, 1..=PAGE_MAX as u64)?;
-    let requests =
-        site.engine.requests(&view, paging.token.map(Seq), limit as usize, |moment| wire::RequestBrief::of(moment));
-    let objects = requests.await?;
+    let objects = site.engine.requests(&view, paging.token.map(Seq), limit as usize, wire::RequestBrief::of).await?;
     let next_token = token_behind(&view, objects.last().map(|oldest| oldest.seq));
     Ok(Json(wire::Page { objects, next_token }).into_response())
 }

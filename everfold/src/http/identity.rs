@@ -99,9 +99,15 @@ pub async fn identify(site: &Site, headers: &HeaderMap) -> Result<Identity, Refu
             KeyKind::Worker => Err(Refusal::KEY_FOR_WORKERS),
         };
     }
-    let (account, family) = read(site, token, true).ok_or(Refusal::IDENTITY_INVALID)?;
+    let (account, family) = signed_in_by(site, token).await?.ok_or(Refusal::IDENTITY_INVALID)?;
+    Ok(Identity { account, proof: Proof::Session { family } })
+}
+
+/// Whose sign-in an access token shows, if it still lasts.
+async fn signed_in_by(site: &Site, token: &str) -> Result<Option<(Account, u128)>, Refusal> {
+    let Some((account, family)) = read(site, token, true) else { return Ok(None) };
     let account = site.engine.account(account).await?.filter(|account| account.is_signed_in(family));
-    Ok(Identity { account: account.ok_or(Refusal::IDENTITY_INVALID)?, proof: Proof::Session { family } })
+    Ok(account.map(|account| (account, family)))
 }
 
 /// The guest that a call comes from, where it may come from anybody.
@@ -209,6 +215,33 @@ pub async fn guest(State(site): State<Site>, visitor: Visitor) -> Result<Respons
     signed_in(&site, StatusCode::CREATED, site.engine.make_guest().await?)
 }
 
+/// `POST /api/auth/session`: who this browser is, by its cookies. They are renewed where they can be; whoever is nobody
+/// becomes a guest. On a developer's own machine, the developer.
+pub async fn session(State(site): State<Site>, visitor: Visitor, headers: HeaderMap) -> Result<Response, Problem> {
+    if let Some(token) = cookie_of(&headers, COOKIE)
+        && let Some((account, _)) = signed_in_by(&site, token).await?
+    {
+        return Ok(Json(me_of(&account)).into_response());
+    }
+    let refresh = match refreshed(&site, &headers).await {
+        Ok(refresh) => refresh,
+        Err(refusal) if refusal.status == 401 => newcomer(&site, visitor, &headers).await?,
+        Err(refusal) => return Err(refusal.into()),
+    };
+    let account = site.engine.account(refresh.account).await?.ok_or(Refusal::FAULT)?;
+    Ok((cookies(&site, &tokens(&site, refresh)?), Json(me_of(&account))).into_response())
+}
+
+async fn newcomer(site: &Site, visitor: Visitor, headers: &HeaderMap) -> Result<Refresh, Refusal> {
+    if let Some(developer) = site.outside.developer(visitor, headers)
+        && let Ok(refresh) = site.engine.enter(developer).await
+    {
+        return Ok(refresh);
+    }
+    site.outside.begin(visitor, site.engine.now())?;
+    site.engine.make_guest().await
+}
+
 /// `POST /api/auth/refresh-token`
 pub async fn refresh(State(site): State<Site>, headers: HeaderMap, body: wire::Body) -> Result<Response, Problem> {
     if body.is_empty() && !headers.contains_key(header::AUTHORIZATION) {
@@ -223,20 +256,28 @@ pub async fn refresh(State(site): State<Site>, headers: HeaderMap, body: wire::B
     signed_in(&site, StatusCode::OK, refresh)
 }
 
-/// By the cookie alone: who has the refresh token is who it says. The reply does not name what scripts must not see,
-/// and a cookie that is good for nothing is no identity. Two tabs at once get the same pair (`REFRESH_GRACE_MS`).
+/// The reply does not name what scripts must not see. Two tabs at once get the same pair (`REFRESH_GRACE_MS`).
 async fn refresh_browser(site: &Site, headers: &HeaderMap) -> Result<Response, Problem> {
+    let refresh = refreshed(site, headers).await?;
+    Ok((cookies(site, &tokens(site, refresh)?), Json(wire::Done {})).into_response())
+}
+
+/// By the cookie alone: who has the refresh token is who it says. One that is good for nothing is no identity.
+async fn refreshed(site: &Site, headers: &HeaderMap) -> Result<Refresh, Refusal> {
     let token = cookie_of(headers, REFRESH_COOKIE).ok_or(Refusal::IDENTITY_MISSING)?;
     let named = site.vault.open_refresh_token(token).ok_or(Refusal::IDENTITY_INVALID)?;
     let refresh = site.engine.refresh(named).await;
-    let refresh = refresh.map_err(|refusal| if refusal.status == 400 { Refusal::IDENTITY_INVALID } else { refusal })?;
-    Ok((cookies(site, &tokens(site, refresh)?), Json(wire::Done {})).into_response())
+    refresh.map_err(|refusal| if refusal.status == 400 { Refusal::IDENTITY_INVALID } else { refusal })
 }
 
 /// `GET /api/auth/me`
 pub async fn me(Identity { account, .. }: Identity) -> Json<wire::Me> {
+    Json(me_of(&account))
+}
+
+fn me_of(account: &Account) -> wire::Me {
     let workflow_state = if account.is_guest() { "guest" } else { "user" };
-    Json(wire::Me { id: wire::id_of(account.lane), email: account.email().cloned().map(Email::into), workflow_state })
+    wire::Me { id: wire::id_of(account.lane), email: account.email().cloned().map(Email::into), workflow_state }
 }
 
 /// `POST /api/auth/signout`

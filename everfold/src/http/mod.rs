@@ -18,6 +18,7 @@ use crate::{machine::Machine, mail::Outbox};
 
 mod accept;
 mod account_key;
+mod activity;
 mod admission;
 mod dashboard;
 mod docs;
@@ -32,10 +33,12 @@ mod mail;
 mod notice;
 mod pace;
 mod parameter;
+mod pointer;
 mod problem;
 mod read;
 mod request;
 mod secret;
+mod series;
 mod settings;
 mod signin;
 mod socket;
@@ -44,7 +47,7 @@ mod tally;
 mod transfer;
 mod version;
 pub mod visitor;
-mod wire;
+pub mod wire;
 mod write;
 
 use admission::Admission;
@@ -137,6 +140,7 @@ pub fn router(site: Site) -> Router {
         .route("/auth/signin", post(signin::ask))
         .route("/auth/validate-signin-token", post(signin::follow))
         .route("/auth/refresh-token", post(identity::refresh))
+        .route("/auth/session", post(identity::session))
         .route("/auth/me", get(identity::me))
         .route("/auth/signout", post(identity::sign_out))
         .route("/keys", get(account_key::list).post(account_key::make))
@@ -160,6 +164,8 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/requests/{seq}", get(history::show))
         .route("/hooks/{id}/requests/{seq}/diff", get(history::diff))
         .route("/hooks/{id}/requests/{seq}/resend", post(history::resend))
+        .route("/hooks/{id}/series", get(series::show))
+        .route("/hooks/{id}/activity", get(activity::show))
         .route("/hooks/{id}/console", get(history::console))
         .route("/hooks/{id}/templates", get(history::templates))
         .route("/hooks/{id}/keys", get(key::list).post(key::make))

@@ -3,7 +3,7 @@
 use std::{
     collections::HashMap,
     net::{IpAddr, Ipv6Addr},
-    sync::Mutex,
+    sync::{Arc, Mutex, OnceLock},
 };
 
 use axum::{
@@ -12,7 +12,10 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use rules::{record::At, refusal::Refusal};
+use rules::{
+    record::{At, LaneId},
+    refusal::Refusal,
+};
 
 use super::{Site, problem::Problem};
 
@@ -34,12 +37,25 @@ pub struct Outside {
     pub is_behind_proxy: bool,
     /// `None` on a developer's own machine.
     pub allowance: Option<Allowance>,
+    /// Whose `everfold dev` this is, once that is known.
+    pub developer: Arc<OnceLock<LaneId>>,
 }
 
 impl Outside {
     /// 0 is no bound.
     pub fn guests_per_hour(&self) -> u32 {
         self.allowance.as_ref().map_or(0, |allowance| allowance.per_hour)
+    }
+
+    /// The developer, when the call is made on the developer's own machine: under its own name, because what another
+    /// site's page is told to take for this machine has that site's, and by no proxy.
+    pub fn developer(&self, visitor: Visitor, headers: &HeaderMap) -> Option<LaneId> {
+        let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let is_own_name = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
+        let is_passed_on = headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
+        let is_here = visitor.0.to_canonical().is_loopback() && is_own_name && !is_passed_on;
+        self.developer.get().copied().filter(|_| is_here)
     }
 
     /// Counts something that anybody may begin without being known.
@@ -165,6 +181,20 @@ mod tests {
         let late = |last: u8, at| allowance.take(IpAddr::from([255, 255, 255, last]), At(at)).is_ok();
         assert_eq!([late(1, 0), late(2, 0), late(2, HOUR_MS)], [true, false, true]);
         assert_eq!(allowance.taken.lock().unwrap().len(), 1, "those of an hour ago are forgotten");
+    }
+
+    #[test]
+    fn only_a_browser_on_the_developers_own_machine_is_the_developers() {
+        let developer = Arc::new(OnceLock::from(LaneId(7)));
+        let outside = Outside { origin: String::new(), is_behind_proxy: false, allowance: None, developer };
+        let asked = |address: &str, pairs: &[(&'static str, &'static str)]| {
+            let headers = pairs.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap())).collect();
+            outside.developer(Visitor(address.parse().unwrap()), &headers).is_some()
+        };
+        assert!(asked("127.0.0.1", &[("host", "localhost:8080")]) && asked("::1", &[("host", "[::1]:8080")]));
+        assert!(!asked("127.0.0.1", &[("host", "evil.example:8080")]), "a name that was bent to this machine");
+        assert!(!asked("127.0.0.1", &[]) && !asked("10.0.0.1", &[("host", "127.0.0.1:8080")]));
+        assert!(!asked("127.0.0.1", &[("host", "localhost"), ("x-forwarded-for", "10.0.0.1")]), "a tunnel");
     }
 
     #[test]

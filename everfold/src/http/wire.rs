@@ -11,9 +11,11 @@ use axum::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use engine::{
+    activity::Activity,
     follow::View,
     past::{Kept, Preview, Said},
     replay::{Fate, Moment},
+    series::Point,
 };
 use rules::{
     access::{Key, KeyKind},
@@ -24,7 +26,7 @@ use rules::{
     settings,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
-use serde_json::{value::RawValue, value::to_raw_value};
+use serde_json::{Number, value::RawValue, value::to_raw_value};
 use sha2::{Digest, Sha256};
 use uuid::Uuid;
 
@@ -173,13 +175,15 @@ pub struct HookDetail {
     read_keys: Vec<String>,
     write_keys: Vec<String>,
     request_count: u64,
+    /// That of the newest request. The oldest since a reset has `last_seq - request_count + 1`.
+    last_seq: u64,
     /// How far the published version has folded.
     folded_count: u64,
-    /// The number of the newest request; a reset does not begin it anew.
-    last_seq: u64,
     created_at: u64,
     draft: VersionDetail,
     published: Option<VersionDetail>,
+    /// The version that takes its place when it has caught up.
+    refolding: Option<u32>,
 }
 
 #[derive(Serialize)]
@@ -203,8 +207,8 @@ impl HookDetail {
             read_keys: keys(KeyKind::Read),
             write_keys: keys(KeyKind::Write),
             request_count: view.requests(),
-            folded_count: view.through().0,
             last_seq: view.seq.0,
+            folded_count: view.through().0,
             created_at: config.created_at.0,
             draft: VersionDetail {
                 version: config.draft.version,
@@ -216,6 +220,7 @@ impl HookDetail {
                 code: live.program.source.to_string(),
                 published_at: Some(version.since.0),
             }),
+            refolding: view.refold.map(|refold| refold.version),
         }
     }
 }
@@ -848,6 +853,55 @@ impl From<&Said> for ConsoleLine {
             timestamp: said.request.created_at_ms,
             request_id: request_id(said.request.id),
             seq: said.place.seq.0,
+        }
+    }
+}
+
+/// The course of a number over the log.
+#[derive(Serialize)]
+pub struct Series {
+    pub points: Vec<SeriesPoint>,
+}
+
+#[derive(Serialize)]
+pub struct SeriesPoint {
+    seq: u64,
+    at: u64,
+    /// `null` where the state has no number there.
+    value: Option<Number>,
+}
+
+impl From<Point<Option<Number>>> for SeriesPoint {
+    fn from(point: Point<Option<Number>>) -> Self {
+        SeriesPoint { seq: point.seq.0, at: point.at.0, value: point.value }
+    }
+}
+
+/// When a hook was busy.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ActivityDetail {
+    last_request_at: Option<u64>,
+    /// All that the buckets count.
+    requests: u64,
+    recent_errors: usize,
+    buckets: Vec<ActivityBucket>,
+}
+
+#[derive(Serialize)]
+struct ActivityBucket {
+    at: u64,
+    count: u64,
+}
+
+impl From<Activity> for ActivityDetail {
+    fn from(activity: Activity) -> Self {
+        let buckets = activity.buckets.iter();
+        ActivityDetail {
+            last_request_at: activity.last_at.map(|at| at.0),
+            requests: buckets.clone().map(|bucket| bucket.count).sum(),
+            recent_errors: activity.recent_errors,
+            buckets: buckets.map(|bucket| ActivityBucket { at: bucket.at.0, count: bucket.count }).collect(),
         }
     }
 }

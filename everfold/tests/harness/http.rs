@@ -61,7 +61,10 @@ impl Connection {
     }
 
     pub fn ask(&mut self, ask: &Ask) -> io::Result<Reply> {
-        let mut text = format!("{} {} HTTP/1.1\r\nhost: everfold.test\r\n", ask.method, ask.path).into_bytes();
+        let mut text = format!("{} {} HTTP/1.1\r\n", ask.method, ask.path).into_bytes();
+        if !ask.headers.iter().any(|(name, _)| name == "host") {
+            text.extend_from_slice(b"host: everfold.test\r\n");
+        }
         for (name, value) in &ask.headers {
             text.extend_from_slice(format!("{name}: {value}\r\n").as_bytes());
         }

@@ -112,11 +112,11 @@ function List({ hook, secrets }: { hook: Hook; secrets: Secret[] | undefined }) 
     [["hook", hook.id, "secrets"]],
   );
   const columns: Column<Secret>[] = [
-    { name: "Name", width: "minmax(0, 2fr)", cell: ({ name }) => <code title={name}>{inCode(name)}</code> },
+    { name: "Name", width: "minmax(0, 2fr)", cell: ({ name }) => <code title={inCode(name)}>{name}</code> },
     {
-      name: "SHA-256 begins",
-      width: "minmax(6.5rem, 1fr)",
-      cell: ({ hash }) => <code title={hash}>{hash.slice(0, DIGITS_SHOWN)}</code>,
+      name: "SHA-256",
+      width: "minmax(4.5rem, 1fr)",
+      cell: ({ hash }) => <code title={hash}>{hash.slice(0, DIGITS_SHOWN)}…</code>,
     },
     {
       name: "Remove",

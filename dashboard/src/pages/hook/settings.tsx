@@ -90,7 +90,8 @@ function Written({ hook, what, label, hint, isRequired = false, isLong = false }
     error: isMissing ? "required" : undefined,
     onBlur: leave,
   };
-  if (isLong) return <Field {...shared} as="textarea" rows={3} onChange={(event) => setWords(event.target.value)} />;
+  if (isLong)
+    return <Field {...shared} as="textarea" isProse rows={3} onChange={(event) => setWords(event.target.value)} />;
   return (
     <Field
       {...shared}
@@ -153,7 +154,7 @@ function Verify({ hook }: { hook: Hook }) {
         </Button>
       }
     >
-      <div role="status">
+      <div role="status" className={style.answer}>
         {verified && (
           <div className={style.verified}>
             <p className={verified.ok ? style.ok : style.bad}>

@@ -11,7 +11,7 @@ import { Icon, type IconName } from "../../components/icon.tsx";
 import { ReplayBar } from "../../components/replay_bar.tsx";
 import { Segments } from "../../components/segments.tsx";
 import { type Column, Table } from "../../components/table.tsx";
-import { ago, Time } from "../../components/time.tsx";
+import { Ago } from "../../components/time.tsx";
 import { useToast } from "../../components/toast.tsx";
 import { Sections } from "./section.tsx";
 import style from "./versions.module.css";
@@ -35,7 +35,7 @@ export function Versions({ hook }: { hook: Hook }) {
   const columns: Column<VersionListed>[] = [
     { name: "Version", width: "3.4rem", cell: ({ version }) => <code>{version}</code> },
     { name: "State", width: "minmax(6.2rem, 1fr)", cell: (version) => <State of={version} /> },
-    { name: "Published", width: "minmax(5.5rem, 1fr)", cell: (version) => <Moment of={version} /> },
+    { name: "Published", width: "minmax(5.5rem, 1fr)", isWide: true, cell: (version) => <Moment of={version} /> },
     {
       name: "Restore",
       isNameUnseen: true,
@@ -62,28 +62,30 @@ export function Versions({ hook }: { hook: Hook }) {
   return (
     <Sections>
       <div className={style.versions}>
-        <ReplayBar id={hook.id} />
-        {!hook.published && versions && (
-          <Empty title="Nothing is published yet">
-            Publish the draft, and each version that was ever published stands here, to compare and to go back to.
-          </Empty>
-        )}
-        <div className={style.list}>
-          <Table
-            label="Versions"
-            columns={columns}
-            count={versions?.length ?? 3}
-            row={(index) => versions?.[index]}
-            onOpen={({ version }) => setOpened(version)}
-            isOpened={({ version }) => version === shown?.version}
-            rowHeight={40}
-          />
+        <div className={style.all}>
+          <ReplayBar id={hook.id} />
+          {!hook.published && versions && (
+            <Empty title="Nothing is published yet">
+              Publish the draft, and each version that was ever published stands here, to compare and to go back to.
+            </Empty>
+          )}
+          <div className={style.list}>
+            <Table
+              label="Versions"
+              columns={columns}
+              count={versions?.length ?? 3}
+              row={(index) => versions?.[index]}
+              onOpen={({ version }) => setOpened(version)}
+              isOpened={({ version }) => version === shown?.version}
+              rowHeight={40}
+            />
+          </div>
+          {hasNextPage && (
+            <Button className={style.older} isBusy={isFetchingNextPage} onClick={() => fetchNextPage()}>
+              Older
+            </Button>
+          )}
         </div>
-        {hasNextPage && (
-          <Button className={style.older} isBusy={isFetchingNextPage} onClick={() => fetchNextPage()}>
-            Older
-          </Button>
-        )}
         {versions && shown && <Code key={shown.version} of={shown} versions={versions} published={published} />}
       </div>
     </Sections>
@@ -96,7 +98,7 @@ function useRestore(id: string) {
   const change = queries.useChange((version: number) => queries.restore(id, version), [["hook", id]]);
   const to = (version: number, before: number | undefined) => {
     const undo = before === undefined ? undefined : () => to(before, undefined);
-    change.mutateAsync(version).then(() => toast.done(`Version ${version} is what runs now.`, undo), toast.failed);
+    change.mutateAsync(version).then(() => toast.done(`Going back to version ${version}.`, undo), toast.failed);
   };
   return { to, isPending: change.isPending, version: change.variables };
 }
@@ -111,7 +113,7 @@ function State({ of: { workflowState } }: { of: VersionListed }) {
 }
 
 function Moment({ of: { publishedAt, workflowState } }: { of: VersionListed }) {
-  if (publishedAt !== null) return <Time at={publishedAt} as={ago} />;
+  if (publishedAt !== null) return <Ago at={publishedAt} />;
   return <span className={style.never}>{workflowState === "draft" ? "not yet" : "never"}</span>;
 }
 
@@ -149,6 +151,10 @@ function Code({ of: shown, versions, published }: CodeProps) {
     <section className={style.code} aria-label={label}>
       <header className={style.head}>
         <h2>Version {version}</h2>
+        <span className={style.when}>
+          {workflowState === "draft" ? "the draft" : "published "}
+          {workflowState !== "draft" && <Moment of={shown} />}
+        </span>
         {looks.length > 1 && (
           <Segments label="What is shown" shown={look?.name ?? "code"} onShow={setChosen} segments={looks} />
         )}
