@@ -44,7 +44,7 @@ test("the theme is chosen, kept, and above the machine's own", async ({ page }) 
   await furnished(page);
   await page.emulateMedia({ colorScheme: "light" });
   await page.goto("/settings");
-  const ground = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const ground = () => page.evaluate(() => getComputedStyle(document.documentElement).backgroundColor);
   const light = await ground();
   await page.getByRole("radio", { name: "Dark" }).check();
   await expect.poll(ground).not.toBe(light);

@@ -143,7 +143,7 @@ export const DIALOGS: Place[] = [
       await page.goto("/hooks");
       await expect(page.getByRole("table", { name: "All hooks" }).getByText("orders")).toBeVisible();
       await page.keyboard.press("ControlOrMeta+k");
-      await expect(page.getByRole("option").first()).toBeVisible();
+      await expect(page.getByRole("dialog").getByRole("option").first()).toBeVisible();
     },
   },
   {

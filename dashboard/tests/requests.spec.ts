@@ -55,9 +55,9 @@ test("an error shows the owner's own line", async ({ page }) => {
   await hook.row(1).click();
   const error = hook.sheet(1).getByRole("region", { name: "Error" });
   await expect(error).toContainText("RangeError: this one cannot be eaten");
-  await expect(error.locator("pre").first()).toContainText(/9\s*if \(request.body.kind/);
+  await expect(error.locator("pre").first()).toContainText(/8\s*if \(request.body.kind/);
   await expect(error.locator("[class*=culprit]")).toHaveText(
-    /^10\s*throw new RangeError\("this one cannot be eaten"\);\s*$/,
+    /^9\s*throw new RangeError\("this one cannot be eaten"\);\s*$/,
   );
 });
 
