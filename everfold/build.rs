@@ -77,21 +77,24 @@ fn build(npm: &Path, sources: &Path, built: &Path) -> io::Result<()> {
     let modified = |path: &Path| fs::metadata(path).and_then(|file| file.modified());
     let installed = modified(&sources.join("node_modules/.package-lock.json"));
     if installed.is_err() || installed? < modified(&lock_file)? {
-        run(Command::new(npm).args(["ci", "--silent", "--no-audit", "--no-fund"]).current_dir(sources))?;
+        run(Command::new(npm).args(["ci", "--loglevel=error", "--no-audit", "--no-fund"]).current_dir(sources))?;
     }
     let _ = fs::remove_dir_all(built);
-    let vite = ["run", "--silent", "build", "--", "--emptyOutDir", "--outDir"];
+    let vite = ["run", "--silent", "build", "--", "--logLevel=warn", "--emptyOutDir", "--outDir"];
     run(Command::new(npm).args(vite).arg(built).current_dir(sources))
 }
 
-/// Its output is shown by `cargo build -vv`, and its last line is why it failed.
+/// Its output is shown by `cargo build -vv`; the first line of it that says more than "error" is why it failed.
 fn run(command: &mut Command) -> io::Result<()> {
     let output = command.stdin(Stdio::null()).output()?;
     let said = [&output.stdout[..], &output.stderr[..]].concat();
     io::stdout().write_all(&said)?;
+    if output.status.success() {
+        return Ok(());
+    }
     let said = String::from_utf8_lossy(&said);
-    let last = said.lines().rfind(|line| !line.trim().is_empty()).unwrap_or("it said nothing");
-    if output.status.success() { Ok(()) } else { Err(io::Error::other(format!("{command:?}: {last}"))) }
+    let why = said.lines().find(|line| line.split_whitespace().count() > 4).unwrap_or("it said nothing");
+    Err(io::Error::other(why.to_owned()))
 }
 
 /// Every file of a folder, under the name it has there.

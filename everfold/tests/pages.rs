@@ -5,6 +5,7 @@ mod harness;
 use std::collections::BTreeSet;
 
 use harness::{
+    hook::Hook,
     http::{Ask, Reply},
     server::Server,
 };
@@ -125,5 +126,68 @@ fn a_file_is_sent_gzipped_or_not_and_kept_for_a_year() {
         assert_ne!(plain, gzipped, "they are not the same bytes");
         let again = gzip.header("if-none-match", format!("\"old\", W/{gzipped}")).send(&server.address).expect(304);
         assert!(again.body.is_empty());
+    }
+}
+
+#[test]
+fn what_a_hooks_code_returns_is_on_an_origin_of_its_own_and_decides_nothing_over_ours() {
+    let server = Server::start();
+    let code = "
+        const page = (statusCode, body) => ({ statusCode, body, headers: {
+            'content-type': 'text/html',
+            'content-security-policy': 'default-src *',
+            'set-cookie': 'everfold=theirs',
+            'clear-site-data': '\"*\"',
+            'strict-transport-security': 'max-age=9',
+            'service-worker-allowed': '/',
+            'x-mine': 'yes',
+        } });
+        export const responder = ({ body }) => page(body.status, '<script>1</script>');
+        export const query = (state, params) => {
+            if (params.has('throw')) throw new Error('<script>1</script>');
+            return page(Number(params.get('status')), '<script>1</script>');
+        };";
+    let hook = Hook::running(&server, code);
+    let written = |status: u16| hook.write(&serde_json::json!({ "status": status }));
+    let read = |prefix: &str, status: u16| opened(&server, &format!("{prefix}/read/{}?status={status}", hook.read_key));
+    for status in [200, 404, 500] {
+        for reply in [written(status), read("", status), read("/api", status)] {
+            let reply = reply.expect(status);
+            assert_eq!(reply.text(), "<script>1</script>");
+            let policies: Vec<_> = reply
+                .headers
+                .iter()
+                .filter(|(name, _)| name == "content-security-policy")
+                .map(|(_, value)| value)
+                .collect();
+            assert_eq!(policies, ["sandbox"]);
+            assert_eq!(
+                (reply.header("x-content-type-options"), reply.header("x-mine")),
+                (Some("nosniff"), Some("yes"))
+            );
+            for ours in ["set-cookie", "clear-site-data", "strict-transport-security", "service-worker-allowed"] {
+                assert_eq!(reply.header(ours), None);
+            }
+        }
+    }
+    let thrown = opened(&server, &format!("/read/{}?throw", hook.read_key));
+    thrown.problem(500, "code_failed");
+}
+
+#[test]
+fn the_pages_that_the_server_writes_itself_run_nothing_and_have_the_dashboards_colours() {
+    let server = Server::start();
+    for path in ["/signin/0", "/dev/mail"] {
+        let page = opened(&server, path).expect(200);
+        let policy = page.header("content-security-policy").expect("a policy");
+        assert!(policy.starts_with("default-src 'none'; style-src 'self'; ") && !policy.contains("unsafe"), "{policy}");
+        let html = page.text();
+        assert!(!html.contains("<script") && !html.contains("style="), "{html}");
+        assert!(between(&html, "<title>", "</title>").ends_with(" · Everfold"), "{html}");
+    }
+    for style in ["/page/notice.css", "/page/state.css", "/docs.css"] {
+        let style = server.get(style).expect(200);
+        assert!(style.text().contains("--paper:") && style.text().contains("var(--paper)"));
+        assert_eq!(style.header("content-type"), Some("text/css; charset=utf-8"));
     }
 }

@@ -24,7 +24,7 @@ const HOOKS_WITH_TABS = 100;
 const LIKENESS_MIN = 0.02;
 
 interface Offer extends Command {
-  group: "On this page" | "Hooks" | "Go to" | "Do";
+  group: "On this page" | "Hooks" | "Do" | "Go to" | "Theme";
   icon: IconName;
   /** Other words for it. */
   words?: string[];
@@ -178,7 +178,7 @@ function useOffers(): Offer[] {
       : [{ group: "Do", icon: "person", name: "Sign in", words: ["login"], run: signIn } satisfies Offer]),
     ...THEMES.map(
       ({ theme, name }): Offer => ({
-        group: "Do",
+        group: "Theme",
         icon: "change",
         name: `Theme: ${name}`,
         words: ["appearance", "colour"],

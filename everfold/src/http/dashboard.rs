@@ -123,7 +123,7 @@ impl Page {
             build it again with <code>cargo build --release</code>.</p>\
             <p>All else is here: the <code>everfold</code> command, and <a href=\"/docs\">the API</a>.</p>";
         let heading = self.title.trim_end_matches(" · Everfold");
-        notice::page(self.status, heading, &format!("<h1>{heading}</h1>{BODY}"))
+        notice::page(self.status, heading, format_args!("<h1>{heading}</h1>{BODY}"))
     }
 }
 

@@ -13,7 +13,7 @@ use super::state_page::escaped;
 
 /// The contract: tests hold the running server against it.
 const DOCUMENT: &str = include_str!("../../openapi.json");
-const STYLE: &str = include_str!("docs.css");
+const STYLE: &str = concat!(include_str!("../../../dashboard/src/style/tokens.css"), include_str!("docs.css"));
 /// Nothing but the style is fetched, and nothing runs.
 const POLICY: &str =
     "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";

@@ -31,16 +31,19 @@ pub async fn list(State(site): State<Site>, headers: HeaderMap) -> Result<Respon
 /// `GET /dev/mail`: newest first.
 pub async fn show(State(site): State<Site>, method: Method, headers: HeaderMap) -> Response {
     let Ok(kept) = kept(&site, &headers) else { return dashboard::not_found(&site, &method, &headers) };
-    let mut body = "<h1>Mail</h1>".to_owned();
     if kept.is_empty() {
-        body.push_str("<p>None was sent yet. What a mail server would be given is shown here.</p>");
+        const NONE: &str = "<h1>No mail yet</h1><p>What a mail server would be given is shown here: a link, as soon as \
+            somebody asks to sign in.</p>";
+        return notice::page(StatusCode::OK, "Mail", NONE);
     }
+    let mut body =
+        "<h1>Mail</h1><p>No mail server is set, so these were not sent. The newest comes first.</p>".to_owned();
     for mail in kept.iter().rev() {
         let at = Timestamp::from_millisecond(mail.at.0 as i64).unwrap_or_default();
         let [to, subject, text, link] = [mail.to.as_str(), &mail.subject, &mail.text, &mail.link].map(escaped);
         body.push_str(&format!(
-            "<article><h2>{subject}</h2><p>{at:.0} to {to}</p><pre>{text}</pre><p><a href=\"{link}\">Open the link</a></p></article>"
+            "<article><h2>{subject}</h2><p><time>{at:.0}</time> to {to}</p><pre>{text}</pre><p><a href=\"{link}\">Open the link</a></p></article>"
         ));
     }
-    notice::page(StatusCode::OK, "Mail", &body)
+    notice::list("Mail", &body)
 }

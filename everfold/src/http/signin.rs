@@ -61,7 +61,8 @@ pub async fn follow(State(site): State<Site>, headers: HeaderMap, body: wire::Bo
 /// `GET /signin/TOKEN`: one button. A mail scanner that opens the link uses up nothing, and the page says nothing of
 /// the token, which only the address holds.
 pub async fn show() -> Response {
-    const BODY: &str = "<h1>Sign in to Everfold</h1><form method=post><button>Sign in</button></form>";
+    const BODY: &str = "<h1>Sign in to Everfold</h1>\
+        <p>One press, and this browser is signed in.</p><form method=post><button>Sign in</button></form>";
     notice::page(StatusCode::OK, "Sign in", BODY)
 }
 
@@ -72,9 +73,8 @@ pub async fn press(State(site): State<Site>, Path(token): Path<String>, headers:
         Err(Problem(refusal)) => {
             let status = StatusCode::from_u16(refusal.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             let detail = escaped(&refusal.detail);
-            let body =
-                format!("<h1>Not signed in</h1><p>{detail}</p><p><a href=\"/\">Go on, and ask for another</a></p>");
-            notice::page(status, "Not signed in", &body)
+            let onward = "<p><a href=\"/\">Go on, and ask for another</a></p>";
+            notice::page(status, "Not signed in", format_args!("<h1>Not signed in</h1><p>{detail}</p>{onward}"))
         }
     }
 }

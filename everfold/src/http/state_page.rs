@@ -8,10 +8,13 @@ use axum::{
 use rules::{record::Seq, refusal::Refusal};
 use std::fmt::Write;
 
-use super::problem::Problem;
+use super::{notice, problem::Problem};
 
 /// Nothing but our own files, and the stream of states.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'";
+const STYLE: &str =
+    concat!(include_str!("../../../dashboard/src/style/tokens.css"), include_str!("state_page/state.css"));
+const CSS: &str = "text/css; charset=utf-8";
 /// A longer state is not laid out in lines for those who read without JavaScript.
 const INDENTED_BYTES_MAX: usize = 256 << 10;
 /// Deeper lines begin where these do.
@@ -20,7 +23,8 @@ const INDENTED_DEPTH_MAX: usize = 32;
 /// `GET /page/FILE`
 pub async fn file(Path(file): Path<String>) -> Result<Response, Problem> {
     let (kind, text) = match file.as_str() {
-        "state.css" => ("text/css; charset=utf-8", include_str!("state_page/state.css")),
+        "notice.css" => (CSS, notice::STYLE),
+        "state.css" => (CSS, STYLE),
         "state.js" => ("text/javascript; charset=utf-8", include_str!("state_page/state.js")),
         _ => return Err(Refusal::PATH_UNKNOWN.into()),
     };

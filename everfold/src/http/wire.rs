@@ -719,17 +719,30 @@ pub fn state(json: &str) -> Response {
 /// Names the prefix of the log that a read reflects.
 pub const X_SEQ: header::HeaderName = header::HeaderName::from_static("x-seq");
 
+/// Headers that decide over the connection, or over the whole origin: its cookies, its storage, how it is reached.
+const OURS: [&str; 11] = [
+    "alt-svc",
+    "clear-site-data",
+    "connection",
+    "content-length",
+    "nel",
+    "report-to",
+    "reporting-endpoints",
+    "service-worker-allowed",
+    "set-cookie",
+    "strict-transport-security",
+    "transfer-encoding",
+];
+
 /// What a responder or a query returned. A header that HTTP cannot carry is left out, and so are those that are ours.
 pub fn response(response: call::Response) -> Response {
     let mut headers = HeaderMap::new();
     for (name, value) in &response.headers {
         let name: Result<header::HeaderName, _> = name.parse();
-        if let (Ok(name), Ok(value)) = (name, value.parse()) {
-            let is_ours = [header::CONTENT_LENGTH, header::TRANSFER_ENCODING, header::CONNECTION, header::SET_COOKIE]
-                .contains(&name);
-            if !is_ours {
-                headers.append(name, value);
-            }
+        if let (Ok(name), Ok(value)) = (name, value.parse())
+            && !OURS.contains(&name.as_str())
+        {
+            headers.append(name, value);
         }
     }
     // What an owner's code returns is never the dashboard's page, whatever it says it is.

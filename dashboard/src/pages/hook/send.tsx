@@ -76,7 +76,7 @@ export function Send({ hook }: { hook: Hook }) {
         <CopyButton text={curl} label="Copy as curl">
           curl
         </CopyButton>
-        <Button type="submit" kind="main" icon="send" isBusy={send.isPending}>
+        <Button type="submit" kind="main" icon="send">
           Send request
         </Button>
       </div>

@@ -9,13 +9,14 @@ import style from "./welcome.module.css";
 const DISMISSED = "everfold-welcomed";
 
 export function Welcome({ hook }: { hook: Hook }) {
-  const [isDismissed, setDismissed] = useState(localStorage.getItem(DISMISSED) !== null);
+  // Who has taken all steps before needs none of them; who takes the last one now sees it ticked.
+  const [isDismissed, setDismissed] = useState(() => localStorage.getItem(DISMISSED) !== null || isTaken(hook));
   if (isDismissed) return null;
   const dismiss = () => {
     localStorage.setItem(DISMISSED, "yes");
     setDismissed(true);
   };
-  const isPublished = hook.published !== null && hook.published.version > 1;
+  const isPublished = isTaken(hook);
   const steps = [
     { words: "Send a request", isDone: hook.requestCount > 0 },
     { words: "Change the reducer", isDone: isPublished || hook.draft.code !== hook.published?.code },
@@ -38,4 +39,8 @@ export function Welcome({ hook }: { hook: Hook }) {
       <Button kind="quiet" icon="cross" aria-label="Dismiss the first steps" onClick={dismiss} />
     </aside>
   );
+}
+
+function isTaken({ published }: Hook): boolean {
+  return published !== null && published.version > 1;
 }
