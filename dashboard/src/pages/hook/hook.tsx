@@ -115,12 +115,16 @@ function useTab(): [Tab, (tab: Tab) => void] {
   const [search, setSearch] = useSearchParams();
   const named = search.get("tab");
   const tab = TABS.find((tab) => tab.toLowerCase() === named) ?? "Requests";
-  const setTab = (tab: Tab) =>
+  const setTab = (tab: Tab) => {
+    const name = tab === "Requests" ? null : tab.toLowerCase();
+    // A press of the mouse is told twice, and would have to be gone back from twice.
+    if (new URLSearchParams(location.search).get("tab") === name) return;
     setSearch((search) => {
       const next = new URLSearchParams(search);
-      if (tab === "Requests") next.delete("tab");
-      else next.set("tab", tab.toLowerCase());
+      if (name === null) next.delete("tab");
+      else next.set("tab", name);
       return next;
     });
+  };
   return [tab, setTab];
 }
