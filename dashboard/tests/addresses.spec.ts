@@ -28,7 +28,7 @@ test.describe("without JavaScript", () => {
       expect(answer?.status()).toBe(404);
     });
     expect(await page.title()).toContain("Not found");
-    await expect(page.getByText("There is no page at this address")).toBeVisible();
+    await expect(page.getByText(/There is no page at this address/)).toBeVisible();
   });
 });
 

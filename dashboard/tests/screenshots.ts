@@ -1,0 +1,243 @@
+/** Every page as a person meets it, light and dark, with a shop's webhook full of orders, for the README and docs. */
+
+import { join } from "node:path";
+import type { Page } from "@playwright/test";
+import type { Json } from "../src/api/types.ts";
+import { beGuest, changeHook, folded, hookPage, makeHook, publish } from "./hook.ts";
+import { expect, refusal, test } from "./journey.ts";
+
+const FOLDER = join(import.meta.dirname, "../../docs/screenshots");
+const DESK = { width: 1280, height: 800 };
+const PHONE = { width: 375, height: 800 };
+const ORDERS = 300;
+
+const FIRST = `type State = { orders: number; revenue: number };
+
+export function reducer(state: State = { orders: 0, revenue: 0 }, request): State {
+  const { type, order } = request.body;
+  if (type !== "order.paid") return state;
+  return { orders: state.orders + 1, revenue: state.revenue + order.total };
+}
+`;
+
+const CODE = `// The shop sends every order here. What is in stock, what was earned, and who buys follow from the log.
+type State = {
+  orders: number;
+  revenue: number;
+  byCountry: Record<string, number>;
+  stock: Record<string, number>;
+  last: { id: string; customer: string; total: number } | null;
+};
+
+const empty: State = { orders: 0, revenue: 0, byCountry: {}, stock: {}, last: null };
+
+/** A webhook may come twice; an order counts once. */
+export function getIdempotencyKey(request) {
+  return request.body.delivery;
+}
+
+export function reducer(state = empty, request): State {
+  const { type, order } = request.body;
+  if (type === "stock.counted") {
+    return { ...state, stock: { ...state.stock, [request.body.sku]: request.body.count } };
+  }
+  if (order.total <= 0) throw new RangeError(\`order \${order.id} has a total of \${order.total}\`);
+  if (order.total > 180) console.warn("a large order", order.id, order.total);
+  return {
+    orders: state.orders + 1,
+    revenue: Math.round((state.revenue + order.total) * 100) / 100,
+    byCountry: { ...state.byCountry, [order.country]: (state.byCountry[order.country] ?? 0) + 1 },
+    stock: { ...state.stock, [order.sku]: (state.stock[order.sku] ?? 0) - order.quantity },
+    last: { id: order.id, customer: order.customer, total: order.total },
+  };
+}
+
+export function query(state, params) {
+  const country = params.get("country");
+  return country ? { orders: state.byCountry[country] ?? 0 } : state;
+}
+
+template("A paid order", () => ({
+  method: "POST",
+  headers: { "content-type": "application/json" },
+  body: {
+    type: "order.paid",
+    delivery: uuid(),
+    order: { id: "A-1301", customer: "Mira", country: "DE", sku: "tea-green", quantity: 2, total: 23.8 },
+  },
+}));
+`;
+
+const CUSTOMERS = ["Mira", "Jonas", "Aiko", "Lucía", "Noah", "Priya", "Emil", "Zoë", "Tariq", "Ada"];
+const COUNTRIES = ["DE", "FR", "JP", "ES", "US", "IN"];
+const GOODS: [sku: string, price: number][] = [
+  ["tea-green", 11.9],
+  ["tea-black", 9.5],
+  ["cup-white", 18],
+  ["pot-iron", 64],
+  ["honey", 7.25],
+];
+
+function pick<Value>(values: readonly Value[], number: number): Value {
+  return values[number % values.length] as Value;
+}
+
+/** The same orders each time, and none like the one before. */
+function orders(): Json[] {
+  const stock = GOODS.map(
+    ([sku], index): Json => ({ type: "stock.counted", delivery: `s-${sku}`, sku, count: 220 + 40 * index }),
+  );
+  const sold = Array.from({ length: ORDERS - stock.length }, (_, index): Json => {
+    const number = (index * 7919 + 104_729) % 10_007;
+    const [sku, price] = pick(GOODS, number);
+    const quantity = 1 + (number % 4);
+    const isTwice = index % 61 === 60;
+    const isBad = index % 47 === 46;
+    return {
+      type: "order.paid",
+      delivery: `d-${isTwice ? index - 1 : index}`,
+      order: {
+        id: `A-${1000 + index}`,
+        customer: pick(CUSTOMERS, number >> 2),
+        country: pick(COUNTRIES, number >> 3),
+        sku,
+        quantity,
+        total: isBad ? 0 : Math.round(price * quantity * 100) / 100,
+      },
+    };
+  });
+  return [...stock, ...sold];
+}
+
+async function shoot(page: Page, name: string, size = DESK) {
+  await page.setViewportSize(size);
+  for (const colorScheme of ["light", "dark"] as const) {
+    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
+    await page.evaluate(() => document.fonts.ready);
+    // Charts are drawn anew in the colours of the scheme.
+    await page.waitForTimeout(400);
+    await page.screenshot({
+      path: join(FOLDER, `${name}-${colorScheme}.png`),
+      scale: "css",
+      caret: "hide",
+      animations: "disabled",
+    });
+  }
+}
+
+test("screenshots", async ({ page, server, voice }) => {
+  await page.setViewportSize(DESK);
+  await page.goto("/");
+  await expect(hookPage(page).code).toBeVisible();
+  await expect(page.getByText("No requests yet")).toBeVisible();
+  await shoot(page, "first-visit");
+  await page.evaluate(() => localStorage.setItem("everfold-welcomed", "yes"));
+
+  await beGuest(page);
+  await page.request.post("/api/auth/signin", { data: { email: "ada@tea.example" } });
+  const mails = await (await page.request.get("/api/dev/mail")).json();
+  await page.goto("/dev/mail");
+  await shoot(page, "mail");
+  await page.goto(new URL(mails.at(-1).link).pathname);
+  await shoot(page, "sign-in");
+  await page.getByRole("button").click();
+
+  const made = await makeHook(page, {
+    name: "shop-orders",
+    description: "Paid orders and counted stock, from the shop",
+    code: FIRST,
+  });
+  await changeHook(page, made.id, { code: CODE });
+  await publish(page, made.id);
+  await page.request.post(`/api/secrets/${made.id}`, { data: { key: "SHOP_WEBHOOK_SECRET", value: "whsec_1" } });
+  await page.request.post(`/api/secrets/${made.id}`, { data: { key: "MAIL_TOKEN", value: "mt_2" } });
+  await page.request.post(`/api/hooks/${made.id}/keys`, { data: { type: "read" } });
+  const bodies = orders();
+  for (const body of bodies) await page.request.post(`/write/${made.writeKeys[0]}`, { data: body });
+  await folded(page, made, bodies.length);
+  await changeHook(page, made.id, {
+    code: CODE.replace("order.total > 180", "order.total > 240").replace(
+      "orders: state.orders + 1,",
+      "orders: state.orders + order.quantity,",
+    ),
+  });
+  for (const [name, description, many] of [
+    ["newsletter", "Who wants to hear from us", 24],
+    ["sensor-cellar", "Temperature and humidity, every minute", 60],
+    ["github-stars", "", 9],
+  ] as const) {
+    const other = await makeHook(page, { name, description });
+    await server.write(
+      other.writeKeys[0] ?? "",
+      Array.from({ length: many }, (_, n) => ({ name: `n${n}` })),
+    );
+  }
+
+  const hook = hookPage(page);
+  await hook.open(made.id);
+  await expect(hook.row(ORDERS)).toBeVisible();
+  await expect(hook.code).toBeVisible();
+  await shoot(page, "hook");
+  await shoot(page, "hook-phone", PHONE);
+  await page.setViewportSize(DESK);
+
+  await hook.open(made.id, "?at=121");
+  await expect(hook.state).toContainText("after request 121");
+  await shoot(page, "time-travel");
+
+  await hook.open(made.id, `?request=${ORDERS - 2}`);
+  await expect(hook.dialog.getByRole("list", { name: "Diff" })).toBeVisible();
+  await shoot(page, "request");
+  await hook.open(made.id, "?request=52");
+  await expect(hook.dialog.getByRole("region", { name: "Error" })).toBeVisible();
+  await shoot(page, "error");
+
+  await hook.open(made.id);
+  await expect(hook.code).toBeVisible();
+  await hook.button("Preview").click();
+  await expect(page.getByRole("list", { name: "What would change" })).toBeVisible();
+  await shoot(page, "preview");
+
+  await hook.open(made.id, "?tab=state");
+  await expect(page.getByRole("img", { name: /orders|revenue/ })).toBeVisible();
+  await shoot(page, "state");
+  for (const [tab, sign] of [
+    ["versions", page.getByRole("button", { name: "Restore" }).first()],
+    ["console", page.getByRole("link", { name: /^Request / }).first()],
+    ["keys", page.getByRole("group", { name: /^curl for/ })],
+    ["secrets", page.getByText("secrets.MAIL_TOKEN")],
+    ["settings", hook.button("Delete")],
+  ] as const) {
+    await hook.open(made.id, `?tab=${tab}`);
+    await expect(sign).toBeVisible();
+    await page.waitForLoadState("networkidle");
+    await shoot(page, `hook-${tab}`);
+  }
+
+  await page.goto("/");
+  await expect(page.getByText("shop-orders")).toBeVisible();
+  await page.waitForLoadState("networkidle");
+  await shoot(page, "home");
+  await page.goto("/hooks");
+  await expect(page.getByRole("img", { name: /300 requests/ })).toBeVisible();
+  await shoot(page, "hooks");
+  await shoot(page, "hooks-phone", PHONE);
+  await page.setViewportSize(DESK);
+  await page.keyboard.press("ControlOrMeta+k");
+  await page.keyboard.type("shop");
+  await expect(hook.dialog.getByRole("option").first()).toContainText("shop-orders");
+  await shoot(page, "command-bar");
+  await page.goto("/settings");
+  await expect(page.getByRole("checkbox", { name: "Closed to guests" })).toBeVisible();
+  await shoot(page, "settings");
+  await page.goto("/health");
+  await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
+  await page.waitForTimeout(2_500);
+  await shoot(page, "health");
+  await page.goto("/docs");
+  await shoot(page, "docs");
+  await voice.expecting([refusal(404)], async () => {
+    await page.goto("/nowhere");
+    await shoot(page, "not-found");
+  });
+});
