@@ -1,7 +1,7 @@
 /** What stands around every page: the way home, the command bar, who is looking, and whether the server is there. */
 
-import { useIsFetching, useQuery, useQueryClient } from "@tanstack/react-query";
-import { type ReactNode, useEffect, useRef, useState } from "react";
+import { notifyManager, useQuery, useQueryClient } from "@tanstack/react-query";
+import { type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Link, useLocation, useRoute } from "wouter";
 import { Away, Problem } from "./api/http.ts";
 import { useReconnecting } from "./api/live.ts";
@@ -69,6 +69,15 @@ export function Shell({ children }: { children: ReactNode }) {
   );
 }
 
+/** Whether something that is shown was asked for in vain. */
+function useUnanswered(): boolean {
+  const asked = useQueryClient().getQueryCache();
+  return useSyncExternalStore(
+    (listener) => asked.subscribe(notifyManager.batchCalls(listener)),
+    () => asked.getAll().some((query) => query.isActive() && query.state.fetchFailureReason instanceof Away),
+  );
+}
+
 /** Where the owner lets in no guests, signing in comes first. */
 function Open({ children }: { children: ReactNode }) {
   const { error } = useQuery(queries.me);
@@ -116,9 +125,8 @@ function Place({ href, children }: { href: string; children: ReactNode }) {
 /** While the server is away the page goes on with what it has, and says so. */
 function Line() {
   const isReconnecting = useReconnecting();
-  const me = useQuery(queries.me);
-  useIsFetching();
-  const isAway = isReconnecting || me.failureReason instanceof Away;
+  const isUnanswered = useUnanswered();
+  const isAway = isReconnecting || isUnanswered;
   return (
     <span role="status" className={style.away}>
       {isAway && (

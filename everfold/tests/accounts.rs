@@ -413,6 +413,8 @@ fn who_signs_in_first_owns_the_settings() {
     let [first, second] = ["ada@example.com", "bob@example.com"].map(|email| Person::user(&server, email));
     let open = json!({"closedToGuests": false, "closedToNewUsers": false});
     assert_eq!(first.owner.get("/api/settings").expect(200).json(), open);
+    let is_owner = |person: &Person| person.owner.get("/api/auth/me").expect(200).json()["isOwner"].clone();
+    assert_eq!([&first, &second, &guest].map(is_owner), [json!(true), json!(false), json!(false)]);
     for person in [&second, &guest] {
         person.owner.get("/api/settings").problem(403, "settings_foreign");
         person.owner.put("/api/settings", &json!({"closedToGuests": true})).problem(403, "settings_foreign");

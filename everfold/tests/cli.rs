@@ -417,7 +417,8 @@ fn a_browser_on_the_developers_machine_shows_what_is_developed() {
     let (address, _) = place(&developing.tried());
     let hooks_of = |ask: Ask| {
         let entered = ask.header("sec-fetch-site", "same-origin").send(&address).expect(200);
-        let access = entered.headers.iter().find(|(name, value)| name == "set-cookie" && value.starts_with("everfold="));
+        let access =
+            entered.headers.iter().find(|(name, value)| name == "set-cookie" && value.starts_with("everfold="));
         let access = access.and_then(|(_, cookie)| cookie.split(';').next()).expect("a cookie").to_owned();
         let hooks = Ask::new("GET", "/api/hooks").header("cookie", access).send(&address).expect(200).json();
         hooks["objects"].as_array().expect("a list").len()

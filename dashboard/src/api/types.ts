@@ -11,6 +11,8 @@ export interface Me {
   id: string;
   email: string | null;
   workflowState: "guest" | "user";
+  /** Of the server. */
+  isOwner: boolean;
 }
 
 export interface Version {

@@ -65,7 +65,7 @@ function Name({ hook }: { hook: Hook }) {
 
 function State({ state }: { state: Hook["workflowState"] }) {
   return state === "live" ? (
-    <Sign icon="play" tone="ok" why="Requests are kept and folded.">
+    <Sign icon="check" tone="ok" why="Requests are kept and folded.">
       live
     </Sign>
   ) : (

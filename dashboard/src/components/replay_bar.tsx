@@ -10,6 +10,8 @@ import { useToast } from "./toast.tsx";
 
 /** The server tells by itself how far it is; this is for when that line is down. */
 const ASK_MS = 1_000;
+/** The first few pay for the start: a speed taken from them would promise hours. */
+const SPEED_FROM = 100;
 
 export function ReplayBar({ id }: { id: string }) {
   const toast = useToast();
@@ -50,8 +52,10 @@ export function ReplayBar({ id }: { id: string }) {
 
 function wordsOf({ done, total, perSecond, etaSeconds }: Replay): string {
   const words = [`${count(done)} of ${count(total)}`];
-  if (perSecond >= 1) words.push(`${count(rounded(perSecond))}/s`);
-  if (etaSeconds !== null && perSecond > 0) words.push(`${left(etaSeconds)} left`);
+  if (done >= SPEED_FROM && perSecond >= 1) {
+    words.push(`${count(rounded(perSecond))}/s`);
+    if (etaSeconds !== null) words.push(`${left(etaSeconds)} left`);
+  }
   return words.join(" · ");
 }
 

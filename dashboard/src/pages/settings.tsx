@@ -236,7 +236,8 @@ const SERVER: { setting: keyof ServerSettings; name: string; about: string; on: 
 
 /** Who does not own the server is refused, and sees nothing of it. */
 function Server() {
-  const { data: settings } = useQuery(queries.serverSettings);
+  const { data: me } = useQuery(queries.me);
+  const { data: settings } = useQuery({ ...queries.serverSettings, enabled: me?.isOwner === true });
   const cache = useQueryClient();
   const toast = useToast();
   const change = queries.useChange(queries.changeServerSettings);

@@ -221,7 +221,7 @@ pub async fn session(State(site): State<Site>, visitor: Visitor, headers: Header
     if let Some(token) = cookie_of(&headers, COOKIE)
         && let Some((account, _)) = signed_in_by(&site, token).await?
     {
-        return Ok(Json(me_of(&account)).into_response());
+        return Ok(me_of(&site, &account).await?.into_response());
     }
     let refresh = match refreshed(&site, &headers).await {
         Ok(refresh) => refresh,
@@ -229,7 +229,7 @@ pub async fn session(State(site): State<Site>, visitor: Visitor, headers: Header
         Err(refusal) => return Err(refusal.into()),
     };
     let account = site.engine.account(refresh.account).await?.ok_or(Refusal::FAULT)?;
-    Ok((cookies(&site, &tokens(&site, refresh)?), Json(me_of(&account))).into_response())
+    Ok((cookies(&site, &tokens(&site, refresh)?), me_of(&site, &account).await?).into_response())
 }
 
 async fn newcomer(site: &Site, visitor: Visitor, headers: &HeaderMap) -> Result<Refresh, Refusal> {
@@ -271,13 +271,15 @@ async fn refreshed(site: &Site, headers: &HeaderMap) -> Result<Refresh, Refusal>
 }
 
 /// `GET /api/auth/me`
-pub async fn me(Identity { account, .. }: Identity) -> Json<wire::Me> {
-    Json(me_of(&account))
+pub async fn me(State(site): State<Site>, Identity { account, .. }: Identity) -> Result<Json<wire::Me>, Problem> {
+    me_of(&site, &account).await
 }
 
-fn me_of(account: &Account) -> wire::Me {
+async fn me_of(site: &Site, account: &Account) -> Result<Json<wire::Me>, Problem> {
+    let email = account.email().cloned().map(Email::into);
     let workflow_state = if account.is_guest() { "guest" } else { "user" };
-    wire::Me { id: wire::id_of(account.lane), email: account.email().cloned().map(Email::into), workflow_state }
+    let is_owner = site.engine.settings().await?.of(account.lane).is_ok();
+    Ok(Json(wire::Me { id: wire::id_of(account.lane), email, workflow_state, is_owner }))
 }
 
 /// `POST /api/auth/signout`

@@ -141,6 +141,8 @@ pub struct Me {
     pub id: String,
     pub email: Option<String>,
     pub workflow_state: &'static str,
+    /// Of the server.
+    pub is_owner: bool,
 }
 
 #[derive(Deserialize)]

@@ -39,7 +39,7 @@ export function RequestSheet({ hook, seq, moment, onOpen }: Props) {
         <Button icon="left" disabled={seq <= begin + 1} onClick={() => onOpen(seq - 1)}>
           Earlier
         </Button>
-        <Button disabled={seq >= hook.lastSeq} onClick={() => onOpen(seq + 1)}>
+        <Button icon="right" disabled={seq >= hook.lastSeq} onClick={() => onOpen(seq + 1)}>
           Later
         </Button>
         <span className={style.room} />

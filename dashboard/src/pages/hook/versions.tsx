@@ -155,10 +155,10 @@ function Code({ of: shown, versions, published }: CodeProps) {
           {workflowState === "draft" ? "the draft" : "published "}
           {workflowState !== "draft" && <Moment of={shown} />}
         </span>
+        <CopyButton text={code} label={`Copy the code of version ${version}`} />
         {looks.length > 1 && (
           <Segments label="What is shown" shown={look?.name ?? "code"} onShow={setChosen} segments={looks} />
         )}
-        <CopyButton text={code} label={`Copy the code of version ${version}`} />
       </header>
       {look?.other?.code === code ? (
         <p className={style.same}>The code is the same as that of version {look.other.version}.</p>
