@@ -52,7 +52,7 @@ test("a hook is changed, published and read with keys alone", async ({ page }) =
   await page.keyboard.press("Enter");
   await expect(hook.toast(/is published/)).toBeVisible();
 
-  await tabTo(page, /tea|jam/);
+  await tabTo(page, /folded/);
   await page.keyboard.press("ArrowDown");
   await page.keyboard.press("Enter");
   await expect(hook.sheet(1)).toBeVisible();

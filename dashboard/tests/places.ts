@@ -93,7 +93,7 @@ export const TABS: Place[] = [
   }),
   tab("console", (page) => expect(page.getByRole("link", { name: "Request 3" }).first()).toBeVisible()),
   tab("keys", (page) => expect(page.getByRole("group", { name: /^curl for/ })).toBeVisible()),
-  tab("secrets", (page) => expect(page.getByText("secrets.TOKEN")).toBeVisible()),
+  tab("secrets", (page) => expect(page.getByRole("cell", { name: "TOKEN" })).toBeVisible()),
   tab("settings", (page) => expect(page.getByRole("button", { name: "Delete" })).toBeVisible()),
 ];
 

@@ -205,7 +205,7 @@ test("screenshots", async ({ page, server, voice }) => {
     ["versions", page.getByRole("button", { name: "Restore" }).first()],
     ["console", page.getByRole("link", { name: /^Request / }).first()],
     ["keys", page.getByRole("group", { name: /^curl for/ })],
-    ["secrets", page.getByText("secrets.MAIL_TOKEN")],
+    ["secrets", page.getByRole("cell", { name: "MAIL_TOKEN" })],
     ["settings", hook.button("Delete")],
   ] as const) {
     await hook.open(made.id, `?tab=${tab}`);

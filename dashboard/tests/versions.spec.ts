@@ -21,7 +21,7 @@ test("an old version is restored at once, and undo goes back to the one before",
   await expect(row(first + 1)).toContainText("published");
 
   await row(first).getByRole("button", { name: "Restore" }).click();
-  await expect(hook.toast(`Version ${first} is what runs now.`)).toBeVisible();
+  await expect(hook.toast(`Going back to version ${first}`)).toBeVisible();
   await expect(row(first)).toContainText("published");
   await hook.tab("Requests").click();
   await expect(hook.line("total: 2")).toBeVisible();
