@@ -5,6 +5,7 @@ import { useState } from "react";
 import { Away } from "../../api/http.ts";
 import * as queries from "../../api/queries.ts";
 import type { Hook } from "../../api/types.ts";
+import { useCommands } from "../../commands.ts";
 import { Button } from "../../components/button.tsx";
 import { CopyButton } from "../../components/copy.tsx";
 import { Field } from "../../components/field.tsx";
@@ -25,6 +26,8 @@ export function Send({ hook }: { hook: Hook }) {
   const key = hook.writeKeys[0];
   const hasBody = method !== "GET";
   const send = queries.useChange(() => write(key ?? "", method, headers, hasBody ? body : undefined));
+  const go = () => send.mutate(undefined, { onSuccess: setAnswer, onError: toast.failed });
+  useCommands(key ? [{ name: "Send request", run: go }] : []);
   const fill = (name: string) => {
     const chosen = templates?.find((template) => template.name === name);
     if (!chosen) return;
@@ -41,7 +44,7 @@ export function Send({ hook }: { hook: Hook }) {
       aria-label="Send a request"
       onSubmit={(event) => {
         event.preventDefault();
-        send.mutate(undefined, { onSuccess: setAnswer, onError: toast.failed });
+        go();
       }}
     >
       <div className={style.line}>
