@@ -5,6 +5,7 @@ import { DropdownMenu as Radix } from "radix-ui";
 import { flushSync } from "react-dom";
 import { useLocation } from "wouter";
 import * as queries from "../api/queries.ts";
+import { recover } from "../api/session.ts";
 import { setTheme, THEMES, type Theme, useTheme } from "../theme.ts";
 import style from "./account_menu.module.css";
 import { Button } from "./button.tsx";
@@ -112,11 +113,16 @@ export function useSignOut() {
     isPending: change.isPending,
     // The promise outlives the menu that was closed.
     signOut: () =>
-      change.mutateAsync().then(() => {
-        // First the page goes, so that nothing it showed is asked for again.
-        flushSync(() => go("/hooks"));
-        toast.done("You are signed out.");
-        return cache.resetQueries();
-      }, toast.failed),
+      change
+        .mutateAsync()
+        .then(recover)
+        .then(() => {
+          // First the page goes, and what was listed, so that nothing of it is asked for again.
+          flushSync(() => go("/hooks"));
+          flushSync(() => cache.setQueryData(queries.hooks.queryKey, []));
+          toast.done("You are signed out.");
+          return cache.resetQueries();
+        })
+        .catch(toast.failed),
   };
 }
