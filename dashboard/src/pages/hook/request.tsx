@@ -165,8 +165,7 @@ function Failed({ error, code }: { error: CodeError; code: string | undefined })
           {near.map((text, index) => (
             <span key={first + index} className={first + index === line ? style.culprit : undefined}>
               <span className={style.lineNumber}>{first + index}</span>
-              {text}
-              {"\n"}
+              <span>{text}</span>
             </span>
           ))}
         </pre>
