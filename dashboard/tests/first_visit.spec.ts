@@ -23,7 +23,7 @@ test("a first visit in two tabs makes one hook", async ({ page, context }) => {
   await Promise.all([page.goto("/"), other.goto("/")]);
   // Who comes second may find the hook in the list, or itself at the hook.
   const arrive = async (tab: Page) => {
-    const arrived = tab.getByRole("table", { name: "Hooks" }).or(tab.getByText("No requests yet"));
+    const arrived = tab.getByRole("table", { name: "Hooks" }).getByRole("link").or(tab.getByText("No requests yet"));
     await expect(arrived).toBeVisible();
   };
   await Promise.all([arrive(page), arrive(other)]);
