@@ -19,6 +19,11 @@ test("who opens the page for the first time has a hook that works, and nothing t
 });
 
 test("a first visit in two tabs makes one hook", async ({ page, context }) => {
+  // Slow enough that both see that there is none yet.
+  await context.route("**/api/hooks", async (route) => {
+    if (route.request().method() === "POST") await new Promise((done) => setTimeout(done, 1_000));
+    await route.continue();
+  });
   const other = await context.newPage();
   await Promise.all([page.goto("/"), other.goto("/")]);
   // Who comes second may find the hook in the list, or itself at the hook.
