@@ -119,7 +119,8 @@ export function useSignOut() {
         .then(() => {
           // First the page goes, and what was listed, so that nothing of it is asked for again.
           flushSync(() => go("/hooks"));
-          flushSync(() => cache.setQueryData(queries.hooks.queryKey, []));
+          cache.setQueryData(queries.hooks.queryKey, []);
+          cache.removeQueries({ queryKey: ["hook"] });
           toast.done("You are signed out.");
           return cache.resetQueries();
         })
