@@ -44,6 +44,7 @@ export function reducer(state: State = none, request): State {
     throw new RangeError(\`order \${order} has a total of \${total}\`);
   }
   if (total > 180) console.warn("a large order", order, total);
+  else console.log("sold", quantity, sku);
   return {
     orders: state.orders + 1,
     revenue: Math.round((state.revenue + total) * 100) / 100,
