@@ -112,18 +112,16 @@ export function useSignOut() {
   return {
     isPending: change.isPending,
     // The promise outlives the menu that was closed.
-    signOut: () =>
-      change
-        .mutateAsync()
+    signOut: () => {
+      // First the page goes, and what was listed: nothing of it is asked for again by somebody else.
+      flushSync(() => go("/hooks"));
+      flushSync(() => cache.setQueryData(queries.hooks.queryKey, []));
+      return cache
+        .cancelQueries()
+        .then(() => change.mutateAsync())
         .then(recover)
-        .then(() => {
-          // First the page goes, and what was listed, so that nothing of it is asked for again.
-          flushSync(() => go("/hooks"));
-          cache.setQueryData(queries.hooks.queryKey, []);
-          cache.removeQueries({ queryKey: ["hook"] });
-          toast.done("You are signed out.");
-          return cache.resetQueries();
-        })
-        .catch(toast.failed),
+        .then(() => toast.done("You are signed out."), toast.failed)
+        .then(() => cache.resetQueries());
+    },
   };
 }
