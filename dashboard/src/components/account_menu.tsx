@@ -115,7 +115,8 @@ export function useSignOut() {
     signOut: () => {
       // First the page goes, and what was listed: nothing of it is asked for again by somebody else.
       flushSync(() => go("/hooks"));
-      flushSync(() => cache.setQueryData(queries.hooks.queryKey, []));
+      cache.setQueryData(queries.hooks.queryKey, []);
+      cache.removeQueries({ queryKey: ["hook"] });
       return cache
         .cancelQueries()
         .then(() => change.mutateAsync())
