@@ -11,7 +11,7 @@ fn played(file: &str) {
         "dashboard/node_modules is missing: 'cargo x test' makes it, and so does 'npm ci' in dashboard/"
     );
     let output = Command::new(playwright)
-        .args(["test", "--workers=1", "--output"])
+        .args(["test", "--output"])
         // Each has a place of its own for what it leaves behind when it fails.
         .arg(folder.join("test-results").join(file))
         .arg(format!("/{file}.spec.ts"))
