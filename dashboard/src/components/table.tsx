@@ -24,6 +24,8 @@ interface Props<Row> {
   count: number;
   /** `undefined` while it is not there yet. */
   row: (index: number) => Row | undefined;
+  /** What a row is told by where rows move; its place, where none does. */
+  rowKey?: (index: number) => number;
   onOpen?: (row: Row, index: number) => void;
   isOpened?: (row: Row) => boolean;
   /** Which rows are in sight: their neighbours are worth having. */
@@ -38,8 +40,23 @@ interface Props<Row> {
 }
 
 export function Table<Row>(props: Props<Row>) {
-  const { label, columns, count, row, onOpen, isOpened, onSight, line, growsAtTop, rowHeight = ROW_PX, shown } = props;
+  const {
+    label,
+    columns,
+    count,
+    row,
+    rowKey,
+    onOpen,
+    isOpened,
+    onSight,
+    line,
+    growsAtTop,
+    rowHeight = ROW_PX,
+    shown,
+  } = props;
   const scroller = useRef<HTMLDivElement>(null);
+  // Rows may move while somebody clicks: what was pressed is opened, not what has come to lie there.
+  const pressed = useRef<() => void>(undefined);
   const rows = useVirtualizer({
     count,
     getScrollElement: () => scroller.current,
@@ -78,20 +95,35 @@ export function Table<Row>(props: Props<Row>) {
           </div>
         </div>
         {atTop !== undefined && <div className={style.line}>{line?.(atTop)}</div>}
-        <div role="rowgroup" className={style.body} style={{ height: rows.getTotalSize() }}>
+        <div
+          role="rowgroup"
+          className={style.body}
+          style={{ height: rows.getTotalSize() }}
+          onPointerDownCapture={() => {
+            pressed.current = undefined;
+          }}
+          onClick={() => {
+            pressed.current?.();
+            pressed.current = undefined;
+          }}
+        >
           {items.map(({ index, start }) => {
             const value = row(index);
             const open = value !== undefined && onOpen ? () => onOpen(value, index) : undefined;
             return (
               <div
-                key={index}
+                key={rowKey ? rowKey(index) : index}
                 role="row"
                 aria-rowindex={index + 2}
                 aria-current={value !== undefined && isOpened?.(value) ? "true" : undefined}
                 className={[style.row, style.placed, open && style.opens].filter(Boolean).join(" ")}
                 style={{ transform: `translateY(${start}px)` }}
                 tabIndex={open ? 0 : undefined}
-                onClick={open}
+                onPointerDown={() => {
+                  pressed.current = open;
+                }}
+                // Without a pointer: a screen reader's click, or a script's.
+                onClick={open && ((event) => event.detail === 0 && open())}
                 onKeyDown={open && ((event) => onKey(event, open))}
               >
                 {columns.map(({ name, cell, isWide }) => (

@@ -65,6 +65,7 @@ export function Requests({ hook, moment }: { hook: Hook; moment: Moment }) {
             columns={COLUMNS}
             count={hook.requestCount}
             row={row}
+            rowKey={(index) => hook.lastSeq - index}
             onSight={onSight}
             onOpen={({ seq }) => open(seq)}
             isOpened={({ seq }) => seq === opened || (!moment.isLive && seq === moment.seq)}
