@@ -80,8 +80,8 @@ function follow(id: string, cache: QueryClient): () => void {
     socket.onopen = () => {
       delay = RETRY_MS_MIN;
       setLine(id, true);
-      // What was missed while nobody listened.
-      if (wasDown) void cache.invalidateQueries();
+      // What was missed while nobody listened: between the page's first look and now, or while the server was away.
+      void cache.invalidateQueries(wasDown ? {} : { queryKey: ["hook", id] });
       wasDown = false;
     };
     socket.onmessage = ({ data }) => {
