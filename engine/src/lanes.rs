@@ -8,7 +8,7 @@ use std::{
 use rules::{
     access::{Door, Key, KeyKind},
     account::Account,
-    call::{Call, Exports, Outcome, Program, Request},
+    call::{Call, Described, Outcome, Program, Request},
     hook::{Answered, Change, Changed, Hook, Reply, name_of},
     limits::{self, Limits},
     record::{At, Hash, LaneId, Seq},
@@ -119,15 +119,15 @@ impl Engine {
     /// Publishes the draft, if it can be run at all.
     pub async fn publish(&self, hook: LaneId) -> Result<Changed, Refusal> {
         let source = self.view(hook).await?.config.draft.source.clone();
-        let exports = self.describe(source.clone()).await?;
+        let exports = self.describe(source.clone()).await?.exports;
         self.change(hook, Change::Publish { source, exports }).await
     }
 
     /// What a source exports, or why it cannot be run.
-    pub async fn describe(&self, source: Arc<str>) -> Result<Exports, Refusal> {
+    pub async fn describe(&self, source: Arc<str>) -> Result<Described, Refusal> {
         let program = Arc::new(Program::new(source));
         match self.inner.world.worker.call(&program, Call::Describe, Limits::default()).await {
-            Outcome::Described(exports) => Ok(exports),
+            Outcome::Described(described) => Ok(described),
             Outcome::Unrunnable(error) => Err(Refusal::of_source(&error)),
             Outcome::Unavailable(why) => {
                 Err(Refusal::UNAVAILABLE.because(format!("No worker could read the code: {why}.")))

@@ -202,7 +202,7 @@ impl Engine {
 
     /// Folds all there is with other code beside the live version, and keeps nothing.
     pub async fn preview(&self, view: &View, source: Arc<str>) -> Result<Preview, Refusal> {
-        let exports = self.describe(source.clone()).await?;
+        let exports = self.describe(source.clone()).await?.exports;
         let begin = view.config.begin;
         let total = view.requests();
         let mut draft = Replay {

@@ -8,7 +8,7 @@ use everfold_fuzz::{
 };
 use rules::{
     access::{Door, KeyKind},
-    call::{Bytes, Call, Error, Exports, Failure, Foldable, Outcome, Program, Ran, Request, Response, Stop},
+    call::{Bytes, Call, Described, Error, Exports, Failure, Foldable, Outcome, Program, Ran, Request, Response, Stop},
     hook::{Edit, Entry, Verdict},
     limits::Limits,
     record::{At, LaneId, Seq},
@@ -129,7 +129,7 @@ fn frames() -> Vec<Vec<u8>> {
         ToParent::Hello { layers: vec![Layer { name: "landlock".into(), holds: true, detail: String::new() }] },
         ToParent::Failed { why: "no memory".into() },
         ToParent::Unknown { id: 3 },
-        answer(Outcome::Described(Exports::default())),
+        answer(Outcome::Described(Described::default())),
         answer(Outcome::Answered(Ran { result: Ok(response), console: vec![] })),
         answer(Outcome::Folded(folded)),
         answer(Outcome::Unrunnable(error())),

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::limits::Limits;
 
+pub mod run;
+
 /// JSON text that is known to parse: a state, a query's answer.
 pub type Json = Arc<str>;
 
@@ -92,6 +94,8 @@ pub enum Call {
     Keys { requests: Vec<Foldable>, secrets: Json },
     /// Build every `template` of the program. `Date` stands at nought: nothing names a listing.
     Templates { state: Option<Json>, secrets: Json },
+    /// Play a run of an action from its beginning, as far as it goes.
+    Run(Arc<run::Running>),
 }
 
 impl Call {
@@ -99,14 +103,14 @@ impl Call {
     pub fn batch(&self) -> Option<&[Foldable]> {
         match self {
             Call::Fold { requests, .. } | Call::Keys { requests, .. } => Some(requests),
-            Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } => None,
+            Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } | Call::Run(_) => None,
         }
     }
 
     pub fn batch_mut(&mut self) -> Option<&mut Vec<Foldable>> {
         match self {
             Call::Fold { requests, .. } | Call::Keys { requests, .. } => Some(requests),
-            Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } => None,
+            Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } | Call::Run(_) => None,
         }
     }
 }
@@ -121,7 +125,7 @@ pub struct Foldable {
 /// What came of a call. User code that fails is an outcome, never an error of the worker.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Outcome {
-    Described(Exports),
+    Described(Described),
     Answered(Ran<Response>),
     /// One for each request of a prefix of the batch, at least one.
     Folded(Vec<Ran<Json>>),
@@ -136,6 +140,8 @@ pub enum Outcome {
     /// `[{"name", "template"}]` in the order in which they stand in the program; instead of its `template`, one whose
     /// building throws has an `error: {"name", "message"}`. At most `Limits::response_bytes`.
     Templated(Ran<Json>),
+    /// Its console holds only what was said behind the journal's end.
+    Ran(Ran<run::Stand>),
 }
 
 /// One run of one function.
@@ -213,6 +219,14 @@ pub struct Exports {
     pub idempotency_key: bool,
     pub reducer: bool,
     pub query: bool,
+}
+
+/// What a program says of itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Described {
+    pub exports: Exports,
+    /// In the order in which they stand in it.
+    pub actions: Vec<run::Declared>,
 }
 
 /// What a responder or a query returned: `{statusCode, body, headers}`, or any other value as the body.

@@ -39,6 +39,12 @@ pub const BUDGET_TICKS: u32 = 300;
 pub const CALL_MS_MAX: u64 = 1_000;
 /// The JavaScript heap of one call.
 pub const HEAP_BYTES_MAX: usize = 64 << 20;
+/// The operations of one stretch of a run, its replay and all.
+pub const RUN_BUDGET_TICKS: u32 = 3_000;
+/// And its wall clock.
+pub const RUN_CALL_MS_MAX: u64 = 10_000;
+/// What a run may do between two returns, and what its result may be, as bytes of JSON.
+pub const RUN_MOVES_BYTES_MAX: usize = 8 << 20;
 
 /// What one call of user code may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -49,6 +55,18 @@ pub struct Limits {
     pub console_bytes: usize,
     pub state_bytes: usize,
     pub response_bytes: usize,
+}
+
+impl Limits {
+    /// Of a run of an action.
+    pub fn of_run() -> Limits {
+        Limits {
+            budget_ticks: RUN_BUDGET_TICKS,
+            call_ms: RUN_CALL_MS_MAX,
+            response_bytes: RUN_MOVES_BYTES_MAX,
+            ..Limits::default()
+        }
+    }
 }
 
 impl Default for Limits {

@@ -22,7 +22,7 @@ use engine::{
     world::{Clock, Entropy, World},
 };
 use rules::{
-    call::{Bytes, Exports, Outcome, Ran, Request, Stop},
+    call::{Bytes, Described, Exports, Outcome, Ran, Request, Stop},
     hook::{Change, Edit, Entry, Reply},
     record::{At, Hash, LaneId, Position, Seq},
     refusal::Refusal,
@@ -267,7 +267,7 @@ fn disturb_worker(dice: &Dice, worker: &Arc<Scripted>) {
         2 => Mishap::Prefix(1),
         3 => Mishap::Lie(Outcome::Folded(Vec::new())),
         4 => Mishap::Lie(
-            [Outcome::Folded(vec![ran(); 2_000]), Outcome::Described(Exports::default())][dice.below(2) as usize]
+            [Outcome::Folded(vec![ran(); 2_000]), Outcome::Described(Described::default())][dice.below(2) as usize]
                 .clone(),
         ),
         _ => {

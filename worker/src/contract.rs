@@ -4,8 +4,8 @@ use std::{future::Future, sync::Arc, time::Duration};
 
 use rules::{
     call::{
-        Bytes, Call, Error, Exports, Failure, Foldable, Json, Level, Line, Outcome, Program, Ran, Request, Response,
-        Stop,
+        Bytes, Call, Described, Error, Exports, Failure, Foldable, Json, Level, Line, Outcome, Program, Ran, Request,
+        Response, Stop,
     },
     limits::Limits,
 };
@@ -88,14 +88,18 @@ pub fn hold(promise: impl Future<Output = ()>) {
 }
 
 pub async fn describe_names_what_is_exported(worker: impl Worker) {
+    let exporting = |exports| Described { exports, actions: Vec::new() };
     let source =
         "export function reducer() {}\nconst query = () => 1;\nfunction other() {}\nlet x = { responder() {} };";
     let described = call(&worker, source, Call::Describe).await;
-    assert_eq!(described, Outcome::Described(Exports { reducer: true, query: true, ..Exports::default() }));
+    assert_eq!(described, Outcome::Described(exporting(Exports { reducer: true, query: true, ..Exports::default() })));
     let source = "function responder() {}\nexport const getIdempotencyKey = (request: Request) => request.id;";
     let described = call(&worker, source, Call::Describe).await;
-    assert_eq!(described, Outcome::Described(Exports { responder: true, idempotency_key: true, ..Exports::default() }));
-    assert_eq!(call(&worker, "", Call::Describe).await, Outcome::Described(Exports::default()));
+    assert_eq!(
+        described,
+        Outcome::Described(exporting(Exports { responder: true, idempotency_key: true, ..Exports::default() }))
+    );
+    assert_eq!(call(&worker, "", Call::Describe).await, Outcome::Described(Described::default()));
 }
 
 pub async fn what_does_not_parse_is_unrunnable_with_line_and_column(worker: impl Worker) {

@@ -6,7 +6,7 @@
 use std::{os::fd::OwnedFd, sync::Arc, time::Duration};
 
 use rules::{
-    call::{Bounded, Error, Exports, Outcome, Stop},
+    call::{Bounded, Described, Error, Outcome, Stop},
     canary::{self, Bug},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -119,16 +119,16 @@ impl Isolate {
     }
 
     /// Loads a module into a fresh guest. What it made of itself becomes its image, written to `file`.
-    pub fn load(&self, source: &str, within: Duration, file: OwnedFd) -> Result<(Exports, Origin), NotLoaded> {
+    pub fn load(&self, source: &str, within: Duration, file: OwnedFd) -> Result<(Described, Origin), NotLoaded> {
         let answer = self.fresh(&self.pristine).and_then(|mut guest| {
             guest.begin(within);
-            let exports: Result<Exports, Error> = guest.ask(Entry::Load, &(FILE_NAME, source))?;
-            Ok((exports, guest))
+            let described: Result<Described, Error> = guest.ask(Entry::Load, &(FILE_NAME, source))?;
+            Ok((described, guest))
         });
         match answer {
             Err(fallen) => Err(NotLoaded { why: Err(fallen), file }),
             Ok((Err(error), _)) => Err(NotLoaded { why: Ok(error), file }),
-            Ok((Ok(exports), guest)) => Ok((exports, Origin::of(&guest, file))),
+            Ok((Ok(described), guest)) => Ok((described, Origin::of(&guest, file))),
         }
     }
 

@@ -1,7 +1,10 @@
 //! What came of a call when the program could not say it itself, and whether what is said answers the question.
 
 use rules::{
-    call::{Call, Error, Failure, Outcome, Ran, Response, Stop},
+    call::{
+        Call, Error, Failure, Outcome, Ran, Response, Stop,
+        run::{End, Move, Stand},
+    },
     limits::{IDEMPOTENCY_KEY_BYTES_MAX, Limits},
 };
 
@@ -32,6 +35,7 @@ pub fn stopped_call(call: &Call, stop: Stop) -> Outcome {
         Call::Query { .. } => Outcome::Queried(ran_into(stop)),
         Call::Keys { .. } => Outcome::Keyed(vec![ran_into(stop)]),
         Call::Templates { .. } => Outcome::Templated(ran_into(stop)),
+        Call::Run(_) => Outcome::Ran(ran_into(stop)),
     }
 }
 
@@ -59,6 +63,7 @@ pub fn answers(outcome: &Outcome, asked: Asked, limits: &Limits) -> bool {
         (Outcome::Templated(ran), Asked::Templates) => {
             ran.result.as_ref().map_or(true, |list| list.len() <= limits.response_bytes && is_json(list))
         }
+        (Outcome::Ran(ran), Asked::Run) => ran.result.as_ref().map_or(true, |stand| is_stand(stand, limits)),
         _ => false,
     }
 }
@@ -72,6 +77,7 @@ pub enum Asked {
     Query,
     Keys { requests: usize },
     Templates,
+    Run,
 }
 
 impl From<&Call> for Asked {
@@ -83,6 +89,7 @@ impl From<&Call> for Asked {
             Call::Query { .. } => Asked::Query,
             Call::Keys { requests, .. } => Asked::Keys { requests: requests.len() },
             Call::Templates { .. } => Asked::Templates,
+            Call::Run(_) => Asked::Run,
         }
     }
 }
@@ -93,6 +100,26 @@ pub fn is_state(state: &str, limits: &Limits) -> bool {
 
 pub fn is_key(key: &str) -> bool {
     key.len() <= IDEMPOTENCY_KEY_BYTES_MAX
+}
+
+/// All it holds together is bounded as a response is, and each part that should be JSON is.
+fn is_stand(stand: &Stand, limits: &Limits) -> bool {
+    let moved = stand.moves.iter().map(|step| match step {
+        Move::Called { name, payload } => (name.id.len() + name.method.len() + name.label.len(), Some(payload)),
+        Move::Returned { id, result } => (id.len(), result.as_ref().ok()),
+        Move::Told { payload, .. } => (0, Some(payload)),
+    });
+    let rendered = stand.rendered.iter().map(|(id, payload)| (id.len(), Some(payload)));
+    let ended = stand.end.iter().map(|end| match end {
+        End::Completed(result) => (0, Some(result)),
+        End::Failed(_) => (0, None),
+        End::Changed { id, recorded, made } => (id.len() + recorded.len() + made.len(), None),
+    });
+    let mut bytes = 0;
+    moved.chain(rendered).chain(ended).all(|(named, json)| {
+        bytes += named + json.map_or(0, |json| json.len());
+        bytes <= limits.response_bytes && json.is_none_or(|json| is_json(json))
+    })
 }
 
 fn is_json(text: &str) -> bool {
@@ -145,7 +172,7 @@ mod tests {
     #[test]
     fn an_outcome_of_another_kind_is_no_answer() {
         assert!(!answers(&folded(&["1"]), Asked::Query, &Limits::default()));
-        assert!(!answers(&Outcome::Described(rules::call::Exports::default()), Asked::Query, &Limits::default()));
+        assert!(!answers(&Outcome::Described(rules::call::Described::default()), Asked::Query, &Limits::default()));
         assert!(answers(&Outcome::Unavailable("not now".into()), Asked::Describe, &Limits::default()));
         assert!(!answers(&Outcome::Unavailable("no".repeat(300)), Asked::Describe, &Limits::default()));
     }

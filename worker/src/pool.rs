@@ -120,7 +120,7 @@ impl Pool {
 
 fn urgency(call: &Call) -> Urgency {
     match call {
-        Call::Fold { .. } | Call::Keys { .. } => Urgency::Patient,
+        Call::Fold { .. } | Call::Keys { .. } | Call::Run(_) => Urgency::Patient,
         Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } => Urgency::Prompt,
     }
 }

@@ -12,8 +12,8 @@ use std::{
 
 use rules::{
     call::{
-        Bytes, Call, Error, Exports, Failure, Foldable, Json, Level, Line, Outcome, Program, Ran, Request, Response,
-        Stop,
+        Bytes, Call, Described, Error, Exports, Failure, Foldable, Json, Level, Line, Outcome, Program, Ran, Request,
+        Response, Stop,
     },
     limits::Limits,
 };
@@ -189,12 +189,13 @@ fn released(shared: Arc<Mutex<Inside>>) -> impl Future<Output = ()> {
 
 fn run(script: &Script, call: Call, limits: &Limits) -> Outcome {
     match call {
-        Call::Describe => Outcome::Described(script.exports),
+        Call::Describe => Outcome::Described(Described { exports: script.exports, actions: Vec::new() }),
         Call::Answer { request, .. } => Outcome::Answered(ran((script.responder)(&request))),
         Call::Query { state, params, .. } => Outcome::Queried(ran((script.query)(state.as_deref(), &params))),
         Call::Fold { state, requests, .. } => Outcome::Folded(fold(script, state, &requests, limits)),
         Call::Keys { requests, .. } => Outcome::Keyed(requests.iter().map(|request| key(script, request)).collect()),
         Call::Templates { state, .. } => Outcome::Templated(templates(script, state.as_deref())),
+        Call::Run(_) => Outcome::Unavailable("No script has an action.".into()),
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
 };
 
 use rules::{
-    call::{Bytes, Call, Exports, Foldable, Outcome, Program, Request, Stop},
+    call::{Bytes, Call, Described, Foldable, Outcome, Program, Request, Stop},
     limits::Limits,
 };
 use worker::{
@@ -156,7 +156,7 @@ fn an_idle_child_that_is_killed_is_replaced() {
             assert!(begun.elapsed() < Duration::from_secs(5), "it was not replaced");
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
-        assert_eq!(describe(&worker).await, Outcome::Described(Exports::default()));
+        assert_eq!(describe(&worker).await, Outcome::Described(Described::default()));
     });
 }
 
@@ -282,8 +282,8 @@ fn a_child_that_has_grown_fat_is_replaced_after_its_call() {
     hold(async {
         let worker = children(1, &["--liar", "fat"]).await;
         let before = worker.process_ids();
-        assert_eq!(describe(&worker).await, Outcome::Described(Exports::default()));
-        assert_eq!(describe(&worker).await, Outcome::Described(Exports::default()));
+        assert_eq!(describe(&worker).await, Outcome::Described(Described::default()));
+        assert_eq!(describe(&worker).await, Outcome::Described(Described::default()));
         assert_ne!(worker.process_ids(), before);
         let worker = children(1, &["--liar", "honest"]).await;
         let before = worker.process_ids();

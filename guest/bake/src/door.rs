@@ -1,6 +1,6 @@
 //! The guest's door from the host's side, as a test uses it: plain frames in, plain frames out.
 
-use rules::call::{Bounded, Call, Error, Exports, Outcome, Parsed};
+use rules::call::{Bounded, Call, Described, Error, Outcome, Parsed};
 use rules::limits::Limits;
 use wasmtime::{Engine, Instance, Memory, Module, Result, Store, TypedFunc, error::Context};
 
@@ -36,7 +36,7 @@ impl Door {
         })
     }
 
-    pub fn load(&mut self, file_name: &str, source: &str) -> Result<Result<Exports, Error>> {
+    pub fn load(&mut self, file_name: &str, source: &str) -> Result<Result<Described, Error>> {
         let load = self.load.clone();
         let answer = self.through(load, &postcard::to_allocvec(&(file_name, source))?)?;
         Ok(postcard::from_bytes(&answer)?)

@@ -3,7 +3,7 @@
 mod common;
 
 use common::*;
-use rules::call::{Call, Exports, Level, Outcome};
+use rules::call::{Call, Described, Exports, Level, Outcome};
 use rules::limits::Limits;
 
 #[test]
@@ -11,7 +11,10 @@ fn exports_are_found_by_name() {
     let mut door =
         program("export function reducer() {} export const query = async () => 1; export const getIdempotencyKey = 5;");
     let exports = Exports { reducer: true, query: true, responder: false, idempotency_key: false };
-    assert_eq!(door.call(Call::Describe, Limits::default()).unwrap(), Outcome::Described(exports));
+    assert_eq!(
+        door.call(Call::Describe, Limits::default()).unwrap(),
+        Outcome::Described(Described { exports, actions: Vec::new() })
+    );
 }
 
 #[test]

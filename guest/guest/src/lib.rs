@@ -27,7 +27,7 @@ mod webhook;
 
 use core::cell::RefCell;
 
-use rules::call::{Bounded, Error, Exports, Outcome};
+use rules::call::{Bounded, Described, Error, Outcome};
 
 use machine::Machine;
 
@@ -56,12 +56,13 @@ extern "C" fn everfold_boot() {
     GUEST.0.borrow_mut().machine = Some(machine);
 }
 
-/// Takes `(file name, source of an ES module)`, gives `Result<Exports, Error>`.
+/// Takes `(file name, source of an ES module)`, gives `Result<Described, Error>`.
 #[unsafe(no_mangle)]
 extern "C" fn everfold_load(ptr: u32, len: u32) -> u64 {
     let frame = take_frame(ptr, len);
     let mut guest = GUEST.0.borrow_mut();
-    let loaded: Result<Exports, Error> = match (postcard::from_bytes::<(String, String)>(&frame), &mut guest.machine) {
+    let loaded: Result<Described, Error> = match (postcard::from_bytes::<(String, String)>(&frame), &mut guest.machine)
+    {
         (Ok((file_name, source)), Some(machine)) => machine.load(&file_name, source),
         (Ok(_), None) => Err(error::plain("Error", "the guest was not booted")),
         (Err(_), _) => Err(error::plain("Error", "the frame of a program does not decode")),

@@ -1,7 +1,7 @@
 //! The one QuickJS runtime of an instance, from boot to answer.
 
 use rquickjs::{Context, Ctx, Object, Persistent, Runtime, Value};
-use rules::call::{Bounded, Call, Error, Exports, Outcome};
+use rules::call::{Bounded, Call, Described, Error, Outcome};
 use rules::limits::Limits;
 
 use crate::{
@@ -48,7 +48,7 @@ impl Machine {
     }
 
     /// Loads an ES module as the program of this instance. Its top level sees time nought and dice nought.
-    pub fn load(&mut self, file_name: &str, source: String) -> Result<Exports, Error> {
+    pub fn load(&mut self, file_name: &str, source: String) -> Result<Described, Error> {
         self.begin(&Limits::default());
         clock::begin(0, b"load");
         let loaded = self.context.with(|ctx| Program::load(&ctx, file_name, source));
@@ -56,10 +56,10 @@ impl Machine {
             (_, Some(stop)) => return Err(error::of_stop(stop).error),
             (loaded, None) => loaded?,
         };
-        let exports = program.exports;
+        let described = program.described();
         self.program = Some(program);
         Self::tidy(&self.runtime);
-        Ok(exports)
+        Ok(described)
     }
 
     /// Closes all that outlives a call; only a program that tells what it shares can be closed.
@@ -82,7 +82,7 @@ impl Machine {
         self.context.with(|ctx| {
             let run = Run { ctx: &ctx, machine: self, program, limits: &limits };
             match bounded.call {
-                Call::Describe => Outcome::Described(program.exports),
+                Call::Describe => Outcome::Described(program.described()),
                 Call::Answer { request, secrets } => Outcome::Answered(run::answer(&run, &request, &secrets)),
                 Call::Fold { state, requests, secrets } => {
                     if requests.is_empty() {
@@ -102,6 +102,7 @@ impl Machine {
                 Call::Templates { state, secrets } => {
                     Outcome::Templated(template::list(&run, state.as_deref(), &secrets))
                 }
+                Call::Run(_) => Outcome::Unavailable("No action can be run yet.".into()),
             }
         })
     }

@@ -1,7 +1,7 @@
 //! A program: the module that was loaded, and the functions found in it by name.
 
 use rquickjs::{Ctx, Function, Module, Persistent, Promise, Value, promise::PromiseState};
-use rules::call::{Error, Exports, SHARED_EXPORT};
+use rules::call::{Described, Error, Exports, SHARED_EXPORT};
 
 use crate::{
     error, meter,
@@ -32,6 +32,10 @@ impl Program {
         let loaded = Self::evaluate(ctx, file_name, source);
         let templates = template::end();
         Ok(Program { templates, ..loaded? })
+    }
+
+    pub fn described(&self) -> Described {
+        Described { exports: self.exports, actions: Vec::new() }
     }
 
     fn evaluate(ctx: &Ctx<'_>, file_name: &str, source: String) -> Result<Program, Error> {

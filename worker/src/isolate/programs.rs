@@ -9,7 +9,7 @@ use std::{
 
 use rules::{
     call::{
-        Bounded, Call, Error, Exports, Failure, Foldable, Outcome, Parsed, Program, ProgramId, Ran, Response, Stop,
+        Bounded, Call, Described, Error, Failure, Foldable, Outcome, Parsed, Program, ProgramId, Ran, Response, Stop,
     },
     limits::Limits,
 };
@@ -47,7 +47,7 @@ enum State {
 }
 
 struct Ready {
-    exports: Exports,
+    described: Described,
     origin: Origin,
     live: Live,
     places: Places,
@@ -122,9 +122,9 @@ fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<Owned
     };
     let file = blanks.pop().expect("there are blanks for every program that may be known");
     match isolate.load(&module.source, Duration::from_millis(limits.call_ms), file) {
-        Ok((exports, origin)) => {
+        Ok((described, origin)) => {
             let live = Live::of(module.is_pure);
-            Ok(State::Ready(Box::new(Ready { exports, origin, live, places: module.places })))
+            Ok(State::Ready(Box::new(Ready { described, origin, live, places: module.places })))
         }
         Err(NotLoaded { why, file }) => {
             blanks.push(file);
@@ -140,7 +140,7 @@ fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<Owned
 impl Ready {
     fn call(&mut self, isolate: &mut Isolate, blanks: &mut Vec<OwnedFd>, call: Call, limits: Limits) -> Outcome {
         match call {
-            Call::Describe => Outcome::Described(self.exports),
+            Call::Describe => Outcome::Described(self.described.clone()),
             Call::Fold { state, requests, secrets } => {
                 Outcome::Folded(self.batch(isolate, blanks, Folding { state, secrets }, &requests, limits))
             }

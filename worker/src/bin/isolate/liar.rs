@@ -5,7 +5,7 @@ use std::{
     process::exit,
 };
 
-use rules::call::{Exports, Outcome, Ran};
+use rules::call::{Described, Outcome, Ran};
 use worker::{
     frame::{self, ToChild, ToParent},
     jail::{self, Layer},
@@ -21,7 +21,7 @@ pub fn main(lie: &str) -> ! {
     }
     while let Ok(question) = frame::read_blocking(&mut socket) {
         let ToChild::Ask { id, .. } = question else { continue };
-        let outcome = Outcome::Described(Exports::default());
+        let outcome = Outcome::Described(Described::default());
         match lie {
             "honest" | "speaks unasked" => socket.say(&ToParent::Answer { id, outcome, resident_bytes: 0 }),
             "fat" => socket.say(&ToParent::Answer { id, outcome, resident_bytes: u64::MAX }),
