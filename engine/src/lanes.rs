@@ -8,7 +8,7 @@ use std::{
 use rules::{
     access::{Door, Key, KeyKind},
     account::Account,
-    call::{Call, Described, Outcome, Program, Request},
+    call::{self, Call, Outcome, Program, Request},
     hook::{Answered, Change, Changed, Hook, Reply, name_of},
     limits::{self, Limits},
     record::{At, Hash, LaneId, Seq},
@@ -20,10 +20,12 @@ use tokio::sync::oneshot;
 
 use crate::{
     DOORS_MAX, LANE_QUEUE_MAX,
+    action::Described,
     fold::{self, Arrival},
     follow::{Following, View},
     lane::{self, Answer, Awake, Doors, End, Lane, Message, Waiter},
     log::Damage,
+    run::Runs,
     world::World,
 };
 
@@ -40,6 +42,8 @@ struct Inner {
     doors: Arc<RwLock<HashMap<String, Option<Door>>>>,
     /// One loads a lane at a time; others that want the same wait here.
     loading: tokio::sync::Mutex<()>,
+    runs: Runs,
+    described: Mutex<Described>,
 }
 
 /// What a writer is told.
@@ -50,13 +54,27 @@ pub struct Written {
 
 impl Engine {
     pub fn new(world: World) -> Engine {
-        let inner =
-            Inner { world, lanes: Mutex::default(), doors: Arc::default(), loading: tokio::sync::Mutex::default() };
+        let inner = Inner {
+            world,
+            lanes: Mutex::default(),
+            doors: Arc::default(),
+            loading: tokio::sync::Mutex::default(),
+            runs: Runs::default(),
+            described: Mutex::default(),
+        };
         Engine { inner: Arc::new(inner) }
     }
 
     pub fn world(&self) -> &World {
         &self.inner.world
+    }
+
+    pub(crate) fn runs(&self) -> &Runs {
+        &self.inner.runs
+    }
+
+    pub(crate) fn described(&self) -> std::sync::MutexGuard<'_, Described> {
+        self.inner.described.lock().expect("no thread panics while it holds this")
     }
 
     pub fn now(&self) -> At {
@@ -124,7 +142,7 @@ impl Engine {
     }
 
     /// What a source exports, or why it cannot be run.
-    pub async fn describe(&self, source: Arc<str>) -> Result<Described, Refusal> {
+    pub async fn describe(&self, source: Arc<str>) -> Result<call::Described, Refusal> {
         let program = Arc::new(Program::new(source));
         match self.inner.world.worker.call(&program, Call::Describe, Limits::default()).await {
             Outcome::Described(described) => Ok(described),

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod action;
 pub mod activity;
 mod erase;
 pub mod events;
@@ -12,6 +13,7 @@ mod lanes;
 pub mod log;
 pub mod past;
 pub mod replay;
+pub mod run;
 pub mod series;
 pub mod settings;
 pub mod transfer;
@@ -68,5 +70,11 @@ pub const SERIES_POINTS_MAX: u64 = 1_000;
 pub const ACTIVITY_BUCKETS: usize = 48;
 /// The longest time that is looked back over to tell it.
 pub const ACTIVITY_HOURS_MAX: u64 = 30 * 24;
+/// Hooks of one account that are looked through for actions.
+pub const ACTION_HOOKS_MAX: usize = 1_000;
+/// Versions of hooks whose actions are remembered.
+pub const DESCRIBED_MAX: usize = 10_000;
+/// Changes of runs that who follows the list may be behind.
+pub const RUNS_TOLD_MAX: usize = 256;
 /// How often the progress of a refold is told at most.
 pub const PROGRESS_MS: u64 = 250;

@@ -51,6 +51,24 @@ pub async fn times(store: &dyn Store, lane: LaneId, first: Seq, extent: Extent) 
     records.iter().filter(|record| record.position.is_request()).map(time).collect()
 }
 
+/// Records of any lane behind `after`, checked against `hash` and onwards.
+pub async fn records(
+    store: &dyn Store,
+    lane: LaneId,
+    after: Position,
+    mut hash: Hash,
+    extent: Extent,
+) -> Result<Vec<Record>, Damage> {
+    let records = store.read(lane, after, extent).await?;
+    for record in &records {
+        hash = hash.chain(record.position, &record.body);
+        if hash != record.hash {
+            return Err(Damage::Chain(record.position.seq()));
+        }
+    }
+    Ok(records)
+}
+
 /// A page of the log behind `after`, checked against `hash` and onwards.
 pub async fn page(
     store: &dyn Store,
@@ -59,17 +77,10 @@ pub async fn page(
     hash: Hash,
     extent: Extent,
 ) -> Result<Vec<(Record, Entry)>, Damage> {
-    let records = store.read(lane, after, extent).await?;
-    let mut hash = hash;
-    let mut page = Vec::with_capacity(records.len());
-    for record in records {
-        hash = hash.chain(record.position, &record.body);
-        let seq = record.position.seq();
-        if hash != record.hash {
-            return Err(Damage::Chain(seq));
-        }
-        let entry = row::decode(&record.body).ok_or(Damage::Unknown(seq))?;
-        page.push((record, entry));
-    }
-    Ok(page)
+    let records = records(store, lane, after, hash, extent).await?;
+    let entry = |record: Record| match row::decode(&record.body) {
+        Some(entry) => Ok((record, entry)),
+        None => Err(Damage::Unknown(record.position.seq())),
+    };
+    records.into_iter().map(entry).collect()
 }

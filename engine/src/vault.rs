@@ -8,7 +8,10 @@ use chacha20poly1305::{
 };
 use rules::{
     account::{KeyKind, Refresh, SecretHash},
-    call::{Bytes, Json, Ran},
+    call::{
+        Bytes, Json, Ran,
+        run::{End, Move, Stand},
+    },
     hook::Secrets,
     record::LaneId,
 };
@@ -130,6 +133,30 @@ impl Opened {
         }
         if let Err(failure) = &mut ran.result {
             self.redact_error(&mut failure.error);
+        }
+    }
+
+    /// The same of a run of an action. What its code shows, sends and returns is the owner's own affair, too; what it
+    /// logs is not.
+    pub fn redact_run(&self, ran: &mut Ran<Stand>) {
+        self.redact(ran);
+        let Ok(stand) = &mut ran.result else { return };
+        if self.values.is_empty() {
+            return;
+        }
+        for one in &mut stand.moves {
+            match one {
+                Move::Told { payload, .. } => {
+                    let mut text = payload.to_string();
+                    self.redact_text(&mut text);
+                    *payload = text.into();
+                }
+                Move::Returned { result: Err(error), .. } => self.redact_error(error),
+                _ => {}
+            }
+        }
+        if let Some(End::Failed(error)) = &mut stand.end {
+            self.redact_error(error);
         }
     }
 

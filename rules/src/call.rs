@@ -191,6 +191,13 @@ pub struct Error {
     pub place: Option<(u32, u32)>,
 }
 
+impl Error {
+    /// One that no line of a source is to blame for.
+    pub fn plain(name: impl Into<String>, message: impl Into<String>) -> Error {
+        Error { name: name.into(), message: message.into(), stack: String::new(), place: None }
+    }
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Level {
     Trace,

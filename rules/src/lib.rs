@@ -20,4 +20,5 @@ pub mod limits;
 pub mod record;
 pub mod refusal;
 pub mod row;
+pub mod run;
 pub mod settings;

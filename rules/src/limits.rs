@@ -39,6 +39,12 @@ pub const BUDGET_TICKS: u32 = 300;
 pub const CALL_MS_MAX: u64 = 1_000;
 /// The JavaScript heap of one call.
 pub const HEAP_BYTES_MAX: usize = 64 << 20;
+/// Calls that a run may make: questions, steps, fetches and all.
+pub const RUN_CALLS_MAX: usize = 10_000;
+/// Lines that a run may log; more are dropped.
+pub const RUN_LOGS_MAX: usize = 10_000;
+/// One of them; the rest is cut.
+pub const RUN_LOG_BYTES_MAX: usize = 40_000;
 /// The operations of one stretch of a run, its replay and all.
 pub const RUN_BUDGET_TICKS: u32 = 3_000;
 /// And its wall clock.

@@ -109,6 +109,11 @@ pub struct End {
 impl End {
     pub const OF_NOTHING: End = End { tail: Position::START, hash: Hash::NONE };
 
+    /// Where a log ends whose last record this is.
+    pub fn of(last: &Record) -> End {
+        End { tail: last.position, hash: last.hash }
+    }
+
     /// The record of one more note.
     ///
     /// # Panics

@@ -94,6 +94,16 @@ refusals! {
     CLOSED_TO_NEW_USERS = 403 "closed_to_new_users" "Closed to new users", "The owner of this server makes no new accounts.", hint "Ask the owner to open it, or sign in with an address that has an account.";
     SETTINGS_FOREIGN = 403 "settings_foreign" "Not your server", "The settings of a server belong to the user who signed in first.", hint "Sign in as that user.";
     BEGUN_TOO_OFTEN = 429 "begun_too_often" "Too many from here", "This network address made as many guests and asked for as many links as it may in an hour.", hint "Keep the identity you have; the server's --guests-per-hour sets the number.";
+    ACTION_UNKNOWN = 404 "action_unknown" "Unknown action", "There is no action with this slug.", hint "GET /api/actions lists yours: those of published hooks, and of the programs that are connected.";
+    ACTION_OFFLINE = 409 "action_offline" "Its program is away", "The program that has this action is not connected.", hint "Start it, and try again; what was answered is kept.";
+    RUN_UNKNOWN = 404 "run_unknown" "Unknown run", "There is no run with this id.", hint "GET /api/runs lists yours.";
+    RUN_FOREIGN = 403 "run_foreign" "Not your run", "This run belongs to somebody else.", hint "Sign in as its owner.";
+    RUN_OVER = 409 "run_over" "The run is over", "This run has come to its end.", hint "POST /api/runs/ID/restart begins a new one with the same parameters.";
+    RUN_PARKED = 409 "run_parked" "The run is parked", "This run does not go on by itself.", hint "Resume, restart or cancel it first.";
+    RUN_NOT_PARKED = 409 "run_not_parked" "Nothing to resume", "This run does not wait for a host to run its code anew.", hint "GET /api/runs/ID shows where it stands.";
+    QUESTION_UNKNOWN = 404 "question_unknown" "Unknown question", "The run asks no question with this key.", hint "GET /api/runs/ID shows the open one.";
+    QUESTION_ANSWERED = 409 "question_answered" "Answered already", "Somebody was faster: this question has its answer.", hint "GET /api/runs/ID shows it, and the next question.";
+    ANSWER_REFUSED = 422 "answer_refused" "The answer will not do", "A value is missing or out of bounds.", hint "'fields' names each with its place and what is wrong with it.";
     MAIL_UNSENT = 503 "mail_unconfigured" "No mail is sent here", "This server has nothing to send sign-in links with.", hint "Its operator sets EVERFOLD_SMTP=smtp://user:password@host:port.";
 }
 

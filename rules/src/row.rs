@@ -78,6 +78,42 @@ pub fn door(key: &str) -> Vec<u8> {
     format!("door/{key}").into_bytes()
 }
 
+/// `Brief` of a run, under the account that it belongs to.
+pub fn run(owner: LaneId, run: LaneId) -> Vec<u8> {
+    format!("run/{:032x}/{:032x}", owner.0, run.0).into_bytes()
+}
+
+pub fn run_range(owner: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(format!("run/{:032x}/", owner.0))
+}
+
+/// Present for each run of an owner that is not over.
+pub fn open_run(owner: LaneId, run: LaneId) -> Vec<u8> {
+    format!("open/{:032x}/{:032x}", owner.0, run.0).into_bytes()
+}
+
+pub fn open_run_range(owner: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(format!("open/{:032x}/", owner.0))
+}
+
+/// Present for a run that goes on by itself: a server that starts goes on with it.
+pub fn busy_run(run: LaneId) -> Vec<u8> {
+    lane_key("busy", run).into_bytes()
+}
+
+pub fn busy_run_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("busy/".into())
+}
+
+/// When a run that sleeps goes on: `At`.
+pub fn run_wakes(run: LaneId) -> Vec<u8> {
+    lane_key("wakes", run).into_bytes()
+}
+
+pub fn run_wakes_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("wakes/".into())
+}
+
 /// Present for a hook that is being refolded: a server that starts goes on with it.
 pub fn refolding(lane: LaneId) -> Vec<u8> {
     lane_key("refolding", lane).into_bytes()
@@ -105,7 +141,7 @@ pub fn erased_range() -> (Vec<u8>, Vec<u8>) {
     prefix("erased/".into())
 }
 
-/// The lane of a `refolding`, `arriving` or `erased` row.
+/// The lane of a row whose key ends with one.
 pub fn lane_of(key: &[u8]) -> Option<LaneId> {
     owned_hook(key)
 }

@@ -1,0 +1,96 @@
+//! What Everfold does for a run: fetches, requests to its hook, notices. Each may happen again after a crash, until what
+//! came of it is kept.
+
+use std::sync::Arc;
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use rules::{
+    call::{Bytes, Error, Json, Request, run::Kind},
+    hook::Reply,
+    limits::BODY_BYTES_MAX,
+    record::LaneId,
+    refusal::Refusal,
+    run::Origin,
+};
+use serde::Deserialize;
+use serde_json::json;
+
+use super::Active;
+use crate::Engine;
+
+/// A request that a run sends to its hook.
+#[derive(Deserialize)]
+struct Sent {
+    method: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+}
+
+impl Engine {
+    pub(super) async fn do_deed(&self, active: Arc<Active>, id: String, kind: Kind, payload: Json) {
+        let (run, origin) = {
+            let state = active.state().await;
+            (state.run.lane, state.run.begun.origin)
+        };
+        let Origin::Hosted { hook, .. } = origin else { return };
+        let result = match kind {
+            // Alarms end sleeps; people and the code itself end the others.
+            Kind::Sleep | Kind::Io | Kind::Step => return,
+            Kind::State => self.state_for(hook).await.map_err(refused),
+            Kind::Send => self.send_for(run, hook, &id, &payload).await.map_err(refused),
+            Kind::Fetch => Err(Error::plain("TypeError", "fetch failed: this server fetches nothing yet")),
+            Kind::Notify => Ok("null".into()),
+            Kind::Function => Err(Error::plain("NotFoundError", "There are no functions on this server yet.")),
+            Kind::Job => Err(Error::plain("NotFoundError", "There are no jobs on this server yet.")),
+        };
+        let _ = self.turn_of(active, move |state, at| Ok((Some(state.run.returned(&id, result, at)), ()))).await;
+    }
+
+    async fn state_for(&self, hook: LaneId) -> Result<Json, Refusal> {
+        let state = self.view(hook).await?.state();
+        Ok(format!(r#"{{"state":{}}}"#, state.as_deref().unwrap_or("null")).into())
+    }
+
+    /// Its `Idempotency-Key` is the call's own name, so that what was kept before a crash is not kept twice.
+    async fn send_for(&self, run: LaneId, hook: LaneId, id: &str, payload: &str) -> Result<Json, Refusal> {
+        let Sent { method, headers, body } = serde_json::from_str(payload).map_err(|_| Refusal::BODY_MALFORMED)?;
+        let body = BASE64_STANDARD.decode(body.unwrap_or_default()).map_err(|_| Refusal::BODY_MALFORMED)?;
+        if body.len() > BODY_BYTES_MAX {
+            return Err(Refusal::BODY_TOO_LARGE);
+        }
+        let now = self.now();
+        let request = Request {
+            id: self.world().request_id(now),
+            seq: 0,
+            method,
+            path: "/".into(),
+            query: String::new(),
+            headers: headers
+                .into_iter()
+                .map(|(name, value)| (name.to_lowercase(), Bytes(value.into_bytes())))
+                .collect(),
+            body: Bytes(body),
+            created_at_ms: now.0,
+        };
+        let view = self.view(hook).await?;
+        let (request, answered) = match view.live.as_ref().filter(|live| live.exports.responder) {
+            Some(live) => {
+                let request = Arc::new(request);
+                let answered = self.answer(&view, live, request.clone()).await?;
+                (Arc::unwrap_or_clone(request), Some(answered))
+            }
+            None => (request, None),
+        };
+        let key = format!("run {:032x} {id}", run.0).into_bytes();
+        let written = self.write(hook, request, Some(key), answered).await?;
+        let said = match written.reply {
+            Reply::Receipt(receipt) => json!({ "id": receipt.id.to_string(), "seq": receipt.seq.0 }),
+            Reply::Response(response) => json!({ "status": response.status }),
+        };
+        Ok(said.to_string().into())
+    }
+}
+
+fn refused(refusal: Refusal) -> Error {
+    Error::plain("Error", format!("{} {}", refusal.detail, refusal.hint))
+}
