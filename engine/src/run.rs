@@ -46,10 +46,12 @@ pub struct Active {
 
 pub struct State {
     pub run: Run,
-    /// How questions and displays look since a person moved in them. Nobody keeps it.
-    pub rendered: BTreeMap<String, Json>,
+    /// How questions and displays look since a person moved in them, and since which change. Nobody keeps it.
+    rendered: BTreeMap<String, (u64, Json)>,
     /// A commit was not `Done`: what is in memory is worth nothing.
     is_lost: bool,
+    /// How often it changed.
+    changes: u64,
     /// How often in a row no worker took it.
     in_vain: u32,
 }
@@ -70,6 +72,22 @@ impl Default for Runs {
             alarms: Mutex::default(),
             alarmed: Notify::new(),
         }
+    }
+}
+
+impl State {
+    /// How a question or display looks now, where that is not as it was first shown.
+    pub fn rendered(&self, id: &str) -> Option<&str> {
+        self.rendered.get(id).map(|(_, json)| &**json)
+    }
+
+    /// Those that look otherwise since a change.
+    pub fn rendered_since(&self, change: u64) -> impl Iterator<Item = (&str, &str)> {
+        self.rendered.iter().filter(move |(_, (at, _))| *at > change).map(|(id, (_, json))| (id.as_str(), &**json))
+    }
+
+    fn render(&mut self, id: String, json: Json) {
+        self.rendered.insert(id, (self.changes + 1, json));
     }
 }
 
@@ -176,7 +194,7 @@ impl Engine {
             }
             let (step, heard) = state.run.host_says(attempt, said, at);
             if let Heard::Rendered { id, payload } = &heard {
-                state.rendered.insert(id.clone(), payload.clone());
+                state.render(id.clone(), payload.clone());
             }
             Ok((Some(step), heard))
         })
@@ -365,7 +383,8 @@ impl Engine {
         if let Some(at) = state.run.wakes_at() {
             self.wake_at(at, lane);
         }
-        active.changes.send_modify(|changes| *changes += 1);
+        state.changes += 1;
+        active.changes.send_replace(state.changes);
         Ok(())
     }
 
@@ -407,8 +426,8 @@ impl Engine {
                 let turn = self.turn_of(active.clone(), move |state, at| {
                     state.in_vain = 0;
                     let Ran { mut result, console } = ran;
-                    if let Ok(stand) = &mut result {
-                        state.rendered.extend(std::mem::take(&mut stand.rendered));
+                    for (id, json) in result.iter_mut().flat_map(|stand| std::mem::take(&mut stand.rendered)) {
+                        state.render(id, json);
                     }
                     Ok((Some(state.run.played(notes, result, console, at)), ()))
                 });
@@ -463,7 +482,7 @@ impl Engine {
     }
 
     fn hold(&self, lane: LaneId, run: Run) -> Arc<Active> {
-        let state = State { run, rendered: BTreeMap::new(), is_lost: false, in_vain: 0 };
+        let state = State { run, rendered: BTreeMap::new(), is_lost: false, changes: 0, in_vain: 0 };
         let active = Arc::new(Active { state: tokio::sync::Mutex::new(state), changes: watch::channel(0).0 });
         let mut all = self.lock_active();
         // Those that nobody holds any more are forgotten when there are as many as others.

@@ -121,8 +121,11 @@ impl Server {
         }
         tokio::spawn(async move {
             let _ = left.resume_refolds().await;
+            let _ = left.resume_runs().await;
             left.erase_deleted().await
         });
+        let alarms = engine.clone();
+        tokio::spawn(async move { alarms.keep_alarms().await });
         let connections_max = connections_max();
         let places = Arc::new(Semaphore::new(connections_max));
         let machine = Machine { started: engine.now(), data: config.data, worker, places, connections_max };

@@ -53,7 +53,7 @@ pub async fn hook_events(
 }
 
 /// Resolves when what showed who is calling does so no longer.
-async fn gone(site: Site, headers: HeaderMap) {
+pub async fn gone(site: Site, headers: HeaderMap) {
     let (mut parts, ()) = Request::new(()).into_parts();
     parts.headers = headers;
     loop {
@@ -71,7 +71,7 @@ fn foreign(refusal: Refusal) -> Refusal {
 
 /// A browser sends its cookies along with whatever page connects. What names its caller in `Authorization` was not
 /// sent by a browser on its own.
-fn is_of_this_site(headers: &HeaderMap, own: &str) -> bool {
+pub fn is_of_this_site(headers: &HeaderMap, own: &str) -> bool {
     headers.contains_key(header::AUTHORIZATION) || !visitor::is_foreign(headers, own)
 }
 

@@ -37,6 +37,7 @@ mod pointer;
 mod problem;
 mod read;
 mod request;
+mod run;
 mod secret;
 mod series;
 mod settings;
@@ -172,6 +173,16 @@ pub fn router(site: Site) -> Router {
         .route("/hooks/{id}/keys/{key}", delete(key::revoke))
         .route("/hooks/{id}/keys/{key}/pause", post(key::pause))
         .route("/hooks/{id}/keys/{key}/play", post(key::play))
+        .route("/actions", get(run::actions))
+        .route("/actions/{slug}/runs", post(run::begin))
+        .route("/runs", get(run::list))
+        .route("/runs/{id}", get(run::show))
+        .route("/runs/{id}/answers", post(run::answer))
+        .route("/runs/{id}/state", post(run::state))
+        .route("/runs/{id}/cancel", post(run::cancel))
+        .route("/runs/{id}/abandon", post(run::abandon))
+        .route("/runs/{id}/resume", post(run::resume))
+        .route("/runs/{id}/restart", post(run::restart))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
         .route("/limits", get(health::limits))
         .route("/health", get(health::show))
@@ -188,6 +199,7 @@ pub fn router(site: Site) -> Router {
         .nest("/api", api)
         .route("/state-events", get(live::state_events))
         .route("/hook-events", get(events::hook_events))
+        .route("/run-events", get(run::run_events))
         .route("/page/{file}", get(state_page::file))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

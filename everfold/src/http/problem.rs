@@ -7,6 +7,8 @@ use axum::{
 use rules::refusal::Refusal;
 use serde::Serialize;
 
+use super::wire::WrongField;
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub struct Problem(pub Refusal);
@@ -30,31 +32,38 @@ struct Document<'a> {
     line: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     column: Option<u32>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    fields: Vec<WrongField>,
 }
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        let Problem(refusal) = self;
-        metrics::counter!("everfold_refusals_total", "code" => refusal.code).increment(1);
-        let document = Document {
-            kind: format!("urn:everfold:{}", refusal.code),
-            title: refusal.title,
-            status: refusal.status,
-            detail: &refusal.detail,
-            code: refusal.code,
-            hint: &refusal.hint,
-            line: refusal.place.map(|(line, _)| line),
-            column: refusal.place.map(|(_, column)| column),
-        };
-        let body = serde_json::to_string(&document).expect("a problem is plain data");
-        let status = StatusCode::from_u16(refusal.status).expect("a refusal has a status that HTTP knows");
-        let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
-        if let Some(seconds) = refusal.retry_after_s {
-            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
-        }
-        if status == StatusCode::UNAUTHORIZED {
-            response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-        }
-        response
+        with_fields(self.0, Vec::new())
     }
+}
+
+/// A refusal of a form, and what is wrong with which of its fields.
+pub fn with_fields(refusal: Refusal, fields: Vec<WrongField>) -> Response {
+    metrics::counter!("everfold_refusals_total", "code" => refusal.code).increment(1);
+    let document = Document {
+        kind: format!("urn:everfold:{}", refusal.code),
+        title: refusal.title,
+        status: refusal.status,
+        detail: &refusal.detail,
+        code: refusal.code,
+        hint: &refusal.hint,
+        line: refusal.place.map(|(line, _)| line),
+        column: refusal.place.map(|(_, column)| column),
+        fields,
+    };
+    let body = serde_json::to_string(&document).expect("a problem is plain data");
+    let status = StatusCode::from_u16(refusal.status).expect("a refusal has a status that HTTP knows");
+    let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+    if let Some(seconds) = refusal.retry_after_s {
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    if status == StatusCode::UNAUTHORIZED {
+        response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    }
+    response
 }

@@ -37,6 +37,8 @@ pub struct Run {
     pub ended: Option<(Ending, At)>,
     /// What a worker is handed to play.
     journal: Vec<Note>,
+    /// Of `calls`, those questions and displays that returned, in the order in which they did.
+    answered: Vec<usize>,
     ids: BTreeMap<String, usize>,
     /// What a connected host calls its questions, since it ran the code last.
     asked: Vec<host::Asked>,
@@ -159,6 +161,7 @@ impl Run {
             parked: None,
             ended: None,
             journal: Vec::new(),
+            answered: Vec::new(),
             ids: BTreeMap::new(),
             asked: Vec::new(),
             attempt: 1,
@@ -210,6 +213,11 @@ impl Run {
         self.calls
             .iter()
             .find(|call| call.name.kind == Kind::Io && call.returned.is_none() && !self.is_moot(&call.name))
+    }
+
+    /// The questions that were answered and the displays that were shown, in the order in which that happened.
+    pub fn answered(&self) -> impl Iterator<Item = &Call> {
+        self.answered.iter().map(|index| &self.calls[*index])
     }
 
     pub fn call(&self, id: &str) -> Option<&Call> {
@@ -456,7 +464,11 @@ impl Run {
             Entry::Called { name, payload, at } => self.apply_call(name, payload, at),
             Entry::Returned { id, result, by, at } => {
                 if let Some(index) = self.ids.get(&id) {
-                    self.calls[*index].returned = Some(Returned { result: result.clone(), by, at });
+                    let call = &mut self.calls[*index];
+                    call.returned = Some(Returned { result: result.clone(), by, at });
+                    if call.name.kind == Kind::Io {
+                        self.answered.push(*index);
+                    }
                 }
                 self.journal.push(Note::Returned { id, at_ms: at.0, result });
             }

@@ -22,6 +22,7 @@ mod health;
 mod hook;
 mod receipt;
 mod request;
+mod run;
 mod transfer;
 mod version;
 
@@ -38,6 +39,9 @@ pub use hook::{
 };
 pub use receipt::{Accepted, Settled};
 pub use request::{Console, EXCERPT_CHARS_MAX, RequestBrief, RequestDetail, RequestWhole, status_of};
+pub use run::{
+    ActionListed, NewAnswer, NewRun, NewState, Rendered, RunDetail, RunEvent, RunListed, RunMade, WrongField,
+};
 pub use transfer::{ExportHead, ExportRecord, RequestExported};
 pub use version::{Difference, NewPreview, PreviewDetail, Publishing, Replay, VersionListed};
 
