@@ -23,6 +23,7 @@ use crate::{
     action::Described,
     fold::{self, Arrival},
     follow::{Following, View},
+    host::Hosts,
     lane::{self, Answer, Awake, Doors, End, Lane, Message, Waiter},
     log::Damage,
     run::Runs,
@@ -44,6 +45,7 @@ struct Inner {
     loading: tokio::sync::Mutex<()>,
     runs: Runs,
     described: Mutex<Described>,
+    hosts: Arc<Hosts>,
 }
 
 /// What a writer is told.
@@ -61,6 +63,7 @@ impl Engine {
             loading: tokio::sync::Mutex::default(),
             runs: Runs::default(),
             described: Mutex::default(),
+            hosts: Arc::default(),
         };
         Engine { inner: Arc::new(inner) }
     }
@@ -75,6 +78,11 @@ impl Engine {
 
     pub(crate) fn described(&self) -> std::sync::MutexGuard<'_, Described> {
         self.inner.described.lock().expect("no thread panics while it holds this")
+    }
+
+    /// The programs that connected.
+    pub fn hosts(&self) -> &Arc<Hosts> {
+        &self.inner.hosts
     }
 
     pub fn now(&self) -> At {

@@ -8,6 +8,7 @@ mod erase;
 pub mod events;
 mod fold;
 pub mod follow;
+pub mod host;
 mod lane;
 mod lanes;
 pub mod log;
@@ -78,3 +79,17 @@ pub const DESCRIBED_MAX: usize = 10_000;
 pub const RUNS_TOLD_MAX: usize = 256;
 /// How often the progress of a refold is told at most.
 pub const PROGRESS_MS: u64 = 250;
+/// Hosts of one account that are there at a time.
+pub const HOSTS_OF_ACCOUNT_MAX: usize = 64;
+/// Accounts whose hosts are remembered; beyond, only those of which one is there.
+pub const HOST_ACCOUNTS_MAX: usize = 10_000;
+/// Actions and pages that are remembered of the hosts of an account.
+pub const ROUTES_SEEN_MAX: usize = 4_000;
+/// Runs and open pages that one host may have.
+pub const HOST_RUNS_MAX: usize = 16_384;
+/// What may wait for a host that is slow, or away for a moment.
+pub const HOST_LINE_MAX: usize = 1_024;
+/// And its bytes, unless a single message has more.
+pub const HOST_LINE_BYTES_MAX: usize = 16 << 20;
+/// How long a host may be away before it is gone: it tries to come back every 3 s.
+pub const HOST_AWAY_MS: u64 = 10_000;
