@@ -452,17 +452,6 @@ impl Away {
     }
 }
 
-/// Until runs are kept: a host is told that there are none.
-impl Runs for crate::Engine {
-    fn host_says(&self, _: LaneId, _: String, _: FromHost) -> Pending<Result<bool, String>> {
-        Box::pin(std::future::ready(Ok(false)))
-    }
-
-    fn host_came(&self, _: LaneId, _: String) {}
-
-    fn host_went(&self, _: LaneId, _: String, _: Vec<String>) {}
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -44,8 +44,8 @@ struct Inner {
     /// One loads a lane at a time; others that want the same wait here.
     loading: tokio::sync::Mutex<()>,
     runs: Runs,
-    described: Mutex<Described>,
     hosts: Arc<Hosts>,
+    described: Mutex<Described>,
 }
 
 /// What a writer is told.
@@ -62,8 +62,8 @@ impl Engine {
             doors: Arc::default(),
             loading: tokio::sync::Mutex::default(),
             runs: Runs::default(),
-            described: Mutex::default(),
             hosts: Arc::default(),
+            described: Mutex::default(),
         };
         Engine { inner: Arc::new(inner) }
     }

@@ -12,7 +12,7 @@ use rules::{
     record::{At, LaneId, Position, Record},
     refusal::Refusal,
     row::{self, Source},
-    run::{Answer, Begun, Brief, Effect, Entry, Heard, Origin, Run, Said, Step, Wrong, transaction_of},
+    run::{Answer, Begun, Brief, Effect, Entry, Origin, Run, Step, Wrong},
 };
 use store::{Batch, Commit, Order};
 use tokio::sync::{Notify, broadcast, watch};
@@ -24,6 +24,7 @@ use crate::{
     log::{self, Damage},
 };
 
+mod connected;
 mod deed;
 
 /// The runs that somebody has to do with now. All others are rows.
@@ -140,15 +141,6 @@ impl Engine {
         Ok(lane)
     }
 
-    /// The same action with the same parameters, in the version that is live now; the old run is over.
-    pub async fn restart_as(&self, run: LaneId, begun: Begun) -> Result<LaneId, Refusal> {
-        match self.cancel_run(run).await {
-            Err(refusal) if refusal != Refusal::RUN_OVER => return Err(refusal),
-            _ => {}
-        }
-        self.begin(begun).await
-    }
-
     pub async fn answer_run(
         &self,
         run: LaneId,
@@ -179,31 +171,6 @@ impl Engine {
 
     pub async fn abandon_run(&self, run: LaneId) -> Result<(), Refusal> {
         self.turn(run, |state, at| Ok((Some(state.run.abandon(at)?), ()))).await
-    }
-
-    pub async fn resume_run(&self, run: LaneId) -> Result<(), Refusal> {
-        self.turn(run, |state, at| Ok((Some(state.run.host_resumes(at)?), ()))).await
-    }
-
-    /// What a connected host says of one of its runs.
-    pub async fn host_says(&self, account: LaneId, transaction: &str, said: Said) -> Result<Heard, Refusal> {
-        let (run, attempt) = transaction_of(transaction).ok_or(Refusal::RUN_UNKNOWN)?;
-        self.turn(run, move |state, at| {
-            if state.run.begun.owner != account && state.run.owner != account {
-                return Err(Refusal::RUN_FOREIGN);
-            }
-            let (step, heard) = state.run.host_says(attempt, said, at);
-            if let Heard::Rendered { id, payload } = &heard {
-                state.render(id.clone(), payload.clone());
-            }
-            Ok((Some(step), heard))
-        })
-        .await
-    }
-
-    /// The host that ran it is gone, and another one came.
-    pub async fn host_gone(&self, run: LaneId, message: String) -> Result<(), Refusal> {
-        self.turn(run, move |state, at| Ok((Some(state.run.host_gone(message, at)), ()))).await
     }
 
     /// The runs of an account, newest first, those before `before`.
@@ -396,7 +363,15 @@ impl Engine {
                 Effect::Do { id, kind, payload } => {
                     drop(tokio::spawn(async move { engine.do_deed(active, id, kind, payload).await }));
                 }
-                Effect::Start { .. } | Effect::Answer { .. } | Effect::Close { .. } => {}
+                Effect::Start { transaction } => {
+                    drop(tokio::spawn(async move { engine.start(active, transaction).await }))
+                }
+                Effect::Answer { transaction, key, id, response } => {
+                    drop(tokio::spawn(async move { engine.pass_on(active, transaction, key, id, response).await }));
+                }
+                Effect::Close { transaction } => {
+                    drop(tokio::spawn(async move { engine.close(active, transaction).await }));
+                }
             }
         }
     }

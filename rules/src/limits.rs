@@ -41,6 +41,8 @@ pub const CALL_MS_MAX: u64 = 1_000;
 pub const HEAP_BYTES_MAX: usize = 64 << 20;
 /// Calls that a run may make: questions, steps, fetches and all.
 pub const RUN_CALLS_MAX: usize = 10_000;
+/// How long a host that is back, or new, has to say which runs it has.
+pub const HOST_GRACE_MS: u64 = 5_000;
 /// Lines that a run may log; more are dropped.
 pub const RUN_LOGS_MAX: usize = 10_000;
 /// One of them; the rest is cut.

@@ -12,7 +12,8 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use engine::{
-    PAGE,
+    Engine, PAGE,
+    host::Offered,
     run::{Active, Answered},
 };
 use futures_util::{Stream, stream};
@@ -44,7 +45,17 @@ pub async fn actions(State(site): State<Site>, identity: Identity) -> Result<Res
         unlisted: action.declared.unlisted,
         is_page: action.declared.is_page,
     });
-    let objects: Vec<_> = hosted.collect();
+    let connected = site.engine.hosts().offered(identity.account.lane);
+    let connected = connected.into_iter().map(|Offered { route, is_online }| wire::ActionListed {
+        name: route.name.unwrap_or_else(|| route.slug.clone()),
+        slug: route.slug,
+        description: route.description,
+        source: "host",
+        online: is_online,
+        unlisted: route.unlisted,
+        is_page: route.is_page,
+    });
+    let objects: Vec<_> = hosted.chain(connected).collect();
     Ok(Json(wire::Page { objects, next_token: None }).into_response())
 }
 
@@ -73,10 +84,14 @@ pub async fn begin_action(
     params: Map<String, Value>,
     params_meta: Option<Value>,
 ) -> Result<LaneId, Refusal> {
-    let action = site.engine.hosted_actions(account).await?.into_iter().find(|action| action.slug == slug);
-    let action = action.filter(|action| !action.declared.is_page).ok_or(Refusal::ACTION_UNKNOWN)?;
     let context = context(site, account, slug, params, params_meta);
-    site.engine.begin_hosted(account.lane, action, context, name_of(account)).await
+    let action = site.engine.hosted_actions(account).await?.into_iter().find(|action| action.slug == slug);
+    if let Some(action) = action.filter(|action| !action.declared.is_page) {
+        return site.engine.begin_hosted(account.lane, action, context, name_of(account)).await;
+    }
+    let offered = site.engine.hosts().route(account.lane, slug).filter(|offered| !offered.route.is_page);
+    let offered = offered.ok_or(Refusal::ACTION_UNKNOWN)?;
+    site.engine.begin_connected(account.lane, offered, context, name_of(account)).await
 }
 
 /// What `ctx` says of itself.
@@ -164,9 +179,9 @@ async fn own(site: &Site, caller: LaneId, id: &str) -> Result<(LaneId, Arc<Activ
 }
 
 /// `GET /api/runs/ID`
-pub async fn show(Own { active, .. }: Own) -> Json<wire::RunDetail> {
+pub async fn show(State(site): State<Site>, Own { active, .. }: Own) -> Json<wire::RunDetail> {
     let state = active.state().await;
-    Json(wire::RunDetail::of(&state.run, true, 0, 0, |id| state.rendered(id)))
+    Json(wire::RunDetail::of(&state.run, site.engine.is_attended(&state.run), 0, 0, |id| state.rendered(id)))
 }
 
 /// `POST /api/runs/ID/answers`
@@ -248,7 +263,7 @@ pub async fn run_events(
     match id {
         Some(id) => {
             let (_, active) = own(&site, caller, &id).await?;
-            socket::tell(&site, upgrade, changes(active), over)
+            socket::tell(&site, upgrade, changes(site.engine.clone(), active), over)
         }
         None => socket::tell(&site, upgrade, told(site.engine.runs_told(), caller), over),
     }
@@ -256,14 +271,23 @@ pub async fn run_events(
 
 /// What a follower was shown so far.
 struct Shown {
+    engine: Engine,
     active: Arc<Active>,
     changes: watch::Receiver<u64>,
     /// How many changes, answers and logs; nothing yet at first.
     so_far: Option<(u64, usize, usize)>,
 }
 
-fn changes(active: Arc<Active>) -> impl Stream<Item = String> + Send {
-    let shown = Shown { changes: active.changes(), active, so_far: None };
+/// Nobody looks at a run any more that is over: its host may forget it.
+impl Drop for Shown {
+    fn drop(&mut self) {
+        let (engine, active) = (self.engine.clone(), self.active.clone());
+        tokio::spawn(async move { engine.leave_run(active).await });
+    }
+}
+
+fn changes(engine: Engine, active: Arc<Active>) -> impl Stream<Item = String> + Send {
+    let shown = Shown { engine, changes: active.changes(), active, so_far: None };
     stream::unfold(shown, |mut shown| async move {
         if shown.so_far.is_some() {
             shown.changes.changed().await.ok()?;
@@ -273,7 +297,7 @@ fn changes(active: Arc<Active>) -> impl Stream<Item = String> + Send {
             let now = *shown.changes.borrow_and_update();
             let (run, rendered) = (&state.run, |id: &str| state.rendered(id));
             let (seen, answers_from, logs_from) = shown.so_far.unwrap_or_default();
-            let detail = wire::RunDetail::of(run, true, answers_from, logs_from, rendered);
+            let detail = wire::RunDetail::of(run, shown.engine.is_attended(run), answers_from, logs_from, rendered);
             let event = match shown.so_far {
                 None => wire::RunEvent::Run { run: Box::new(detail) },
                 Some(_) => wire::RunEvent::Update {

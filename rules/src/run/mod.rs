@@ -302,7 +302,8 @@ impl Run {
         if call.returned.is_some() || self.ended.is_some() {
             return Err(Refusal::QUESTION_ANSWERED);
         }
-        if self.parked.is_some() {
+        // What is answered while its host is away is kept for when it is back.
+        if matches!(self.parked, Some((Why::CodeChanged, _))) {
             return Err(Refusal::RUN_PARKED);
         }
         Ok(call)
