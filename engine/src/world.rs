@@ -1,9 +1,9 @@
-//! All that is outside of the engine, handed in: store, workers, clock, entropy.
+//! All that is outside of the engine, handed in: store, workers, clock, entropy, the network.
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use rules::record::At;
-use store::Store;
+use store::{Pending, Store};
 use worker::Worker;
 
 use crate::vault::Vault;
@@ -16,6 +16,7 @@ pub struct World {
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub vault: Arc<Vault>,
+    pub outside: Arc<dyn Outside>,
 }
 
 /// Time, as the world tells it. It may jump.
@@ -27,6 +28,73 @@ pub trait Clock: Send + Sync + 'static {
 /// Dice. Keys and ids are made of it, so a real one must be unguessable.
 pub trait Entropy: Send + Sync + 'static {
     fn draw(&self) -> u128;
+}
+
+/// What user code reaches of the network, through the server.
+///
+/// - **Guarded.** Where it may not go it does not go, whatever a name resolves to and wherever a redirect leads.
+/// - **Total.** Every status is a `Fetched`; `FetchFailed` means that there was no answer, or none that may be had.
+/// - **Bounded.** It comes within [`FETCH_MS_MAX`](rules::limits::FETCH_MS_MAX) and a wait for its turn, and is no larger
+///   than the other limits of that name.
+/// - **Not repeated.** Asked twice it goes out twice.
+/// - **Cancelling** the future ends the connection; what was sent by then was sent.
+pub trait Outside: Send + Sync + 'static {
+    fn fetch(&self, asked: Fetch) -> Pending<Result<Fetched, FetchFailed>>;
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetch {
+    pub url: String,
+    pub method: String,
+    /// A character of a value is a byte, here and in what was fetched.
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fetched {
+    /// Where it came from, behind all redirects.
+    pub url: String,
+    pub status: u16,
+    pub status_text: String,
+    pub headers: Vec<(String, String)>,
+    pub body: Vec<u8>,
+    pub redirected: bool,
+}
+
+/// Becomes a `TypeError` with this message.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct FetchFailed {
+    pub kind: FetchFailure,
+    pub message: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FetchFailure {
+    /// It is no request that can be sent.
+    Malformed,
+    /// The server may not go there.
+    Forbidden,
+    /// Nobody answers there, or not with a certificate that holds.
+    Unreachable,
+    TimedOut,
+    /// A body or the headers, of either side.
+    TooLarge,
+    /// What came is not HTTP, ended early, or went on redirecting.
+    Broken,
+    /// Too many others are on their way, and its turn did not come.
+    Busy,
+}
+
+/// A world without a network.
+pub struct Nowhere;
+
+impl Outside for Nowhere {
+    fn fetch(&self, asked: Fetch) -> Pending<Result<Fetched, FetchFailed>> {
+        let message = format!("{} cannot be reached: there is no network here", asked.url);
+        Box::pin(async { Err(FetchFailed { kind: FetchFailure::Unreachable, message }) })
+    }
 }
 
 impl World {

@@ -11,7 +11,7 @@ use std::{
 use engine::{
     Engine,
     vault::Vault,
-    world::{Clock, SystemEntropy, World},
+    world::{Clock, Nowhere, SystemEntropy, World},
 };
 use rules::{
     account::{ACCESS_MS, Account, KEY_USED_MS, KeyKind, LINK_MS, MERGE_MS, Refresh},
@@ -44,6 +44,7 @@ fn engine() -> (Engine, Arc<Hand>) {
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
+        outside: Arc::new(Nowhere),
     };
     (Engine::new(world), clock)
 }

@@ -12,7 +12,7 @@ use std::{
 use engine::{
     Engine,
     vault::Vault,
-    world::{Clock, SystemClock, SystemEntropy, World},
+    world::{Clock, Nowhere, SystemClock, SystemEntropy, World},
 };
 use rules::{
     call::{Bytes, Request},
@@ -91,6 +91,7 @@ fn engine(clock: &Arc<Set>, store: &Memory) -> Engine {
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
+        outside: Arc::new(Nowhere),
     })
 }
 

@@ -11,7 +11,7 @@ use std::{
 use engine::{
     Engine,
     vault::Vault,
-    world::{SystemClock, SystemEntropy, World},
+    world::{Nowhere, SystemClock, SystemEntropy, World},
 };
 use rules::{
     access::KeyKind,
@@ -72,6 +72,7 @@ fn engine_on(store: Arc<Broken>) -> Engine {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
+        outside: Arc::new(Nowhere),
     })
 }
 

@@ -1,6 +1,7 @@
 //! One binary that puts functions online and never forgets.
 
 mod cli;
+mod egress;
 mod http;
 mod machine;
 mod mail;

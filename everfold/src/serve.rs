@@ -15,7 +15,7 @@ use engine::{
 };
 use hyper::service::{Service, service_fn};
 use hyper_util::{rt::TokioIo, rt::TokioTimer, service::TowerToHyperService};
-use rules::record::LaneId;
+use rules::{egress::Allowed, record::LaneId};
 use store::sqlite::Sqlite;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -25,6 +25,7 @@ use tokio::{
 use worker::quickjs::{Options, QuickJs};
 
 use crate::{
+    egress::Egress,
     http::{
         self, Settings, Site,
         visitor::{Allowance, Outside, Peer},
@@ -56,6 +57,8 @@ pub struct Config {
     pub mail_from: Option<String>,
     /// What one network address may begin in an hour.
     pub guests_per_hour: u32,
+    /// Where user code may go.
+    pub egress: Allowed,
     pub is_behind_proxy: bool,
 }
 
@@ -108,6 +111,7 @@ impl Server {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             vault,
+            outside: Arc::new(Egress::new(config.egress)),
         };
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = metrics.handle();

@@ -14,6 +14,7 @@ pub mod account;
 pub mod call;
 pub mod canary;
 pub mod compact;
+pub mod egress;
 pub mod email;
 pub mod hook;
 pub mod limits;

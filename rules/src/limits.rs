@@ -54,6 +54,17 @@ pub const RUN_CALL_MS_MAX: u64 = 10_000;
 /// What a run may do between two returns, and what its result may be, as bytes of JSON.
 pub const RUN_MOVES_BYTES_MAX: usize = 8 << 20;
 
+/// How long one `fetch` may take, its redirects and all.
+pub const FETCH_MS_MAX: u64 = 30_000;
+/// The body that a `fetch` sends.
+pub const FETCH_SENT_BYTES_MAX: usize = 1 << 20;
+/// The body that it gets: what base64 makes of it fits the moves of a run.
+pub const FETCH_BODY_BYTES_MAX: usize = 4 << 20;
+/// The address and the headers that it sends, and the headers that it gets.
+pub const FETCH_HEADER_BYTES_MAX: usize = 64 << 10;
+/// How many redirects it follows.
+pub const FETCH_REDIRECTS_MAX: usize = 5;
+
 /// What one call of user code may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {

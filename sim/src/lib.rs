@@ -19,7 +19,7 @@ use engine::{
     follow::{View, folded_through},
     log,
     vault::Vault,
-    world::{Clock, Entropy, World},
+    world::{Clock, Entropy, Nowhere, World},
 };
 use rules::{
     call::{Bytes, Described, Exports, Outcome, Ran, Request, Stop},
@@ -164,6 +164,7 @@ fn begin(story: &Story) -> (Engine, Arc<Jumping>, Arc<Scripted>) {
         clock: clock.clone(),
         entropy: Arc::new(story.dice.clone()),
         vault: Arc::new(Vault::new(&[0; 32])),
+        outside: Arc::new(Nowhere),
     };
     (Engine::new(world), clock, worker)
 }

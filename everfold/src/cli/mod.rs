@@ -35,6 +35,7 @@ mod versions;
 mod whoami;
 
 use client::Client;
+use rules::egress::Allowed;
 
 use crate::{http::Settings, serve::Config};
 
@@ -146,6 +147,10 @@ struct Listening {
     /// Guests and sign-in links for one network address in an hour; not counted in development
     #[arg(long, env = "EVERFOLD_GUESTS_PER_HOUR", default_value_t = 1000)]
     guests_per_hour: u32,
+    /// Hosts that the code of users may fetch from: api.example.com, *.example.com, host:port, with commas between them.
+    /// Only their public addresses, but for a host that is named with its port
+    #[arg(long, env = "EVERFOLD_EGRESS_ALLOW", default_value = "*", value_parser = Allowed::parse)]
+    egress_allow: Allowed,
     /// A proxy stands in front, and names its clients in X-Forwarded-For
     #[arg(long, env = "EVERFOLD_BEHIND_PROXY", value_parser = FalseyValueParser::new())]
     behind_proxy: bool,
@@ -153,8 +158,18 @@ struct Listening {
 
 impl Listening {
     fn config(self, settings: Settings) -> Config {
-        let Listening { listen, data, public_url, smtp, mail_from, guests_per_hour, behind_proxy } = self;
-        Config { listen, data, settings, public_url, smtp, mail_from, guests_per_hour, is_behind_proxy: behind_proxy }
+        let Listening { listen, data, public_url, smtp, mail_from, guests_per_hour, egress_allow, behind_proxy } = self;
+        Config {
+            listen,
+            data,
+            settings,
+            public_url,
+            smtp,
+            mail_from,
+            guests_per_hour,
+            egress: egress_allow,
+            is_behind_proxy: behind_proxy,
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use axum::{
 use rules::{account, limits, refusal::Refusal};
 
 use super::{Site, admission, hook, identity::identify, problem::Problem, request, socket, transfer, wire};
-use crate::{http, serve};
+use crate::{egress, http, serve};
 
 /// `GET /healthz`: the process is alive.
 pub async fn alive() -> &'static str {
@@ -93,6 +93,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
             BODY_BYTES_MAX, HEADER_BYTES_MAX, JSON_DEPTH_MAX, STATE_BYTES_MAX, RESPONSE_BYTES_MAX, SOURCE_BYTES_MAX,
             CONSOLE_BYTES_MAX, KEYS_MAX, SECRETS_MAX, SECRET_NAME_BYTES_MAX, SECRET_BYTES_MAX,
             IDEMPOTENCY_KEY_BYTES_MAX, TEMPLATES_MAX, IDEMPOTENCY_MS, BUDGET_TICKS, CALL_MS_MAX, HEAP_BYTES_MAX,
+            FETCH_MS_MAX, FETCH_SENT_BYTES_MAX, FETCH_BODY_BYTES_MAX, FETCH_HEADER_BYTES_MAX, FETCH_REDIRECTS_MAX,
         }
         account {
             ACCESS_MS, REFRESH_MS, REFRESH_GRACE_MS, FAMILIES_MAX, LINK_MS, LINKS_MAX, ACCOUNT_KEYS_MAX,
@@ -107,6 +108,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
             HOST_LINE_BYTES_MAX, HOST_AWAY_MS,
         }
         admission { WRITES_MAX, WRITE_BYTES_MAX }
+        egress { FETCHES_MAX, FETCHES_WAITING_MAX }
         serve { CONNECTIONS_MAX, HEADERS_MAX }
         hook { HOOKS_MAX }
         http { PREVIEWS_MAX }
