@@ -7,7 +7,10 @@ use std::{
 };
 
 use rules::{
-    call::{Call, Error, Failure, Json, Outcome, Program, Ran, Stop, run::Running},
+    call::{
+        Call, Error, Failure, Json, Outcome, Program, Ran, Stop,
+        run::{Kind, Move, Name, Running},
+    },
     limits::Limits,
     record::{At, LaneId, Position, Record},
     refusal::Refusal,
@@ -448,6 +451,13 @@ impl Engine {
                     return Err("the process that ran it died".into());
                 }
                 secrets.redact_run(&mut ran);
+                for one in ran.result.iter_mut().flat_map(|stand| &mut stand.moves) {
+                    if let Move::Called { name: Name { kind: Kind::Fetch | Kind::Send, .. }, payload } = one
+                        && !secrets.is_empty()
+                    {
+                        *payload = self.sealed(hook, payload);
+                    }
+                }
                 Ok(ran)
             }
             Outcome::Unrunnable(error) => Ok(Ran { result: Err(Failure { error, stop: None }), console: Vec::new() }),

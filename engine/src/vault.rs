@@ -160,6 +160,10 @@ impl Opened {
         }
     }
 
+    pub fn is_empty(&self) -> bool {
+        self.values.is_empty()
+    }
+
     pub fn redact_error(&self, error: &mut rules::call::Error) {
         for text in [&mut error.name, &mut error.message, &mut error.stack] {
             self.redact_text(text);

@@ -16,7 +16,10 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::Active;
-use crate::Engine;
+use crate::{
+    Engine,
+    world::{Fetch, World},
+};
 
 /// A request that a run sends to its hook.
 #[derive(Deserialize)]
@@ -25,6 +28,24 @@ struct Sent {
     headers: Vec<(String, String)>,
     body: Option<String>,
 }
+
+/// What a run asks of the world outside.
+#[derive(Deserialize)]
+struct Fetching {
+    url: String,
+    method: String,
+    headers: Vec<(String, String)>,
+    body: Option<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Sealed {
+    sealed: String,
+}
+
+/// No secret has this name: a name is not empty, and this is no name of a variable.
+const SEALED_AS: &str = "what a run sends";
 
 impl Engine {
     pub(super) async fn do_deed(&self, active: Arc<Active>, id: String, kind: Kind, payload: Json) {
@@ -38,7 +59,7 @@ impl Engine {
             Kind::Sleep | Kind::Io | Kind::Step => return,
             Kind::State => self.state_for(hook).await.map_err(refused),
             Kind::Send => self.send_for(run, hook, &id, &payload).await.map_err(refused),
-            Kind::Fetch => Err(Error::plain("TypeError", "fetch failed: this server fetches nothing yet")),
+            Kind::Fetch => self.fetch_for(hook, &payload).await,
             Kind::Notify => Ok("null".into()),
             Kind::Function => Err(Error::plain("NotFoundError", "There are no functions on this server yet.")),
             Kind::Job => Err(Error::plain("NotFoundError", "There are no jobs on this server yet.")),
@@ -51,9 +72,47 @@ impl Engine {
         Ok(format!(r#"{{"state":{}}}"#, state.as_deref().unwrap_or("null")).into())
     }
 
+    async fn fetch_for(&self, hook: LaneId, payload: &str) -> Result<Json, Error> {
+        let broken = |why: &str| Error::plain("TypeError", format!("fetch failed: {why}"));
+        let opened = self.opened(hook, payload).ok_or_else(|| broken("what it sends does not open any more"))?;
+        let asked: Fetching = serde_json::from_str(&opened).map_err(|_| broken("what it sends is malformed"))?;
+        let body =
+            BASE64_STANDARD.decode(asked.body.unwrap_or_default()).map_err(|_| broken("its body is malformed"))?;
+        let fetch = Fetch { url: asked.url, method: asked.method, headers: asked.headers, body };
+        let fetched = self.world().outside.fetch(fetch).await;
+        let fetched = fetched.map_err(|failed| Error::plain("TypeError", failed.message))?;
+        let said = json!({
+            "url": fetched.url,
+            "status": fetched.status,
+            "statusText": fetched.status_text,
+            "headers": fetched.headers,
+            "body": BASE64_STANDARD.encode(&fetched.body),
+            "redirected": fetched.redirected,
+        });
+        Ok(said.to_string().into())
+    }
+
+    /// What stands in the journal of what holds a secret is sealed.
+    pub(super) fn sealed(&self, hook: LaneId, payload: &str) -> Json {
+        let World { vault, entropy, .. } = self.world();
+        let sealed = vault.seal(hook, SEALED_AS, payload, [entropy.draw(), entropy.draw()]);
+        json!({ "sealed": BASE64_STANDARD.encode(&sealed.0) }).to_string().into()
+    }
+
+    fn opened(&self, hook: LaneId, payload: &str) -> Option<String> {
+        match serde_json::from_str(payload) {
+            Ok(Sealed { sealed }) => {
+                let sealed = Bytes(BASE64_STANDARD.decode(sealed).ok()?);
+                self.world().vault.open_one(hook, SEALED_AS, &sealed)
+            }
+            Err(_) => Some(payload.to_owned()),
+        }
+    }
+
     /// Its `Idempotency-Key` is the call's own name, so that what was kept before a crash is not kept twice.
     async fn send_for(&self, run: LaneId, hook: LaneId, id: &str, payload: &str) -> Result<Json, Refusal> {
-        let Sent { method, headers, body } = serde_json::from_str(payload).map_err(|_| Refusal::BODY_MALFORMED)?;
+        let opened = self.opened(hook, payload).ok_or(Refusal::BODY_MALFORMED)?;
+        let Sent { method, headers, body } = serde_json::from_str(&opened).map_err(|_| Refusal::BODY_MALFORMED)?;
         let body = BASE64_STANDARD.decode(body.unwrap_or_default()).map_err(|_| Refusal::BODY_MALFORMED)?;
         if body.len() > BODY_BYTES_MAX {
             return Err(Refusal::BODY_TOO_LARGE);
