@@ -137,6 +137,11 @@ impl Client {
         Ok(self)
     }
 
+    /// What shows who we are: a JWT or an API key.
+    pub fn identity(&self) -> &str {
+        &self.identity
+    }
+
     pub fn me(&self) -> Result<Me, Failure> {
         self.get("/api/auth/me")
     }

@@ -87,7 +87,8 @@ fn develop(url: &str, project: Option<Project>, known: &OnceLock<LaneId>) -> Res
         let _ = sender.send(event);
     })
     .map_err(unwatchable)?;
-    for dir in [project.dir(), &project.hooks_dir()] {
+    let sources = project.sources();
+    for dir in sources.iter().map(PathBuf::as_path).chain([project.dir()]) {
         watcher.watch(dir, RecursiveMode::NonRecursive).map_err(unwatchable)?;
     }
 
@@ -101,11 +102,8 @@ fn develop(url: &str, project: Option<Project>, known: &OnceLock<LaneId>) -> Res
         };
         report(saved)?;
         if std::mem::take(&mut is_first) {
-            let hooks = project.hooks_dir();
-            say(format_args!(
-                "\nwatching {} — save a file, and everything it ever received is folded again",
-                hooks.display()
-            ))?;
+            let watched = sources.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(" and ");
+            say(format_args!("\nwatching {watched} — save a file, and everything it ever received is folded again"))?;
         }
         if events.recv().is_err() {
             return Ok(());

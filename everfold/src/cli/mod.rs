@@ -24,6 +24,7 @@ mod manage;
 mod progress;
 mod project;
 mod request;
+mod run;
 mod secrets;
 mod send;
 mod serve;
@@ -95,6 +96,8 @@ enum Command {
     Secrets(secrets::Secrets),
     /// The keys of a hook: list, make, pause, play, revoke
     Keys(keys::Keys),
+    /// Run an action here: its questions become prompts
+    Run(run::Run),
     /// Write a hook with its whole history to a file
     Export(transfer::Export),
     /// Make a hook of such a file
@@ -230,6 +233,7 @@ pub fn main() -> ExitCode {
         Command::Resend(request) => request.resend(),
         Command::Secrets(secrets) => secrets.run(),
         Command::Keys(keys) => keys.run(),
+        Command::Run(run) => run.run(),
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Backup(backup) => backup.run(),

@@ -1,4 +1,4 @@
-//! A directory that is deployed: `hooks/*.{js,ts}`, and `.env` as their secrets.
+//! A directory that is deployed: `hooks/*.{js,ts}`, `actions/*.{js,ts}`, and `.env` as their secrets.
 
 use std::{
     collections::BTreeMap,
@@ -21,29 +21,39 @@ pub struct Project {
 
 impl Project {
     pub fn open(dir: PathBuf) -> Result<Project, Failure> {
-        if !dir.join("hooks").is_dir() {
-            return Err(Failure::new(format!("{} has no directory 'hooks'.", dir.display()))
-                .hint("put a file such as hooks/counter.ts into it"));
+        let project = Project { dir };
+        if project.sources().is_empty() {
+            let dir = project.dir.display();
+            return Err(Failure::new(format!("{dir} has no directory 'hooks', and none 'actions'."))
+                .hint("put a file such as hooks/counter.ts or actions/refund.ts into it"));
         }
-        Ok(Project { dir })
+        Ok(project)
     }
 
     pub fn dir(&self) -> &Path {
         &self.dir
     }
 
-    pub fn hooks_dir(&self) -> PathBuf {
-        self.dir.join("hooks")
+    /// The directories that hold programs.
+    pub fn sources(&self) -> Vec<PathBuf> {
+        ["hooks", "actions"].map(|name| self.dir.join(name)).into_iter().filter(|dir| dir.is_dir()).collect()
     }
 
-    /// The hooks by name: `hooks/github.ts` is the hook `github`.
+    /// The hooks by name: `hooks/github.ts` is the hook `github`. Actions of their own are a hook that nothing is written
+    /// to.
     pub fn hooks(&self) -> Result<BTreeMap<String, PathBuf>, Failure> {
-        let mut files = BTreeMap::new();
-        for entry in fs::read_dir(self.hooks_dir())? {
-            let path = entry?.path();
-            let is_source = path.extension().is_some_and(|extension| extension == "ts" || extension == "js");
-            if let (true, Some(name)) = (is_source && path.is_file(), path.file_stem()) {
-                files.insert(name.to_string_lossy().into_owned(), path);
+        let mut files: BTreeMap<String, PathBuf> = BTreeMap::new();
+        for dir in self.sources() {
+            for entry in fs::read_dir(dir)? {
+                let path = entry?.path();
+                let is_source = path.extension().is_some_and(|extension| extension == "ts" || extension == "js");
+                let (true, Some(name)) = (is_source && path.is_file(), path.file_stem()) else { continue };
+                let name = name.to_string_lossy().into_owned();
+                if let Some(other) = files.get(&name) {
+                    let message = format!("{} and {} have the same name.", other.display(), path.display());
+                    return Err(Failure::new(message).hint("rename one of them"));
+                }
+                files.insert(name, path);
             }
         }
         Ok(files)
