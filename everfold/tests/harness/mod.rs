@@ -8,6 +8,7 @@ pub mod http;
 pub mod load;
 pub mod memory;
 pub mod server;
+pub mod run;
 pub mod smtp;
 pub mod socket;
 pub mod stream;

@@ -1,0 +1,342 @@
+//! Hosted actions: they ask, they do, and whatever ends the server in between, they go on.
+
+mod harness;
+
+use std::{
+    io::{Read, Write},
+    net::TcpListener,
+    sync::{
+        Arc, Mutex,
+    },
+    thread,
+    time::Duration,
+};
+
+use harness::{
+    eventually,
+    hook::{Hook, Owner},
+    http::Ask,
+    run::Run,
+    server::Server,
+    socket::Socket,
+};
+use serde_json::{Value, json};
+
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A hook whose state counts what its action sends to it.
+const TEN_STEPS: &str = r#"
+    export const reducer = (state, request) => ({ ...state, [request.body.step]: (state?.[request.body.step] ?? 0) + 1 });
+    export const actions = {
+        climb: async (io, ctx) => {
+            const said = [];
+            for (let step = 0; step < 10; step++) {
+                said.push(await io.input.text(`Question ${step}`));
+                await ctx.step(`step ${step}`, () => ctx.send({ step: `s${step}` }));
+                await ctx.log("done", step);
+            }
+            return { said: said.join() };
+        },
+    };"#;
+
+#[test]
+fn an_action_asks_and_goes_on_with_the_answer() {
+    let server = Server::start();
+    let code = r#"export const actions = { greet: async (io, ctx) => {
+        const name = await io.input.text("Name", { helpText: "yours" });
+        const { age, news } = await io.group({ age: io.input.number("Age", { min: 1 }), news: io.input.boolean("News") });
+        await ctx.log("hello", name);
+        return { greeting: `Hello ${name}, ${age}`, news, from: ctx.params.from };
+    } };"#;
+    let hook = Hook::running(&server, code);
+    let actions = hook.owner.get("/api/actions").expect(200).json();
+    assert_eq!(
+        actions["objects"],
+        json!([{ "slug": "greet", "name": "greet", "description": null, "source": "hosted", "online": true,
+            "unlisted": false, "isPage": false }])
+    );
+    let run = Run::of(&hook, "greet", &json!({ "from": "a test" }));
+    let question = run.question();
+    assert_eq!(question["toRender"][0]["methodName"], "INPUT_TEXT");
+    assert_eq!(question["toRender"][0]["props"]["helpText"], "yours");
+    run.answer(&json!(["Ada"]));
+    assert_eq!(run.question()["toRender"][1]["label"], "News");
+    run.answer(&json!([36, true]));
+    assert_eq!(run.result(), json!({ "greeting": "Hello Ada, 36", "news": true, "from": "a test" }));
+    let whole = run.show();
+    assert_eq!(whole["answers"][1]["values"], json!([36, true]));
+    assert_eq!(whole["logs"][0]["text"], "hello Ada");
+    assert!(whole["finishedAt"].is_number() && whole["question"].is_null());
+}
+
+#[test]
+fn ten_questions_survive_a_kill_at_each_and_every_step_is_done_once() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start_on(data.path());
+    let hook = Hook::running(&server, TEN_STEPS);
+    let mut run = Run::of(&hook, "climb", &json!({}));
+    for step in 0..10 {
+        assert_eq!(run.asks(), format!("Question {step}"));
+        server.kill();
+        server = Server::start_on(data.path());
+        run = run.at(&server.address);
+        assert_eq!(run.asks(), format!("Question {step}"));
+        run.answer(&json!([step.to_string()]));
+        // Killed again while it works, sooner or later.
+        thread::sleep(Duration::from_millis(step * 3));
+        server.kill();
+        server = Server::start_on(data.path());
+        run = run.at(&server.address);
+    }
+    assert_eq!(run.result(), json!({ "said": "0,1,2,3,4,5,6,7,8,9" }));
+    let hook = hook.at(&server);
+    let wanted: Value = (0..10).map(|step| (format!("s{step}"), json!(1))).collect::<serde_json::Map<_, _>>().into();
+    eventually("all is folded", || (hook.state() == wanted).then_some(()));
+    let logs = run.show()["logs"].as_array().expect("logs").len();
+    assert_eq!(logs, 10, "nothing is said twice");
+}
+
+#[test]
+fn of_two_that_answer_at_once_one_is_heard_and_the_other_told() {
+    let server = Server::start();
+    let hook = Hook::running(&server, TEN_STEPS);
+    let run = Run::of(&hook, "climb", &json!({}));
+    let key = run.question()["key"].clone();
+    let both: Vec<_> = ["Ada", "Eve"]
+        .map(|name| {
+            let (run, key) = (run.clone(), key.clone());
+            thread::spawn(move || (name, run.try_answer(&key, &json!([name])).status))
+        })
+        .into_iter()
+        .map(|asked| asked.join().expect("no panic"))
+        .collect();
+    let heard: Vec<_> = both.iter().filter(|(_, status)| *status == 200).map(|(name, _)| *name).collect();
+    assert_eq!(heard.len(), 1, "{both:?}");
+    assert!(both.iter().any(|(_, status)| *status == 409), "{both:?}");
+    assert_eq!(run.asks(), "Question 1");
+    assert_eq!(run.show()["answers"][0]["values"], json!([heard[0]]));
+    run.try_answer(&key, &json!(["late"])).problem(409, "question_answered");
+}
+
+#[test]
+fn an_answer_that_will_not_do_is_refused_and_the_question_stays_open() {
+    let server = Server::start();
+    let code = r#"export const actions = { ask: async (io) => {
+        const [age, mail] = await io.group([io.input.number("Age", { min: 5 }), io.input.email("Mail")]);
+        return io.input.text("Even").validate((text) => text.length % 2 ? "an even number of letters, please" : undefined);
+    } };"#;
+    let hook = Hook::running(&server, code);
+    let run = Run::of(&hook, "ask", &json!({}));
+    let key = run.question()["key"].clone();
+    let refused = run.try_answer(&key, &json!([4, "nobody"])).problem(422, "answer_refused");
+    assert_eq!(refused["fields"][0]["index"], 0);
+    assert!(refused["fields"][0]["message"].as_str().is_some_and(|said| said.contains("at least 5")), "{refused}");
+    assert!(refused["fields"][1]["message"].as_str().is_some_and(|said| said.contains("e-mail")), "{refused}");
+    run.try_answer(&key, &json!([5])).problem(422, "answer_refused");
+    run.try_answer(&json!("9"), &json!([5, "ada@example.com"])).problem(404, "question_unknown");
+    run.owner.post(&run.path("/answers"), &json!({ "values": [] })).problem(400, "body_malformed");
+    run.try_answer(&key, &json!([5, "ada@example.com"])).expect(200);
+    let first = run.question();
+    run.try_answer(&first["key"], &json!(["odd"])).expect(200);
+    let again = eventually("it asks again", || Some(run.question()).filter(|question| question["key"] != first["key"]));
+    let said = [&again["validationErrorMessage"], &again["toRender"][0]["validationErrorMessage"]];
+    assert!(said.iter().any(|said| **said == "an even number of letters, please"), "{again}");
+    run.try_answer(&first["key"], &json!(["even"])).problem(409, "question_answered");
+    run.try_answer(&again["key"], &json!(["even"])).expect(200);
+    assert_eq!(run.result(), json!("even"));
+}
+
+#[test]
+fn a_run_keeps_the_code_that_it_began_with_and_a_restart_takes_the_new() {
+    let server = Server::start();
+    let version = |word: &str| {
+        format!(r#"export const actions = {{ ask: async (io) => `{word} ${{await io.input.text("{word}")}}` }};"#)
+    };
+    let hook = Hook::running(&server, &version("old"));
+    let (run, other) = (Run::of(&hook, "ask", &json!({ "a": 1 })), Run::of(&hook, "ask", &json!({})));
+    assert_eq!((run.asks(), other.asks()), ("old".into(), "old".into()));
+    hook.publish(&version("new"));
+    other.answer(&json!(["x"]));
+    assert_eq!(other.result(), json!("old x"));
+    let made = run.post("/restart").expect(201).json();
+    assert_eq!(run.ended()["status"], "cancelled");
+    let next = Run { owner: run.owner.clone(), id: made["id"].as_str().expect("an id").to_owned() };
+    assert_eq!((next.asks(), next.show()["params"].clone()), ("new".into(), json!({ "a": 1 })));
+    run.post("/cancel").problem(409, "run_over");
+    next.post("/resume").problem(409, "run_not_parked");
+    next.post("/cancel").expect(200);
+    assert_eq!(next.show()["status"], "cancelled");
+    next.try_answer(&json!("0"), &json!(["x"])).problem(409, "question_answered");
+}
+
+#[test]
+fn a_run_that_fails_says_why_and_code_that_never_ends_is_stopped() {
+    let server = Server::start();
+    let code = r#"export const actions = {
+        broken: async () => { throw new RangeError("on purpose"); },
+        endless: async () => { while (true) {} },
+        stuck: async () => new Promise(() => {}),
+    };"#;
+    let hook = Hook::running(&server, code);
+    for (action, name) in [("broken", "RangeError"), ("endless", "Stopped"), ("stuck", "Error")] {
+        let run = Run::of(&hook, action, &json!({})).ended();
+        assert_eq!((&run["status"], &run["error"]["name"]), (&json!("failure"), &json!(name)), "{run}");
+    }
+    let listed = hook.owner.get("/api/runs").expect(200).json();
+    let actions: Vec<_> = listed["objects"].as_array().expect("a list").iter().map(|run| run["action"].clone()).collect();
+    assert_eq!(actions, ["stuck", "endless", "broken"], "newest first");
+    assert_eq!(listed["objects"][2]["error"], "RangeError: on purpose");
+    let open = hook.owner.get("/api/runs?status=open").expect(200).json();
+    assert_eq!(open["objects"], json!([]));
+}
+
+#[test]
+fn a_run_is_nobody_elses() {
+    let server = Server::start();
+    let hook = Hook::running(&server, TEN_STEPS);
+    let run = Run::of(&hook, "climb", &json!({}));
+    run.asks();
+    let stranger = Run { owner: Owner::guest(&server), id: run.id.clone() };
+    stranger.owner.get(&stranger.path("")).problem(403, "run_foreign");
+    stranger.try_answer(&json!("0"), &json!(["x"])).problem(403, "run_foreign");
+    for verb in ["/cancel", "/abandon", "/resume", "/restart"] {
+        stranger.post(verb).problem(403, "run_foreign");
+    }
+    stranger.owner.post("/api/actions/climb/runs", &json!({})).problem(404, "action_unknown");
+    Ask::new("GET", run.path("")).send(&server.address).problem(401, "identity_missing");
+    run.owner.get("/api/runs/nonsense").problem(404, "run_unknown");
+    run.owner.get(&format!("/api/runs/{}", hook.id)).problem(404, "run_unknown");
+    run.owner.get("/api/runs?token=nonsense").problem(400, "token_of_no_list");
+    run.owner.get("/api/runs?status=nonsense").problem(400, "parameter_malformed");
+    assert_eq!(Socket::open(&server.address, &format!("/run-events?runId={}", run.id)).err(), Some(401));
+    let authorization = format!("Bearer {}", stranger.owner.jwt);
+    let opened = Socket::open_with(
+        &server.address,
+        &format!("/run-events?runId={}", run.id),
+        &[("authorization", &authorization)],
+    );
+    assert_eq!(opened.err(), Some(403));
+    assert_eq!(run.asks(), "Question 0");
+}
+
+#[test]
+fn who_follows_a_run_sees_it_go_on() {
+    let server = Server::start();
+    let hook = Hook::running(&server, TEN_STEPS);
+    let authorization = format!("Bearer {}", hook.owner.jwt);
+    let mut all = Socket::open_with(&server.address, "/run-events", &[("authorization", &authorization)]).expect("open");
+    let run = Run::of(&hook, "climb", &json!({}));
+    assert_eq!(all.next_frame(PATIENCE).expect("a frame")["type"], "runs");
+    run.asks();
+    let path = format!("/run-events?runId={}", run.id);
+    let mut socket = Socket::open_with(&server.address, &path, &[("authorization", &authorization)]).expect("open");
+    let first = socket.next_frame(PATIENCE).expect("a frame");
+    assert_eq!((&first["type"], &first["run"]["question"]["key"]), (&json!("run"), &json!("0")));
+    run.answer(&json!(["Ada"]));
+    let mut answers = Vec::new();
+    let mut logs = Vec::new();
+    loop {
+        let frame = socket.next_frame(PATIENCE).expect("it goes on");
+        assert_eq!(frame["type"], "update");
+        assert_eq!(frame["answersFrom"], answers.len());
+        answers.extend(frame["run"]["answers"].as_array().expect("a list").clone());
+        logs.extend(frame["run"]["logs"].as_array().expect("a list").clone());
+        if frame["run"]["question"]["toRender"][0]["label"] == "Question 1" {
+            break;
+        }
+    }
+    assert_eq!((answers.len(), logs.len()), (1, 1));
+    assert_eq!(answers[0]["values"], json!(["Ada"]));
+}
+
+#[test]
+fn a_sleep_ends_by_itself_also_behind_a_restart() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start_on(data.path());
+    let code = r#"export const actions = { nap: async (io, ctx) => {
+        const before = ctx.now(); await ctx.sleep(1500); return (ctx.now() - before) >= 1500;
+    } };"#;
+    let hook = Hook::running(&server, code);
+    let run = Run::of(&hook, "nap", &json!({}));
+    eventually("it sleeps", || (run.show()["status"] == "running").then_some(()));
+    thread::sleep(Duration::from_millis(300));
+    server.kill();
+    let server = Server::start_on(data.path());
+    assert_eq!(run.at(&server.address).result(), json!(true));
+}
+
+/// A shop that answers whatever is asked, and remembers it.
+fn shop() -> (u16, Arc<Mutex<Vec<String>>>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
+    let hears = heard.clone();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { continue };
+            let mut head = [0; 8192];
+            let length = stream.read(&mut head).unwrap_or(0);
+            hears.lock().expect("no panic").push(String::from_utf8_lossy(&head[..length]).into_owned());
+            let body = r#"{"ok":true}"#;
+            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+        }
+    });
+    (port, heard)
+}
+
+#[test]
+fn a_fetch_goes_where_it_may_and_no_secret_lies_about() {
+    let (port, heard) = shop();
+    let data = tempfile::tempdir().expect("a folder");
+    let mut command = harness::server::everfold();
+    command.env("EVERFOLD_EGRESS_ALLOW", format!("*,127.0.0.1:{port}"));
+    let mut server = Server::start_by(command, data.path());
+    let code = format!(
+        r#"export const actions = {{
+            buy: async (io, ctx) => {{
+                const response = await ctx.fetch("http://127.0.0.1:{port}/buy?key=" + secrets.key, {{
+                    method: "POST", headers: {{ authorization: "Bearer " + secrets.key }}, body: JSON.stringify({{ n: 1 }}),
+                }});
+                await ctx.log("sent with", secrets.key);
+                return {{ status: response.status, body: await response.json() }};
+            }},
+            spy: async (io, ctx) => ctx.fetch("http://127.0.0.1:{}/").then(() => "in", (error) => `${{error.name}}`),
+        }};"#,
+        server.address.rsplit(':').next().expect("a port")
+    );
+    let hook = Hook::running(&server, &code);
+    hook.owner
+        .post(&format!("/api/secrets/{}", hook.id), &json!({ "key": "key", "value": "hush-hush-77" }))
+        .expect(201);
+    assert_eq!(Run::of(&hook, "spy", &json!({})).result(), json!("TypeError"), "a private address");
+    let run = Run::of(&hook, "buy", &json!({}));
+    assert_eq!(run.result(), json!({ "status": 200, "body": { "ok": true } }));
+    let heard = heard.lock().expect("no panic").join("");
+    assert!(heard.starts_with("POST /buy?key=hush-hush-77 ") && heard.contains("Bearer hush-hush-77"), "{heard}");
+    assert_eq!(run.show()["logs"][0]["text"], "sent with [secret key]");
+    server.terminate();
+    for file in std::fs::read_dir(data.path()).expect("a folder") {
+        let bytes = std::fs::read(file.expect("a file").path()).unwrap_or_default();
+        assert!(!bytes.windows(12).any(|window| window == b"hush-hush-77"), "a secret lies in the data");
+    }
+}
+
+#[test]
+fn a_slug_that_two_hooks_have_is_told_apart_by_their_names() {
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    let code = r#"export const actions = { same: { name: "Same", description: "of both", handler: async () => 1 } };"#;
+    for name in ["One", "My Two"] {
+        let hook = owner.post("/api/hooks", &json!({ "name": name, "code": code })).expect(201).json();
+        owner.post(&format!("/api/hooks/{}/publish", hook["id"].as_str().expect("an id")), &json!({})).expect(200);
+    }
+    let slugs = eventually("both are published", || {
+        let actions = owner.get("/api/actions").expect(200).json();
+        let mut slugs: Vec<_> =
+            actions["objects"].as_array()?.iter().filter_map(|one| Some(one["slug"].as_str()?.to_owned())).collect();
+        slugs.sort();
+        (slugs.len() == 2).then_some(slugs)
+    });
+    assert_eq!(slugs, ["My-Two/same", "One/same"]);
+    assert_eq!(Run::begin(&owner, "My-Two%2Fsame", &json!({})).result(), json!(1));
+}
