@@ -340,6 +340,10 @@ pub struct Connection {
 }
 
 impl Connection {
+    pub fn instance(&self) -> &str {
+        &self.instance
+    }
+
     /// What the host offers from here on.
     pub fn offer(&self, routes: Vec<Route>) {
         self.change(|room, instance| {

@@ -26,6 +26,7 @@ mod events;
 mod health;
 mod history;
 mod hook;
+mod host;
 mod identity;
 mod key;
 mod live;
@@ -200,6 +201,7 @@ pub fn router(site: Site) -> Router {
         .route("/state-events", get(live::state_events))
         .route("/hook-events", get(events::hook_events))
         .route("/run-events", get(run::run_events))
+        .route("/websocket", get(host::connect))
         .route("/page/{file}", get(state_page::file))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

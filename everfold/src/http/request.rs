@@ -112,7 +112,7 @@ pub fn claims_json(request: &call::Request) -> bool {
 
 /// How deep brackets nest outside of strings. Counted, not parsed: the body is parsed once, where it is folded, and
 /// serde_json skips values without a bound of its own.
-fn depth(json: &[u8]) -> usize {
+pub fn depth(json: &[u8]) -> usize {
     let (mut depth, mut deepest) = (0usize, 0);
     let (mut in_string, mut is_escaped) = (false, false);
     for byte in json {

@@ -104,7 +104,8 @@ fn context(
 ) -> rules::call::Json {
     let origin = &site.outside.origin;
     let mut context = json!({
-        "user": { "email": name_of(account), "firstName": null, "lastName": null, "role": "admin", "teams": [] },
+        // A guest has none, and hosts take only text.
+        "user": { "email": name_of(account).unwrap_or_default(), "firstName": null, "lastName": null, "role": "admin", "teams": [] },
         "params": params,
         "environment": "production",
         "organization": { "name": "Everfold", "slug": "everfold" },

@@ -21,8 +21,6 @@ use super::{Site, problem::Problem};
 mod envelope;
 pub mod rpc;
 pub mod socket;
-#[cfg(test)]
-mod tests;
 
 use socket::{Closing, HOST_FRAME_BYTES_MAX};
 
@@ -79,7 +77,9 @@ fn sized(upgrade: WebSocketUpgrade) -> WebSocketUpgrade {
 /// Whose key this is, or why it is nobody's, for whoever reads the host's terminal.
 async fn account_of(site: &Site, key: &str) -> Result<Result<LaneId, &'static str>, Refusal> {
     if key.is_empty() {
-        return Ok(Err("No API key: set apiKey in new Interval({ apiKey }). POST /api/keys {\"type\":\"api\"} makes one."));
+        return Ok(Err(
+            "No API key: set apiKey in new Interval({ apiKey }). POST /api/keys {\"type\":\"api\"} makes one.",
+        ));
     }
     Ok(match site.engine.key_holder(key).await? {
         Some(holder) if holder.kind == KeyKind::Api => Ok(holder.account.lane),

@@ -19,8 +19,8 @@ pub const ROUTE_NAME_CHARS_MAX: usize = 200;
 pub const ROUTE_ABOUT_CHARS_MAX: usize = 2_000;
 /// Who may see a route.
 const ACCESS_BYTES_MAX: usize = 4 << 10;
-/// One line of a log; the package cuts it as well.
-pub const HOST_LOG_CHARS_MAX: usize = 10_000;
+/// One line of a log. The package cuts it at 10,000 and says so behind it.
+pub const HOST_LOG_CHARS_MAX: usize = 10_240;
 /// The id of a run or a page.
 const TRANSACTION_BYTES_MAX: usize = 128;
 
@@ -29,15 +29,25 @@ type Fields = BTreeMap<String, Box<RawValue>>;
 /// What a message says.
 #[derive(Debug)]
 pub enum Heard {
-    Call { id: String, method: String, call: Result<Call, String> },
+    Call {
+        id: String,
+        method: String,
+        call: Result<Call, String>,
+    },
     /// To a call of ours; no data where there is nothing to say.
-    Response { id: String, data: Option<String> },
+    Response {
+        id: String,
+        data: Option<String>,
+    },
 }
 
 #[derive(Debug)]
 pub enum Call {
     Initialize(Initialize),
-    Say { transaction: String, said: FromHost },
+    Say {
+        transaction: String,
+        said: FromHost,
+    },
     BeginShutdown,
     /// Of browsers and older hosts.
     Other,
@@ -480,9 +490,13 @@ mod tests {
         let redirect = said("SEND_REDIRECT", json!({"pageKey": "p", "route": "a", "params": {"n": 1e3}}));
         let to = FromHost::Redirect(r#"{"params":{"n":1000.0},"route":"a"}"#.into());
         assert_eq!(redirect, Ok(("p".to_owned(), to)));
-        let log = said("SEND_LOG", json!({"transactionId": "t", "data": "é".repeat(10_001), "index": 3, "timestamp": 5}));
-        assert_eq!(log, Ok(("t".to_owned(), FromHost::Log { index: 3, text: "é".repeat(10_000), at_ms: 5 })));
-        assert_eq!(said("SEND_PAGE", json!({"pageKey": "p", "page": null})), Ok(("p".to_owned(), FromHost::Page(None))));
+        let log =
+            said("SEND_LOG", json!({"transactionId": "t", "data": "é".repeat(10_241), "index": 3, "timestamp": 5}));
+        assert_eq!(log, Ok(("t".to_owned(), FromHost::Log { index: 3, text: "é".repeat(10_240), at_ms: 5 })));
+        assert_eq!(
+            said("SEND_PAGE", json!({"pageKey": "p", "page": null})),
+            Ok(("p".to_owned(), FromHost::Page(None)))
+        );
     }
 
     #[test]
@@ -534,14 +548,19 @@ mod tests {
             assert_eq!((&call["id"], &call["kind"]), (&json!("7"), &json!("CALL")));
             call["data"].clone()
         };
-        let (transaction, context) = ("t".to_owned(), r#"{"user":{"email":"a@b.c"},"params":{"n":12345678901234567890123}}"#);
+        let (transaction, context) =
+            ("t".to_owned(), r#"{"user":{"email":"a@b.c"},"params":{"n":12345678901234567890123}}"#);
         let start = ToHost::Start { transaction: transaction.clone(), slug: "a/b".to_owned(), context: context.into() };
-        assert!(call_of("1", &start).is_ok_and(|text| text.contains("12345678901234567890123")), "numbers as they came");
+        assert!(
+            call_of("1", &start).is_ok_and(|text| text.contains("12345678901234567890123")),
+            "numbers as they came"
+        );
         assert_eq!(data(start)["displayResolvesImmediately"], true);
         let response = r#"{"kind":"RETURN","values":["Bob"]}"#.into();
         let answer = data(ToHost::Answer { transaction, key: "k".to_owned(), id: "i".to_owned(), response });
         let value: Value = serde_json::from_str(answer["value"].as_str().expect("a string")).expect("JSON");
-        let wanted = json!({"id": "i", "inputGroupKey": "k", "transactionId": "t", "kind": "RETURN", "values": ["Bob"]});
+        let wanted =
+            json!({"id": "i", "inputGroupKey": "k", "transactionId": "t", "kind": "RETURN", "values": ["Bob"]});
         assert_eq!(value, wanted);
         assert_eq!(unopened(r#"{"type":"SUCCESS","pageKey":"p"}"#), None);
         assert!(unopened(r#"{"type":"ERROR"}"#).is_some_and(|layout| layout.contains("did not open")));

@@ -4,6 +4,7 @@
 use std::{
     borrow::Cow,
     collections::{HashMap, VecDeque},
+    sync::Arc,
     time::Duration,
 };
 
@@ -91,7 +92,7 @@ pub async fn converse(
         hosting,
         account,
         connection,
-        work: Work::default(),
+        work: Work::new(hosting.runs.clone(), account),
         sent: 0,
         introduction: None,
         opening: HashMap::new(),
@@ -186,8 +187,7 @@ impl Conversation<'_> {
     fn answered(&mut self, id: &str, data: Option<&str>) {
         let Some(page_key) = self.opening.remove(id) else { return };
         if let Some(page) = data.and_then(rpc::unopened) {
-            let asked = Asked::without_reply(page_key, FromHost::Page(Some(page)));
-            self.work.push(&*self.hosting.runs, self.account, asked);
+            self.work.push(Asked { reply: None, transaction: page_key, said: FromHost::Page(Some(page)), bytes: 0 });
         }
     }
 
@@ -204,7 +204,7 @@ impl Conversation<'_> {
                 if rpc::is_transaction(&transaction) && self.connection.may_speak_of(&transaction) =>
             {
                 let asked = Asked { reply: Some((id, method)), transaction, said, bytes };
-                self.work.push(&*self.hosting.runs, self.account, asked);
+                self.work.push(asked);
                 Ok(())
             }
             Ok(Call::Say { .. }) => self.say(socket, &rpc::response(&id, &method, false)).await,
@@ -256,7 +256,7 @@ impl Conversation<'_> {
 
     /// What was done is answered.
     async fn reply(&mut self, socket: &mut WebSocket, done: Done) -> Spoken {
-        if done.result == Ok(true) {
+        if done.result == Ok(true) && !done.is_end {
             self.connection.holds(&done.transaction);
         }
         let Some((id, method)) = done.reply else { return Ok(()) };
@@ -332,59 +332,65 @@ struct Asked {
     bytes: usize,
 }
 
-impl Asked {
-    fn without_reply(transaction: String, said: FromHost) -> Asked {
-        Asked { reply: None, transaction, said, bytes: 0 }
-    }
-}
-
 struct Done {
     reply: Option<(String, String)>,
     transaction: String,
     result: Result<bool, String>,
+    is_end: bool,
+    bytes: usize,
 }
 
-/// What hosts said and is being done: of each run one at a time, in order.
-#[derive(Default)]
+/// What a host said and is being done: of each run one at a time, in order.
 struct Work {
-    under_way: FuturesUnordered<Pending<(Done, usize)>>,
+    runs: Arc<dyn Runs>,
+    account: LaneId,
+    under_way: FuturesUnordered<Pending<Done>>,
     /// Behind what is under way, by run.
-    waiting: HashMap<String, VecDeque<Pending<(Done, usize)>>>,
+    waiting: HashMap<String, VecDeque<Asked>>,
     calls: usize,
     bytes: usize,
 }
 
 impl Work {
+    fn new(runs: Arc<dyn Runs>, account: LaneId) -> Work {
+        let (under_way, waiting) = Default::default();
+        Work { runs, account, under_way, waiting, calls: 0, bytes: 0 }
+    }
+
     fn has_room(&self) -> bool {
         self.calls < HOST_CALLS_MAX && self.bytes < HOST_CALLS_BYTES_MAX
     }
 
-    fn push(&mut self, runs: &dyn Runs, account: LaneId, asked: Asked) {
-        let Asked { reply, transaction, said, bytes } = asked;
+    fn push(&mut self, asked: Asked) {
         self.calls += 1;
-        self.bytes += bytes;
-        let doing = runs.host_says(account, transaction.clone(), said);
-        let of = transaction.clone();
-        let doing: Pending<_> = Box::pin(async move {
-            let result = doing.await;
-            (Done { reply, transaction, result }, bytes)
-        });
-        match self.waiting.get_mut(&of) {
-            Some(line) => line.push_back(doing),
+        self.bytes += asked.bytes;
+        match self.waiting.get_mut(&asked.transaction) {
+            Some(line) => line.push_back(asked),
             None => {
-                self.waiting.insert(of, VecDeque::new());
-                self.under_way.push(doing);
+                self.waiting.insert(asked.transaction.clone(), VecDeque::new());
+                self.begin(asked);
             }
         }
     }
 
+    fn begin(&mut self, asked: Asked) {
+        let Asked { reply, transaction, said, bytes } = asked;
+        // What ends a run, or is answered after its end, does not make it this host's again.
+        let is_end = matches!(said, FromHost::Completed { .. });
+        let doing = self.runs.host_says(self.account, transaction.clone(), said);
+        self.under_way.push(Box::pin(async move {
+            let result = doing.await;
+            Done { reply, transaction, result, is_end, bytes }
+        }));
+    }
+
     /// The next that is done; `None` when there is nothing to do.
     async fn next(&mut self) -> Option<Done> {
-        let (done, bytes) = self.under_way.next().await?;
+        let done = self.under_way.next().await?;
         self.calls -= 1;
-        self.bytes -= bytes;
+        self.bytes -= done.bytes;
         match self.waiting.get_mut(&done.transaction).and_then(VecDeque::pop_front) {
-            Some(next) => self.under_way.push(next),
+            Some(next) => self.begin(next),
             None => drop(self.waiting.remove(&done.transaction)),
         }
         Some(done)
