@@ -1,5 +1,6 @@
 /** Which page stands at which address. */
 
+import { lazy, Suspense } from "react";
 import { Route, Switch } from "wouter";
 import { Toasts } from "./components/toast.tsx";
 import { HealthPage } from "./pages/health.tsx";
@@ -10,18 +11,26 @@ import { NotFoundPage } from "./pages/not_found.tsx";
 import { SettingsPage } from "./pages/settings.tsx";
 import { Shell } from "./shell.tsx";
 
+/** With what they need to show anything an action may show: not loaded by who looks at hooks. */
+const RunPage = lazy(() => import("./pages/run/run.tsx"));
+const StartPage = lazy(() => import("./pages/run/start.tsx"));
+
 export function App() {
   return (
     <Toasts>
       <Shell>
-        <Switch>
-          <Route path="/" component={HomePage} />
-          <Route path="/hooks" component={HooksPage} />
-          <Route path="/hooks/:id">{({ id }) => <HookPage key={id} id={id} />}</Route>
-          <Route path="/settings" component={SettingsPage} />
-          <Route path="/health" component={HealthPage} />
-          <Route component={NotFoundPage} />
-        </Switch>
+        <Suspense>
+          <Switch>
+            <Route path="/" component={HomePage} />
+            <Route path="/hooks" component={HooksPage} />
+            <Route path="/hooks/:id">{({ id }) => <HookPage key={id} id={id} />}</Route>
+            <Route path="/a/*">{({ "*": slug }) => <StartPage key={slug} slug={decodeURIComponent(slug)} />}</Route>
+            <Route path="/r/:id">{({ id }) => <RunPage key={id} id={id} />}</Route>
+            <Route path="/settings" component={SettingsPage} />
+            <Route path="/health" component={HealthPage} />
+            <Route component={NotFoundPage} />
+          </Switch>
+        </Suspense>
       </Shell>
     </Toasts>
   );

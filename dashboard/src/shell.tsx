@@ -4,7 +4,7 @@ import { notifyManager, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Link, useLocation, useRoute } from "wouter";
 import { Away, Problem } from "./api/http.ts";
-import { useReconnecting } from "./api/live.ts";
+import { useReconnecting } from "./api/line.ts";
 import * as queries from "./api/queries.ts";
 import { AccountMenu } from "./components/account_menu.tsx";
 import { CommandBar } from "./components/command_bar.tsx";

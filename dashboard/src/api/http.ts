@@ -51,17 +51,31 @@ export async function upload<T>(
   onSent: (share: number) => void,
   signal: AbortSignal,
 ): Promise<T> {
-  const response = await send(path, file, onSent, signal);
+  const post = () => send("POST", path, file, "application/zstd", onSent, signal);
+  const response = await post();
   if (response.status !== 401) return answer(response);
   await recover();
-  return answer(await send(path, file, onSent, signal));
+  return answer(await post());
 }
 
-function send(path: string, file: File, onSent: (share: number) => void, signal: AbortSignal): Promise<Response> {
+/** Lays a file where the address says, which lets in whoever knows it. */
+export async function put(address: string, file: File, onSent: (share: number) => void, signal: AbortSignal) {
+  const type = file.type || "application/octet-stream";
+  await answer<void>(await send("PUT", address, file, type, onSent, signal));
+}
+
+function send(
+  method: Method,
+  address: string,
+  file: File,
+  type: string,
+  onSent: (share: number) => void,
+  signal: AbortSignal,
+): Promise<Response> {
   return new Promise((resolve, reject) => {
     const sender = new XMLHttpRequest();
-    sender.open("POST", path);
-    sender.setRequestHeader("content-type", "application/zstd");
+    sender.open(method, address);
+    sender.setRequestHeader("content-type", type);
     sender.upload.onprogress = ({ loaded, total }) => onSent(total > 0 ? loaded / total : 0);
     sender.onload = () => resolve(new Response(sender.responseText, { status: sender.status }));
     sender.onerror = () => reject(new Away());

@@ -207,3 +207,135 @@ export type HookEvent =
     }
   | { type: "bulk-update"; hookId: string }
   | ({ type: "replay"; hookId: string } & Replay);
+
+export interface Action {
+  /** With the pages it lies on: `users/create`. */
+  slug: string;
+  name: string;
+  description: string;
+  source: "hosted" | "host";
+  online: boolean;
+  unlisted: boolean;
+  isPage: boolean;
+}
+
+export type RunStatus = "running" | "waiting" | "success" | "failure" | "cancelled" | "redirected" | "parked";
+
+/** A run as a list shows it. */
+export interface RunBrief {
+  id: string;
+  action: string;
+  name: string;
+  status: RunStatus;
+  source: Action["source"];
+  /** The label of what it waits for. */
+  question: string | null;
+  error: { name: string; message: string } | null;
+  createdAt: string;
+  finishedAt: string | null;
+}
+
+/** One thing that is asked or shown, in the words of @interval/sdk; `props` with `propsMeta` are superjson's. */
+export interface Component {
+  methodName: string;
+  label: string;
+  props?: Json;
+  propsMeta?: Json;
+  isStateful?: boolean;
+  isOptional?: boolean;
+  isMultiple?: boolean;
+  multipleProps?: { defaultValue?: Json[] | null } | null;
+  validationErrorMessage?: string | null;
+}
+
+export type ButtonTheme = "default" | "primary" | "secondary" | "danger";
+
+export interface Choice {
+  label: string;
+  value: string;
+  theme?: ButtonTheme;
+}
+
+export interface Question {
+  key: string;
+  toRender: Component[];
+  choiceButtons?: Choice[] | null;
+  continueButton?: { label?: string; theme?: ButtonTheme } | null;
+  validationErrorMessage?: string | null;
+}
+
+/** A question that was answered, or something that was shown and asks nothing: then `values` is null. */
+export interface Answered {
+  key: string;
+  toRender: Component[];
+  values: Json[] | null;
+  valuesMeta?: Json;
+  choice?: string | null;
+  at: string;
+  isDisplay: boolean;
+}
+
+export interface LogLine {
+  index: number;
+  text: string;
+  level?: string;
+  at: string;
+}
+
+export interface Loading {
+  label?: string | null;
+  title?: string | null;
+  description?: string | null;
+  itemsInQueue?: number | null;
+  itemsCompleted?: number | null;
+}
+
+/** Where a link of an action leads: another action or page, or an address. */
+export interface Target {
+  url?: string | null;
+  href?: string | null;
+  route?: string | null;
+  action?: string | null;
+  params?: Json;
+  paramsMeta?: Json;
+}
+
+/** A run, whole. */
+export interface Run {
+  id: string;
+  action: string;
+  name: string;
+  description: string;
+  source: Action["source"];
+  status: RunStatus;
+  question: Question | null;
+  answers: Answered[];
+  logs: LogLine[];
+  loading: Loading | null;
+  result: Json;
+  resultMeta?: Json;
+  error: { name: string; message: string; stack?: string | null; cause?: string | null } | null;
+  redirect: (Target & { replace?: boolean | null }) | null;
+  parked: { reason: "codeChanged" | "hostGone"; message: string } | null;
+  isOnline: boolean;
+  params: Json;
+  createdAt: string;
+  finishedAt: string | null;
+}
+
+/** A frame of `/run-events`. */
+export type RunEvent =
+  | { type: "run"; run: Run }
+  | {
+      type: "update";
+      /** `answers` and `logs` are the new ones alone, and begin at these places. */
+      run: Run & { answersFrom?: number; logsFrom?: number };
+      /** What is shown already, and looks otherwise now. */
+      rendered?: { key: string; toRender: Component[] }[];
+    }
+  | { type: "runs" };
+
+export interface UploadPlace {
+  uploadUrl: string;
+  downloadUrl: string;
+}

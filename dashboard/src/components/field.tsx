@@ -7,6 +7,10 @@ interface Common {
   label: string;
   hint?: ReactNode;
   error?: string | undefined;
+  /** Beside the label: that it may be left empty. */
+  note?: string | undefined;
+  /** What stands in front of what is filled in, such as a currency. */
+  lead?: string | undefined;
   isLabelUnseen?: boolean;
   /** Sentences rather than code, which is what an area is for otherwise. */
   isProse?: boolean;
@@ -17,7 +21,7 @@ type Props =
   | (Common & { as: "textarea" } & ComponentProps<"textarea">)
   | (Common & { as: "select" } & ComponentProps<"select">);
 
-export function Field({ label, hint, error, isLabelUnseen = false, isProse = false, ...rest }: Props) {
+export function Field({ label, hint, error, note, lead, isLabelUnseen = false, isProse = false, ...rest }: Props) {
   const id = useId();
   const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
   const shared = {
@@ -28,10 +32,20 @@ export function Field({ label, hint, error, isLabelUnseen = false, isProse = fal
   };
   return (
     <div className={style.field}>
-      <label htmlFor={id} className={isLabelUnseen ? "unseen" : style.label}>
-        {label}
-      </label>
-      {control(rest, shared)}
+      <div className={isLabelUnseen ? "unseen" : style.head}>
+        <label htmlFor={id} className={style.label}>
+          {label}
+        </label>
+        {note && <span className={style.note}>{note}</span>}
+      </div>
+      {lead ? (
+        <div className={style.led}>
+          <span aria-hidden="true">{lead}</span>
+          {control(rest, shared)}
+        </div>
+      ) : (
+        control(rest, shared)
+      )}
       {hint && (
         <p id={`${id}-hint`} className={style.hint}>
           {hint}
