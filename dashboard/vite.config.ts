@@ -20,9 +20,18 @@ export default defineConfig({
   server: {
     fs: { allow: [".."] },
     proxy: Object.fromEntries(
-      ["/api", "/read", "/write", "/docs", "/dev", "/signin", "/openapi.json", "/hook-events", "/state-events"].map(
-        (path) => [path, { target: SERVER, ws: path.endsWith("-events") }],
-      ),
+      [
+        "/api",
+        "/read",
+        "/write",
+        "/docs",
+        "/dev",
+        "/signin",
+        "/openapi.json",
+        "/hook-events",
+        "/state-events",
+        "/run-events",
+      ].map((path) => [path, { target: SERVER, ws: path.endsWith("-events") }]),
     ),
   },
 });

@@ -4,7 +4,7 @@ import { notifyManager, useQuery, useQueryClient } from "@tanstack/react-query";
 import { type ReactNode, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { Link, useLocation, useRoute } from "wouter";
 import { Away, Problem } from "./api/http.ts";
-import { useReconnecting } from "./api/live.ts";
+import { useReconnecting } from "./api/line.ts";
 import * as queries from "./api/queries.ts";
 import { AccountMenu } from "./components/account_menu.tsx";
 import { CommandBar } from "./components/command_bar.tsx";
@@ -42,6 +42,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </Link>
         <nav aria-label="Main" className={style.places}>
           <Place href="/hooks">Hooks</Place>
+          <Place href="/history">History</Place>
           <Place href="/health">Health</Place>
           <a href="/docs" className={style.aside}>
             Docs

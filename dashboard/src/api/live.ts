@@ -1,14 +1,12 @@
-/** Follows a hook: what the server tells goes into the cache, and where the line breaks it is mended. */
+/** Follows a hook: what the server tells goes into the cache. */
 
 import { type QueryClient, queryOptions, useQueryClient } from "@tanstack/react-query";
-import { useEffect, useSyncExternalStore } from "react";
+import { useEffect } from "react";
+import { listen } from "./line.ts";
 import * as queries from "./queries.ts";
 import { client } from "./queries.ts";
-import { recover } from "./session.ts";
 import type { Hook, HookEvent, Json, Replay } from "./types.ts";
 
-const RETRY_MS_MIN = 200;
-const RETRY_MS_MAX = 2_000;
 /** Requests that come faster are shown together. */
 const FRAME_MS = 120;
 
@@ -34,84 +32,32 @@ export const head = (id: string) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-const lines = new Map<string, boolean>();
-const listeners = new Set<() => void>();
-
-function setLine(hook: string, isUp: boolean | undefined) {
-  if (isUp === undefined) lines.delete(hook);
-  else lines.set(hook, isUp);
-  for (const listener of listeners) listener();
-}
-
-/** Whether a line that should be there is down. */
-export function useReconnecting(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => [...lines.values()].includes(false),
-  );
-}
-
 export function useLive(id: string) {
   const cache = useQueryClient();
   useEffect(() => follow(id, cache), [id, cache]);
 }
 
 function follow(id: string, cache: QueryClient): () => void {
-  let socket: WebSocket | undefined;
-  let timer: ReturnType<typeof setTimeout> | undefined;
   let frame: ReturnType<typeof setTimeout> | undefined;
-  let delay = RETRY_MS_MIN;
-  let isOver = false;
-  let wasDown = false;
   let waiting: HookEvent[] = [];
-
   const show = () => {
     frame = undefined;
     const events = waiting;
     waiting = [];
     take(id, cache, events);
   };
-  const connect = () => {
-    const address = `${location.protocol === "https:" ? "wss" : "ws"}://${location.host}/hook-events?hookId=${id}`;
-    socket = new WebSocket(address);
-    socket.onopen = () => {
-      delay = RETRY_MS_MIN;
-      setLine(id, true);
-      // What was missed while nobody listened: between the page's first look and now, or while the server was away.
-      void cache.invalidateQueries(wasDown ? {} : { queryKey: ["hook", id] });
-      wasDown = false;
-    };
-    socket.onmessage = ({ data }) => {
-      if (data === "ping") return socket?.send("pong");
-      waiting.push(JSON.parse(data) as HookEvent);
+  const hangUp = listen({
+    path: `/hook-events?hookId=${id}`,
+    // What was missed while nobody listened: between the page's first look and now, or while the server was away.
+    onUp: (wasDown) => void cache.invalidateQueries(wasDown ? {} : { queryKey: ["hook", id] }),
+    onFrame: (text) => {
+      waiting.push(JSON.parse(text) as HookEvent);
       frame ??= setTimeout(show, FRAME_MS);
-    };
-    socket.onclose = () => {
-      if (isOver) return;
-      wasDown = true;
-      setLine(id, false);
-      timer = setTimeout(() => {
-        recover().then(connect, () => {
-          if (!isOver) socket?.onclose?.(new CloseEvent("close"));
-        });
-      }, delay);
-      delay = Math.min(delay * 2, RETRY_MS_MAX);
-    };
-  };
-  setLine(id, true);
-  connect();
+    },
+  });
   return () => {
-    isOver = true;
-    clearTimeout(timer);
+    hangUp();
     clearTimeout(frame);
-    setLine(id, undefined);
-    if (socket) {
-      socket.onclose = null;
-      socket.close();
-    }
   };
 }
 
