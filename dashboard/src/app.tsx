@@ -3,7 +3,9 @@
 import { lazy, Suspense } from "react";
 import { Route, Switch } from "wouter";
 import { Toasts } from "./components/toast.tsx";
+import { GroupPage } from "./pages/group.tsx";
 import { HealthPage } from "./pages/health.tsx";
+import { HistoryPage } from "./pages/history.tsx";
 import { HomePage } from "./pages/home.tsx";
 import { HookPage } from "./pages/hook/hook.tsx";
 import { HooksPage } from "./pages/hooks.tsx";
@@ -26,6 +28,8 @@ export function App() {
             <Route path="/hooks/:id">{({ id }) => <HookPage key={id} id={id} />}</Route>
             <Route path="/a/*">{({ "*": slug }) => <StartPage key={slug} slug={decodeURIComponent(slug)} />}</Route>
             <Route path="/r/:id">{({ id }) => <RunPage key={id} id={id} />}</Route>
+            <Route path="/p/*">{({ "*": slug }) => <GroupPage key={slug} slug={decodeURIComponent(slug)} />}</Route>
+            <Route path="/history" component={HistoryPage} />
             <Route path="/settings" component={SettingsPage} />
             <Route path="/health" component={HealthPage} />
             <Route component={NotFoundPage} />

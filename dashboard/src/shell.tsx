@@ -42,6 +42,7 @@ export function Shell({ children }: { children: ReactNode }) {
         </Link>
         <nav aria-label="Main" className={style.places}>
           <Place href="/hooks">Hooks</Place>
+          <Place href="/history">History</Place>
           <Place href="/health">Health</Place>
           <a href="/docs" className={style.aside}>
             Docs

@@ -38,7 +38,17 @@ fn inflated(gzipped: &[u8]) -> Vec<u8> {
 fn every_page_has_its_address_its_title_and_a_sentence_for_who_has_no_javascript() {
     let server = Server::start();
     let mut titles = BTreeSet::new();
-    for path in ["/", "/hooks", "/hooks/0190d2f0-0000-7000-8000-000000000000", "/settings", "/health"] {
+    for path in [
+        "/",
+        "/hooks",
+        "/hooks/0190d2f0-0000-7000-8000-000000000000",
+        "/a/users/create",
+        "/r/01a1ffb4-ce32-796e-8a93-0409a751f23e",
+        "/p/users",
+        "/history",
+        "/settings",
+        "/health",
+    ] {
         let page = opened(&server, path).expect(200);
         assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
         assert_eq!(page.header("cache-control"), Some("no-cache"));

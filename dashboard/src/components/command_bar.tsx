@@ -4,11 +4,13 @@ import { useQuery } from "@tanstack/react-query";
 import { Command as Bar, defaultFilter } from "cmdk";
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useRoute } from "wouter";
+import { actions, pathOf, recentRuns } from "../api/actions.ts";
 import * as queries from "../api/queries.ts";
 import type { Hook } from "../api/types.ts";
 import { type Command, useLeftCommands } from "../commands.ts";
 import { byRecency } from "../recent.ts";
 import { setTheme, THEMES } from "../theme.ts";
+import { listed } from "./action_list.tsx";
 import style from "./command_bar.module.css";
 import { Icon, type IconName } from "./icon.tsx";
 import { useNewHook } from "./new_hook.tsx";
@@ -18,14 +20,19 @@ const TABS = ["Requests", "State", "Versions", "Console", "Keys", "Secrets", "Se
 const SHOWN_MAX = 50;
 /** Hooks that are offered before anything is typed. */
 const HOOKS_OFFERED = 5;
+/** Actions, and runs, that are offered before anything is typed. */
+const ACTIONS_OFFERED = 5;
+const RUNS_OFFERED = 3;
 /** Hooks whose tabs can be found: those used last. */
 const HOOKS_WITH_TABS = 100;
 /** A likeness below this is chance. */
 const LIKENESS_MIN = 0.02;
 
 interface Offer extends Command {
-  group: "On this page" | "Hooks" | "Do" | "Go to" | "Theme";
+  group: "On this page" | "Actions" | "Runs" | "Hooks" | "Do" | "Go to" | "Theme";
   icon: IconName;
+  /** What it is called without the word of what is done to it. */
+  noun?: string;
   /** Other words for it. */
   words?: string[];
   /** Found by its words, not offered before. */
@@ -74,7 +81,7 @@ function Open({ onClose }: { onClose: () => void }) {
         <div className={style.search}>
           <Icon name="search" />
           <Bar.Input
-            placeholder="Find a hook, or type what to do"
+            placeholder="Find an action or a hook, or type what to do"
             value={words}
             onValueChange={(words) => {
               setWords(words);
@@ -92,6 +99,7 @@ function Open({ onClose }: { onClose: () => void }) {
                   <Bar.Item
                     key={idOf(offer)}
                     value={idOf(offer)}
+                    data-pw-search-result
                     className={style.item}
                     onSelect={() => {
                       onClose();
@@ -122,16 +130,23 @@ function idOf({ group, name, words }: Offer): string {
 function matching(offers: Offer[], words: string): Offer[] {
   if (words === "") return offers.filter(({ isHidden }) => !isHidden);
   return offers
-    .map((offer) => ({ offer, likeness: defaultFilter(offer.name, words, offer.words) }))
+    .map((offer) => ({ offer, likeness: likenessOf(offer, words) }))
     .filter(({ likeness }) => likeness > LIKENESS_MIN)
     .sort((one, other) => other.likeness - one.likeness)
     .slice(0, SHOWN_MAX)
     .map(({ offer }) => offer);
 }
 
+function likenessOf({ name, noun, words: others }: Offer, words: string): number {
+  const likeness = defaultFilter(name, words, others);
+  return noun === undefined ? likeness : Math.max(likeness, defaultFilter(noun, words, others));
+}
+
 function useOffers(): Offer[] {
   const left = useLeftCommands();
   const { data: hooks } = useQuery(queries.hooks);
+  const { data: known = [] } = useQuery(actions);
+  const { data: runs = [] } = useQuery(recentRuns);
   const { data: me } = useQuery(queries.me);
   const [, go] = useLocation();
   const [, here] = useRoute("/hooks/:id");
@@ -151,6 +166,29 @@ function useOffers(): Offer[] {
   return [
     ...left.map((command): Offer => ({ ...command, group: "On this page", icon: "play" })),
     ...(shown ? tabsOf(shown, "On this page", false) : []),
+    ...listed(known).map(({ slug, name, description, isPage }, index): Offer => {
+      const shared = { words: [slug, description ?? ""], isHidden: index >= ACTIONS_OFFERED };
+      return isPage
+        ? { ...shared, group: "Actions", icon: "right", name, run: () => go(`/p/${pathOf(slug)}`) }
+        : {
+            ...shared,
+            group: "Actions",
+            icon: "play",
+            name: `Run ${name}`,
+            noun: name,
+            run: () => go(`/a/${pathOf(slug)}`),
+          };
+    }),
+    ...runs.map(
+      ({ id, name, question, status }, index): Offer => ({
+        group: "Runs",
+        icon: "clock",
+        name: question === null ? `${name} · ${status}` : `${name} · ${question}`,
+        words: [id, status],
+        isHidden: index >= RUNS_OFFERED,
+        run: () => go(`/r/${id}`),
+      }),
+    ),
     ...recent.map(
       (hook, index): Offer => ({
         group: "Hooks",
@@ -163,6 +201,7 @@ function useOffers(): Offer[] {
     ),
     { group: "Do", icon: "plus", name: "New hook", words: ["create", "make"], run: newHook.make },
     { group: "Go to", icon: "hook", name: "All hooks", words: ["import"], run: () => go("/hooks") },
+    { group: "Go to", icon: "clock", name: "History", words: ["runs"], run: () => go("/history") },
     { group: "Go to", icon: "right", name: "Home", run: () => go("/") },
     {
       group: "Go to",

@@ -6,8 +6,8 @@ import * as queries from "../api/queries.ts";
 import { Button } from "./button.tsx";
 import { useToast } from "./toast.tsx";
 
-/** Makes a hook and goes to it. */
-export function useNewHook() {
+/** Makes a hook and goes to it. `search` says what its page shall begin with. */
+export function useNewHook(search = "") {
   const cache = useQueryClient();
   const toast = useToast();
   const [, go] = useLocation();
@@ -17,7 +17,7 @@ export function useNewHook() {
     // The promise outlives the empty list, or the command bar, that asked for it.
     create.mutateAsync({}).then((hook) => {
       cache.setQueryData(queries.hook(hook.id).queryKey, hook);
-      go(`/hooks/${hook.id}`);
+      go(`/hooks/${hook.id}${search && `?${search}`}`);
     }, toast.failed);
   };
   return { make, isPending: create.isPending };

@@ -35,15 +35,17 @@ export function Page(props: PageProps) {
 
 interface SectionProps {
   title: string;
+  /** Of its place in the page, for links that lead there. */
+  id?: string;
   about?: ReactNode;
   actions?: ReactNode;
   children: ReactNode;
 }
 
-export function Section({ title, about, actions, children }: SectionProps) {
+export function Section({ title, id: place, about, actions, children }: SectionProps) {
   const id = useId();
   return (
-    <section className={style.section} aria-labelledby={id}>
+    <section id={place} className={style.section} aria-labelledby={id}>
       <header className={style.head}>
         <div>
           <h2 id={id}>{title}</h2>

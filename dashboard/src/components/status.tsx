@@ -5,7 +5,7 @@ import type { Status as Name } from "../api/types.ts";
 import { Icon, type IconName } from "./icon.tsx";
 import style from "./status.module.css";
 
-type Tone = "ok" | "warn" | "bad" | "plain";
+export type Tone = "ok" | "warn" | "bad" | "plain";
 
 const SHOWN: Record<Name | "error", { icon: IconName; tone: Tone; why: string }> = {
   folded: { icon: "check", tone: "ok", why: "The reducer saw it." },

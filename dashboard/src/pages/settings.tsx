@@ -11,6 +11,7 @@ import { Dialog } from "../components/dialog.tsx";
 import { Empty } from "../components/empty.tsx";
 import { Field } from "../components/field.tsx";
 import { Card, Page, Section } from "../components/page.tsx";
+import { ConnectApp } from "../components/connect_app.tsx";
 import { SignInForm } from "../components/sign_in.tsx";
 import { type Column, Table } from "../components/table.tsx";
 import { Ago } from "../components/time.tsx";
@@ -26,6 +27,7 @@ export function SettingsPage() {
     <Page title="Settings" isNarrow>
       <Account />
       <ApiKeys />
+      <ConnectApp />
       <Appearance />
       {me?.workflowState === "user" && <Server />}
     </Page>

@@ -49,6 +49,26 @@ const HOOK: Page = Page {
     title: "Hook · Everfold",
     sentence: "This page shows the code, the requests and the state of a hook, and needs JavaScript.",
 };
+const START: Page = Page {
+    status: StatusCode::OK,
+    title: "Run an action · Everfold",
+    sentence: "This page begins a run of an action, and needs JavaScript.",
+};
+const RUN: Page = Page {
+    status: StatusCode::OK,
+    title: "Run · Everfold",
+    sentence: "This page shows what a run of an action asks and answers, and needs JavaScript.",
+};
+const GROUP: Page = Page {
+    status: StatusCode::OK,
+    title: "Actions · Everfold",
+    sentence: "This page lists actions that belong together, and needs JavaScript.",
+};
+const HISTORY: Page = Page {
+    status: StatusCode::OK,
+    title: "History · Everfold",
+    sentence: "This page lists the runs of your actions, and needs JavaScript.",
+};
 const SETTINGS: Page = Page {
     status: StatusCode::OK,
     title: "Settings · Everfold",
@@ -78,6 +98,26 @@ pub async fn hooks(State(site): State<Site>) -> Response {
 /// `GET /hooks/ID`: whoever's it is, and whether there is one, the page itself finds out.
 pub async fn hook(State(site): State<Site>) -> Response {
     HOOK.of(&site)
+}
+
+/// `GET /a/SLUG`: a slug holds the slashes of the pages it lies on.
+pub async fn start(State(site): State<Site>) -> Response {
+    START.of(&site)
+}
+
+/// `GET /r/ID`
+pub async fn run(State(site): State<Site>) -> Response {
+    RUN.of(&site)
+}
+
+/// `GET /p/SLUG`
+pub async fn group(State(site): State<Site>) -> Response {
+    GROUP.of(&site)
+}
+
+/// `GET /history`
+pub async fn history(State(site): State<Site>) -> Response {
+    HISTORY.of(&site)
 }
 
 /// `GET /settings`

@@ -1,11 +1,14 @@
 /** The code of a hook: edited as a draft, tried out, and made what everybody meets. */
 
 import { useQuery } from "@tanstack/react-query";
-import { lazy, Suspense, useEffect, useMemo, useState } from "react";
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from "react";
+import { Link, useSearchParams } from "wouter";
+import { actions, pathOf } from "../../api/actions.ts";
 import { Problem } from "../../api/http.ts";
 import { head } from "../../api/live.ts";
 import * as queries from "../../api/queries.ts";
 import type { Hook, Preview } from "../../api/types.ts";
+import { ADD_ACTION, withAction } from "../../components/add_action.tsx";
 import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
 import { Icon } from "../../components/icon.tsx";
@@ -51,7 +54,7 @@ export function Code({ hook }: { hook: Hook }) {
     const before = published?.version;
     const { version, total } = await queries.publish(id);
     return { before, version, total };
-  }, [queries.hook(id).queryKey, queries.versions(id).queryKey, queries.replay(id).queryKey]);
+  }, [queries.hook(id).queryKey, queries.versions(id).queryKey, queries.replay(id).queryKey, actions.queryKey]);
   const publish = () => {
     setPreviewed(undefined);
     put.mutate(undefined, {
@@ -67,10 +70,19 @@ export function Code({ hook }: { hook: Hook }) {
     void save().then(() => toast.done("The draft is saved."), toast.failed);
   };
 
+  const addAction = () => {
+    const added = withAction(code);
+    if (added === undefined) return toast.done("This hook has actions already: add yours to them.");
+    setEdited(added);
+    toast.done("An action stands at the end of the code. Publish it to run it.", () => setEdited(edited));
+  };
+  useAsked(addAction);
+
   useCommands([
     { name: "Save the draft", run: keep, keys: "Ctrl S" },
     { name: "Preview what publishing would change", run: preview },
     { name: "Publish", run: publish },
+    { name: "Add an action", run: addAction },
   ]);
   useEffect(() => {
     const onKey = (event: KeyboardEvent) => {
@@ -132,6 +144,7 @@ export function Code({ hook }: { hook: Hook }) {
       <div className={style.replaying}>
         <ReplayBar id={id} />
       </div>
+      <ActionsOf hook={hook} />
       <div className={style.editor}>
         <Suspense fallback={<pre className={style.still}>{code}</pre>}>
           <Editor
@@ -155,6 +168,40 @@ export function Code({ hook }: { hook: Hook }) {
         {previewed && <Previewed preview={previewed} onPublish={publish} />}
       </Dialog>
     </div>
+  );
+}
+
+/** A page elsewhere may lead here for an action to be added: done once, though the page be drawn twice or loaded again. */
+function useAsked(addAction: () => void) {
+  const [search, setSearch] = useSearchParams();
+  const isAsked = search.toString().includes(ADD_ACTION);
+  const asked = useRef(false);
+  useEffect(() => {
+    if (!isAsked || asked.current) return;
+    asked.current = true;
+    setSearch(
+      (search) => new URLSearchParams([...search].filter(([name, value]) => `${name}=${value}` !== ADD_ACTION)),
+      {
+        replace: true,
+      },
+    );
+    addAction();
+  });
+}
+
+/** What people can run of what is published here. */
+function ActionsOf({ hook }: { hook: Hook }) {
+  const { data: known } = useQuery(actions);
+  const own = known?.filter(({ hookId, isPage }) => hookId === hook.id && !isPage) ?? [];
+  if (own.length === 0) return null;
+  return (
+    <nav className={style.actions} aria-label="Actions of this hook">
+      {own.map(({ slug, name }) => (
+        <Link key={slug} href={`/a/${pathOf(slug)}`}>
+          Run {name}
+        </Link>
+      ))}
+    </nav>
   );
 }
 

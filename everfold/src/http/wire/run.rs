@@ -17,6 +17,8 @@ pub struct ActionListed {
     pub name: String,
     pub description: Option<String>,
     pub source: &'static str,
+    /// Whose code it is in.
+    pub hook_id: Option<String>,
     pub online: bool,
     pub unlisted: bool,
     pub is_page: bool,
