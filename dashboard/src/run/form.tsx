@@ -68,7 +68,7 @@ export function Form({ runId, question, onSend, isSending }: Props) {
   useSendKeys(form);
 
   return (
-    <form ref={form} className={style.form} noValidate tabIndex={-1} onSubmit={submit} aria-label="Question">
+    <form ref={form} className={style.form} noValidate tabIndex={-1} onSubmit={submit}>
       <div className={style.fields}>
         {question.toRender.map((component, index) => (
           <OneOf
@@ -257,8 +257,11 @@ function useFocus(form: { current: HTMLFormElement | null }) {
   useEffect(() => {
     const { activeElement } = document;
     if (activeElement && activeElement !== document.body) return;
-    const first = form.current?.querySelector<HTMLElement>(`[data-field] :is(${FOCUSABLE})`) ?? form.current;
-    first?.focus({ preventScroll: true });
+    const field = form.current?.querySelector(`[data-field]:has(${FOCUSABLE})`);
+    // Of radio buttons, the one that is chosen.
+    const first = field?.querySelector<HTMLElement>("[type=radio]:checked") ?? field?.querySelector(FOCUSABLE);
+    const place = first instanceof HTMLElement ? first : form.current;
+    place?.focus({ preventScroll: true });
     form.current?.scrollIntoView({ block: "nearest" });
   }, [form]);
 }

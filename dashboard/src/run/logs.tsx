@@ -19,7 +19,7 @@ export function Logs({ logs }: { logs: LogLine[] }) {
   }, [logs]);
   const left = Math.max(0, logs.length - LINES_SHOWN);
   return (
-    <section className={style.logs} aria-label="Log">
+    <div>
       <div className={style.head}>
         <button
           type="button"
@@ -56,6 +56,6 @@ export function Logs({ logs }: { logs: LogLine[] }) {
           </ol>
         )}
       </div>
-    </section>
+    </div>
   );
 }

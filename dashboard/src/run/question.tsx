@@ -32,8 +32,8 @@ export function Question({ runId, question, onAnswer }: Props) {
   // It is taken as soon as the server says so; until the next question is here, this one stands still.
   const shared = { question, onSend, isSending: isAsking || taken === question };
   return (
-    <section className={style.card} aria-label="Open question" aria-busy={shared.isSending || undefined}>
+    <div className={style.card} aria-busy={shared.isSending || undefined}>
       {isConfirm(question) ? <Confirm {...shared} /> : <Form runId={runId} {...shared} />}
-    </section>
+    </div>
   );
 }

@@ -1,6 +1,6 @@
 /** A label above something that is shown. */
 
-import { type ReactNode, useId } from "react";
+import type { ReactNode } from "react";
 import style from "./figure.module.css";
 
 interface Props {
@@ -10,16 +10,11 @@ interface Props {
 }
 
 export function Figure({ label, hint, children }: Props) {
-  const id = useId();
   return (
-    <section className={style.figure} aria-labelledby={label ? id : undefined}>
-      {label && (
-        <h3 id={id} className={style.label}>
-          {label}
-        </h3>
-      )}
+    <div className={style.figure}>
+      {label && <h3 className={style.label}>{label}</h3>}
       {hint && <p className={style.hint}>{hint}</p>}
       {children}
-    </section>
+    </div>
   );
 }

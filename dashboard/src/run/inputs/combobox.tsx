@@ -95,7 +95,7 @@ export function Combobox(props: Props) {
         </div>
         {isOpen && (
           <div className={style.offers}>
-            <div ref={list} id={`${id}-list`} role="listbox" aria-label={label}>
+            <div ref={list} id={`${id}-list`} role="listbox" aria-label="Results">
               {offers.map(({ key, isChosen, content }, place) => (
                 <div
                   key={key}

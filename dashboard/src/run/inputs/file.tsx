@@ -39,15 +39,7 @@ function FileField({ shown, draft, onChange, error, isReadOnly, ask, onBusy }: I
   return (
     <Frame label={label} htmlFor={id} hint={props.helpText} note={noteOf(shown, extensions?.join(" "))} error={error}>
       {!isOff && (
-        <div
-          role="presentation"
-          className={style.drop}
-          onDragOver={(event) => event.preventDefault()}
-          onDrop={(event) => {
-            event.preventDefault();
-            send([...event.dataTransfer.files]);
-          }}
-        >
+        <div className={style.drop}>
           <input
             id={id}
             type="file"
@@ -64,7 +56,7 @@ function FileField({ shown, draft, onChange, error, isReadOnly, ask, onBusy }: I
         </div>
       )}
       {(draft.length > 0 || sending.length > 0) && (
-        <ul className={style.files} aria-label={`Files for ${label}`}>
+        <ul className={style.files} aria-label="Chosen files">
           {draft.map((file) => (
             <li key={file.url}>
               <Icon name="check" />

@@ -8,15 +8,20 @@ interface Props {
   hint?: string | undefined;
   note?: string | undefined;
   error?: string | undefined;
-  /** The control that the label names; without one, it names the group. */
+  /** The one control that the label names. */
   htmlFor?: string;
+  /** Several controls, which the label names together. Without either, what is inside has the label for its name. */
   role?: "group" | "radiogroup";
   children: ReactNode;
 }
 
-export function Frame({ label, hint, note, error, htmlFor, role = "group", children }: Props) {
+export function Frame({ label, hint, note, error, htmlFor, role, children }: Props) {
   const id = useId();
-  const described = [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined;
+  const named = {
+    className: style.frame,
+    "aria-labelledby": `${id}-label`,
+    "aria-describedby": [hint && `${id}-hint`, error && `${id}-error`].filter(Boolean).join(" ") || undefined,
+  };
   const inside = (
     <>
       <div className={style.head}>
@@ -25,7 +30,7 @@ export function Frame({ label, hint, note, error, htmlFor, role = "group", child
             {label}
           </label>
         ) : (
-          <span id={`${id}-label`} className={style.label}>
+          <span id={named["aria-labelledby"]} className={style.label}>
             {label}
           </span>
         )}
@@ -44,10 +49,19 @@ export function Frame({ label, hint, note, error, htmlFor, role = "group", child
       )}
     </>
   );
-  if (htmlFor) return <div className={style.frame}>{inside}</div>;
-  return (
-    <div className={style.frame} role={role} aria-labelledby={`${id}-label`} aria-describedby={described}>
-      {inside}
-    </div>
-  );
+  if (role === "radiogroup") {
+    return (
+      <div role="radiogroup" {...named}>
+        {inside}
+      </div>
+    );
+  }
+  if (role === "group") {
+    return (
+      <div role="group" {...named}>
+        {inside}
+      </div>
+    );
+  }
+  return <div className={style.frame}>{inside}</div>;
 }

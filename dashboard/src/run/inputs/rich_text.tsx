@@ -21,7 +21,7 @@ const TOOLS: { name: string; sign: string; command: string; value?: string }[] =
   { name: "Bulleted list", sign: "•", command: "insertUnorderedList" },
   { name: "Numbered list", sign: "1.", command: "insertOrderedList" },
   { name: "Quote", sign: "”", command: "formatBlock", value: "blockquote" },
-  { name: "Link", sign: "🔗︎", command: "createLink" },
+  { name: "Link", sign: "↗", command: "createLink" },
   { name: "Plain text", sign: "×", command: "removeFormat" },
 ];
 
@@ -69,7 +69,7 @@ function Editable({ shown, draft, onChange, error }: InputProps<Props, string>) 
   return (
     <Frame label={shown.label} hint={shown.props.helpText} note={noteOf(shown)} error={error}>
       <div className={style.richText}>
-        <div className={style.tools} role="toolbar" aria-label={`Format ${shown.label}`}>
+        <div className={style.tools} role="toolbar" aria-label="Format">
           {TOOLS.map((tool) => (
             <button
               key={tool.name}

@@ -74,7 +74,7 @@ function Search({ shown, draft, onChange, error, isReadOnly, ask }: InputProps<P
       onChoose={choose}
     >
       {isMultiple && draft.length > 0 && (
-        <ul className={style.found} aria-label={`Chosen for ${label}`}>
+        <ul className={style.found} aria-label="Chosen">
           {draft.map(({ value, label }) => (
             <li key={value}>
               {label}

@@ -38,13 +38,14 @@ function SelectMultiple({ shown, draft, onChange, error, isReadOnly }: InputProp
   return (
     <Frame
       label={shown.label}
+      role="group"
       hint={helpText}
       note={noteOf(shown, between(minSelections, maxSelections))}
       error={error}
     >
       {options.length > UNSEARCHED_MAX && !isReadOnly && (
         <Field
-          label={`Search in ${shown.label}`}
+          label="Search options"
           isLabelUnseen
           type="search"
           placeholder={`Search ${options.length} options`}

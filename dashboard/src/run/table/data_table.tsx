@@ -34,6 +34,9 @@ interface Props {
   selection?: Selection | undefined;
 }
 
+/** More need more room than text does. */
+const WIDE_COLUMNS = 4;
+
 const PAGE_SIZE = { horizontal: 20, vertical: 5 };
 
 export function DataTable({ label, props, ask, isReadOnly, selection }: Props) {
@@ -44,7 +47,11 @@ export function DataTable({ label, props, ask, isReadOnly, selection }: Props) {
   const isWorthFiltering = isFilterable && (rows.view.queryTerm !== "" || !isEmpty);
   const picked = selection && new Set(selection.keys);
   return (
-    <div className={style.whole} data-wide={columns.length > 3 || undefined} aria-busy={rows.isBusy || undefined}>
+    <div
+      className={style.whole}
+      data-wide={columns.length > WIDE_COLUMNS || undefined}
+      aria-busy={rows.isBusy || undefined}
+    >
       <div className={style.above}>
         {isWorthFiltering && <Filter rows={rows} />}
         {selection && !isReadOnly && <Choosing rows={rows} selection={selection} ask={ask} />}
