@@ -26,6 +26,7 @@ use crate::{
     host::Hosts,
     lane::{self, Answer, Awake, Doors, End, Lane, Message, Waiter},
     log::Damage,
+    page::Pages,
     run::Runs,
     world::World,
 };
@@ -44,6 +45,7 @@ struct Inner {
     /// One loads a lane at a time; others that want the same wait here.
     loading: tokio::sync::Mutex<()>,
     runs: Runs,
+    pages: Pages,
     hosts: Arc<Hosts>,
     described: Mutex<Described>,
 }
@@ -62,6 +64,7 @@ impl Engine {
             doors: Arc::default(),
             loading: tokio::sync::Mutex::default(),
             runs: Runs::default(),
+            pages: Pages::default(),
             hosts: Arc::default(),
             described: Mutex::default(),
         };
@@ -70,6 +73,10 @@ impl Engine {
 
     pub fn world(&self) -> &World {
         &self.inner.world
+    }
+
+    pub(crate) fn pages(&self) -> &Pages {
+        &self.inner.pages
     }
 
     pub(crate) fn runs(&self) -> &Runs {

@@ -12,6 +12,7 @@ pub mod host;
 mod lane;
 mod lanes;
 pub mod log;
+pub mod page;
 pub mod past;
 pub mod replay;
 pub mod run;
@@ -75,6 +76,8 @@ pub const ACTIVITY_HOURS_MAX: u64 = 30 * 24;
 pub const ACTION_HOOKS_MAX: usize = 1_000;
 /// Versions of hooks whose actions are remembered.
 pub const DESCRIBED_MAX: usize = 10_000;
+/// Pages of hosts that are looked at at once.
+pub const PAGES_MAX: usize = 10_000;
 /// Changes of runs that who follows the list may be behind.
 pub const RUNS_TOLD_MAX: usize = 256;
 /// How often the progress of a refold is told at most.

@@ -5,9 +5,7 @@ mod harness;
 use std::{
     io::{Read, Write},
     net::TcpListener,
-    sync::{
-        Arc, Mutex,
-    },
+    sync::{Arc, Mutex},
     thread,
     time::Duration,
 };
@@ -183,7 +181,8 @@ fn a_run_that_fails_says_why_and_code_that_never_ends_is_stopped() {
         assert_eq!((&run["status"], &run["error"]["name"]), (&json!("failure"), &json!(name)), "{run}");
     }
     let listed = hook.owner.get("/api/runs").expect(200).json();
-    let actions: Vec<_> = listed["objects"].as_array().expect("a list").iter().map(|run| run["action"].clone()).collect();
+    let actions: Vec<_> =
+        listed["objects"].as_array().expect("a list").iter().map(|run| run["action"].clone()).collect();
     assert_eq!(actions, ["stuck", "endless", "broken"], "newest first");
     assert_eq!(listed["objects"][2]["error"], "RangeError: on purpose");
     let open = hook.owner.get("/api/runs?status=open").expect(200).json();
@@ -224,7 +223,8 @@ fn who_follows_a_run_sees_it_go_on() {
     let server = Server::start();
     let hook = Hook::running(&server, TEN_STEPS);
     let authorization = format!("Bearer {}", hook.owner.jwt);
-    let mut all = Socket::open_with(&server.address, "/run-events", &[("authorization", &authorization)]).expect("open");
+    let mut all =
+        Socket::open_with(&server.address, "/run-events", &[("authorization", &authorization)]).expect("open");
     let run = Run::of(&hook, "climb", &json!({}));
     assert_eq!(all.next_frame(PATIENCE).expect("a frame")["type"], "runs");
     run.asks();
@@ -278,7 +278,11 @@ fn shop() -> (u16, Arc<Mutex<Vec<String>>>) {
             let length = stream.read(&mut head).unwrap_or(0);
             hears.lock().expect("no panic").push(String::from_utf8_lossy(&head[..length]).into_owned());
             let body = r#"{"ok":true}"#;
-            let _ = write!(stream, "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}", body.len());
+            let _ = write!(
+                stream,
+                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
+                body.len()
+            );
         }
     });
     (port, heard)

@@ -103,6 +103,7 @@ refusals! {
     RUN_NOT_PARKED = 409 "run_not_parked" "Nothing to resume", "This run does not wait for a host to run its code anew.", hint "GET /api/runs/ID shows where it stands.";
     QUESTION_UNKNOWN = 404 "question_unknown" "Unknown question", "The run asks no question with this key.", hint "GET /api/runs/ID shows the open one.";
     QUESTION_ANSWERED = 409 "question_answered" "Answered already", "Somebody was faster: this question has its answer.", hint "GET /api/runs/ID shows it, and the next question.";
+    PAGE_CLOSED = 404 "page_closed" "Nobody looks at it", "No page with this key is open.", hint "Open it again: /page-events?slug=SLUG tells its key.";
     ANSWER_REFUSED = 422 "answer_refused" "The answer will not do", "A value is missing or out of bounds.", hint "'fields' names each with its place and what is wrong with it.";
     MAIL_UNSENT = 503 "mail_unconfigured" "No mail is sent here", "This server has nothing to send sign-in links with.", hint "Its operator sets EVERFOLD_SMTP=smtp://user:password@host:port.";
 }

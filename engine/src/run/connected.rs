@@ -15,6 +15,7 @@ use super::Active;
 use crate::{
     Engine, PAGE_MAX,
     host::{FromHost, Offered, Runs, ToHost},
+    page,
 };
 
 /// What is said of a run whose host is not there.
@@ -140,13 +141,16 @@ impl Engine {
 
 impl Runs for Engine {
     fn host_says(&self, account: LaneId, transaction: String, said: FromHost) -> Pending<Result<bool, String>> {
+        if page::is_page(&transaction) {
+            return Box::pin(std::future::ready(Ok(self.page_says(account, &transaction, said))));
+        }
         let said = match said {
             FromHost::Io { call } => Said::Io(call),
             FromHost::Loading(loading) => Said::Loading(loading),
             FromHost::Log { index, text, .. } => Said::Log { index, text },
             FromHost::Redirect(to) => Said::Redirect(to),
             FromHost::Completed { is_success, result } => Said::Completed { is_success, result },
-            // No page is open yet.
+            // A page has a key of its own.
             FromHost::Page(_) => return Box::pin(std::future::ready(Ok(false))),
         };
         let engine = self.clone();
@@ -173,6 +177,7 @@ impl Runs for Engine {
 
     /// Its runs stay open: what is answered is kept, until a host comes that can go on with them.
     fn host_went(&self, account: LaneId, _: String, transactions: Vec<String>) {
+        self.pages_over(account, &transactions);
         let engine = self.clone();
         tokio::spawn(async move {
             for run in transactions.iter().filter_map(|transaction| transaction_of(transaction)) {
@@ -181,7 +186,6 @@ impl Runs for Engine {
                     let _ = engine.turn_of(active, |_, _| Ok((Some(Default::default()), ()))).await;
                 }
             }
-            let _ = account;
         });
     }
 }

@@ -33,6 +33,7 @@ mod live;
 mod mail;
 mod notice;
 mod pace;
+mod page;
 mod parameter;
 mod pointer;
 mod problem;
@@ -184,6 +185,7 @@ pub fn router(site: Site) -> Router {
         .route("/runs/{id}/abandon", post(run::abandon))
         .route("/runs/{id}/resume", post(run::resume))
         .route("/runs/{id}/restart", post(run::restart))
+        .route("/pages/{key}/state", post(page::state))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
         .route("/limits", get(health::limits))
         .route("/health", get(health::show))
@@ -201,6 +203,7 @@ pub fn router(site: Site) -> Router {
         .route("/state-events", get(live::state_events))
         .route("/hook-events", get(events::hook_events))
         .route("/run-events", get(run::run_events))
+        .route("/page-events", get(page::page_events))
         .route("/websocket", get(host::connect))
         .route("/page/{file}", get(state_page::file))
         .route("/healthz", get(health::alive))

@@ -86,7 +86,7 @@ pub async fn begin_action(
     params: Map<String, Value>,
     params_meta: Option<Value>,
 ) -> Result<LaneId, Refusal> {
-    let context = context(site, account, slug, params, params_meta);
+    let context = context(site, account, "action", slug, params, params_meta);
     let action = site.engine.hosted_actions(account).await?.into_iter().find(|action| action.slug == slug);
     if let Some(action) = action.filter(|action| !action.declared.is_page) {
         return site.engine.begin_hosted(account.lane, action, context, name_of(account)).await;
@@ -97,9 +97,10 @@ pub async fn begin_action(
 }
 
 /// What `ctx` says of itself.
-fn context(
+pub fn context(
     site: &Site,
     account: &Account,
+    kind: &str,
     slug: &str,
     params: Map<String, Value>,
     params_meta: Option<Value>,
@@ -111,8 +112,9 @@ fn context(
         "params": params,
         "environment": "production",
         "organization": { "name": "Everfold", "slug": "everfold" },
-        "action": { "slug": slug, "url": format!("{origin}/a/{slug}") },
     });
+    let path = if kind == "page" { "p" } else { "a" };
+    context[kind] = json!({ "slug": slug, "url": format!("{origin}/{path}/{slug}") });
     if let Some(meta) = params_meta {
         context["paramsMeta"] = meta;
     }

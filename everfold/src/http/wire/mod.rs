@@ -20,6 +20,7 @@ mod answer;
 mod event;
 mod health;
 mod hook;
+mod page;
 mod receipt;
 mod request;
 mod run;
@@ -37,6 +38,7 @@ pub use hook::{
     ActivityDetail, HookChange, HookDetail, KeyMade, Keys, NewHook, NewKey, NewSecret, SecretsListed, Series,
     Templates, Verified, WorkflowState,
 };
+pub use page::{NewPageState, PageEvent};
 pub use receipt::{Accepted, Settled};
 pub use request::{Console, EXCERPT_CHARS_MAX, RequestBrief, RequestDetail, RequestWhole, status_of};
 pub use run::{
