@@ -26,6 +26,10 @@ pub const SECRET_BYTES_MAX: usize = 16 << 10;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 256;
 /// How often a program may call `template`.
 pub const TEMPLATES_MAX: usize = 64;
+/// How many actions and pages a program may have.
+pub const ACTIONS_MAX: usize = 256;
+/// The whole path of an action: `users/create`.
+pub const ACTION_SLUG_BYTES_MAX: usize = 256;
 /// Writes with one key of a guest's hook in a minute, unless a server is told otherwise.
 pub const GUEST_WRITES_PER_MINUTE: u32 = 200;
 /// How long an `Idempotency-Key` is remembered.

@@ -2,10 +2,10 @@
 
 use rules::{
     call::{
-        Call, Error, Failure, Outcome, Ran, Response, Stop,
+        Call, Described, Error, Failure, Outcome, Ran, Response, Stop,
         run::{End, Move, Stand},
     },
-    limits::{IDEMPOTENCY_KEY_BYTES_MAX, Limits},
+    limits::{ACTION_SLUG_BYTES_MAX, ACTIONS_MAX, IDEMPOTENCY_KEY_BYTES_MAX, Limits},
 };
 
 /// The failure of a run that was stopped. Its words depend on the stop alone, so that a replay repeats them.
@@ -48,7 +48,7 @@ pub fn answers(outcome: &Outcome, asked: Asked, limits: &Limits) -> bool {
     match (outcome, asked) {
         (Outcome::Unrunnable(_), _) => true,
         (Outcome::Unavailable(why), _) => why.len() <= WHY_BYTES_MAX,
-        (Outcome::Described(_), Asked::Describe) => true,
+        (Outcome::Described(described), Asked::Describe) => is_described(described),
         (Outcome::Answered(ran), Asked::Answer) | (Outcome::Queried(ran), Asked::Query) => {
             ran.result.as_ref().map_or(true, |response| is_response(response, limits))
         }
@@ -96,6 +96,14 @@ impl From<&Call> for Asked {
 
 pub fn is_state(state: &str, limits: &Limits) -> bool {
     state.len() <= limits.state_bytes && is_json(state)
+}
+
+/// Paths that can stand in an address, and no more than a program may have.
+fn is_described(described: &Described) -> bool {
+    let is_part =
+        |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b));
+    let is_slug = |slug: &str| slug.len() <= ACTION_SLUG_BYTES_MAX && slug.split('/').all(is_part);
+    described.actions.len() <= ACTIONS_MAX && described.actions.iter().all(|action| is_slug(&action.slug))
 }
 
 pub fn is_key(key: &str) -> bool {
@@ -172,7 +180,7 @@ mod tests {
     #[test]
     fn an_outcome_of_another_kind_is_no_answer() {
         assert!(!answers(&folded(&["1"]), Asked::Query, &Limits::default()));
-        assert!(!answers(&Outcome::Described(rules::call::Described::default()), Asked::Query, &Limits::default()));
+        assert!(!answers(&Outcome::Described(Described::default()), Asked::Query, &Limits::default()));
         assert!(answers(&Outcome::Unavailable("not now".into()), Asked::Describe, &Limits::default()));
         assert!(!answers(&Outcome::Unavailable("no".repeat(300)), Asked::Describe, &Limits::default()));
     }

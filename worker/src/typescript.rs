@@ -35,8 +35,8 @@ pub use places::Places;
 /// What an owner's code is called in their stack traces.
 pub const FILE_NAME: &str = "hook.ts";
 
-/// The functions of hooks.md. A program may export them, or merely declare them.
-const HOOK_FUNCTIONS: [&str; 4] = ["responder", "getIdempotencyKey", "reducer", "query"];
+/// What hooks.md and actions.md name. A program may export it, or merely declare it.
+const HOOK_NAMES: [&str; 5] = ["responder", "getIdempotencyKey", "reducer", "query", "actions"];
 
 /// A program in plain JavaScript, and where each piece of it came from.
 pub struct Module {
@@ -46,7 +46,7 @@ pub struct Module {
     pub is_pure: bool,
 }
 
-/// Strips the types and exports the functions of a hook that are only declared.
+/// Strips the types and exports what a hook or its actions need and the source only declares.
 pub fn module_of(source: &str) -> Result<Module, Error> {
     if source.len() > SOURCE_BYTES_MAX {
         let message = format!("The source is larger than {SOURCE_BYTES_MAX} bytes.");
@@ -68,7 +68,7 @@ pub fn module_of(source: &str) -> Result<Module, Error> {
     refuse_first(source, &transformed.diagnostics)?;
     // Only now: an import of nothing but types is gone.
     refuse_imports(source, &program)?;
-    export_hook_functions(&mut program, &arena);
+    export_hook_names(&mut program, &arena);
 
     let printed = Codegen::new()
         .with_options(CodegenOptions {
@@ -142,8 +142,8 @@ fn place_of(source: &str, offset: usize) -> (u32, u32) {
     (line as u32, column as u32)
 }
 
-/// Appends `export { … }` for the functions that the source declares at its top and does not export itself.
-fn export_hook_functions<'a>(program: &mut Program<'a>, arena: &'a Allocator) {
+/// Appends `export { … }` for what the source declares at its top and does not export itself.
+fn export_hook_names<'a>(program: &mut Program<'a>, arena: &'a Allocator) {
     let mut declared = Vec::new();
     let mut exported = Vec::new();
     for statement in &program.body {
@@ -155,7 +155,7 @@ fn export_hook_functions<'a>(program: &mut Program<'a>, arena: &'a Allocator) {
             exported.extend(export.specifiers.iter().map(|specifier| specifier.exported.name().to_string()));
         }
     }
-    let missing = HOOK_FUNCTIONS.into_iter().filter(|name| {
+    let missing = HOOK_NAMES.into_iter().filter(|name| {
         declared.iter().any(|declared| declared == name) && !exported.iter().any(|exported| exported == name)
     });
 

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use base64::{Engine, prelude::BASE64_STANDARD};
-use rquickjs::{Array, Ctx, Exception, Object, Result, Value, prelude::Func, qjs};
+use rquickjs::{Array, Ctx, Exception, Object, Result, TypedArray, Value, prelude::Func, qjs};
 use rules::call::Request;
 
 use crate::request;
@@ -11,7 +11,20 @@ use crate::request;
 pub fn install(natives: &Object<'_>) -> Result<()> {
     natives.set("headers", Func::from(headers))?;
     natives.set("body", Func::from(body))?;
-    natives.set("rawBody", Func::from(raw_body))
+    natives.set("rawBody", Func::from(raw_body))?;
+    natives.set("toBase64", Func::from(to_base64))?;
+    natives.set("fromBase64", Func::from(from_base64))
+}
+
+fn to_base64<'js>(ctx: Ctx<'js>, bytes: Value<'js>) -> Result<String> {
+    Ok(BASE64_STANDARD.encode(octets(&ctx, &bytes)?))
+}
+
+fn from_base64(ctx: Ctx<'_>, text: String) -> Result<TypedArray<'_, u8>> {
+    match BASE64_STANDARD.decode(text) {
+        Ok(bytes) => TypedArray::new(ctx, bytes),
+        Err(_) => Err(Exception::throw_type(&ctx, "this is no base64")),
+    }
 }
 
 fn headers<'js>(ctx: Ctx<'js>) -> Result<Value<'js>> {

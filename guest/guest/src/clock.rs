@@ -12,10 +12,32 @@ static DICE: Single<u64> = Single(Cell::new(0));
 /// Sets both for the run that begins. The same `seed` gives the same sequence.
 pub fn begin(now_ms: u64, seed: &[u8]) {
     NOW_MS.0.set(now_ms);
+    seed_dice(seed);
+}
+
+pub fn now_ms() -> u64 {
+    NOW_MS.0.get()
+}
+
+/// A run of an action goes on at another time.
+pub fn set_now(now_ms: u64) {
+    NOW_MS.0.set(now_ms);
+}
+
+pub fn seed_dice(seed: &[u8]) {
     let hash = blake3::hash(seed);
     let mut first = [0; 8];
     first.copy_from_slice(&hash.as_bytes()[..8]);
     DICE.0.set(u64::from_le_bytes(first));
+}
+
+/// Where the dice stand, and how they are put back there.
+pub fn dice() -> u64 {
+    DICE.0.get()
+}
+
+pub fn set_dice(dice: u64) {
+    DICE.0.set(dice);
 }
 
 /// Where QuickJS's clock would have been imported from the host: `Date` stands still at the request.
@@ -41,7 +63,11 @@ pub fn random() -> f64 {
 
 /// `uuid()`: version 4 in shape, from the same dice.
 pub fn uuid() -> String {
-    let random = (u128::from(roll()) << 64) | u128::from(roll());
+    uuid_of((u128::from(roll()) << 64) | u128::from(roll()))
+}
+
+/// Any number as a UUID, version 4 in shape.
+pub fn uuid_of(random: u128) -> String {
     let versioned = (random & !(0xf << 76)) | (0x4 << 76);
     String::from_utf8_lossy(&uuid_text((versioned & !(0x3 << 62)) | (0x2 << 62))).into_owned()
 }

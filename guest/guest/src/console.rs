@@ -25,6 +25,11 @@ pub fn begin(console_bytes: usize) {
     *CONSOLE.0.borrow_mut() = Console { lines: Vec::new(), bytes_left: console_bytes, is_full: false };
 }
 
+/// Says nothing until it begins again: what is said now was said before.
+pub fn mute() {
+    *CONSOLE.0.borrow_mut() = Console { lines: Vec::new(), bytes_left: 0, is_full: true };
+}
+
 /// The lines written since `begin`.
 pub fn take() -> Vec<Line> {
     core::mem::take(&mut CONSOLE.0.borrow_mut().lines)

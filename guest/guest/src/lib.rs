@@ -3,6 +3,7 @@
 //! The door: `everfold_boot` once, when the image is baked; `everfold_load` once for a program; `everfold_freeze` where
 //! requests are to follow one another; `everfold_call` for what is asked of it. Frames are postcard. An answer is `ptr << 32 | len` and stays until the next call.
 
+mod action;
 mod body;
 mod clock;
 mod console;

@@ -5,7 +5,7 @@ use rules::call::{Bounded, Call, Described, Error, Outcome};
 use rules::limits::Limits;
 
 use crate::{
-    clock, console, error, live, memory, meter,
+    action, clock, console, error, live, memory, meter,
     prelude::Prelude,
     program::Program,
     run::{self, Run},
@@ -102,7 +102,7 @@ impl Machine {
                 Call::Templates { state, secrets } => {
                     Outcome::Templated(template::list(&run, state.as_deref(), &secrets))
                 }
-                Call::Run(_) => Outcome::Unavailable("No action can be run yet.".into()),
+                Call::Run(running) => Outcome::Ran(action::play(&run, &running)),
             }
         })
     }

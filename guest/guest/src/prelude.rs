@@ -3,12 +3,12 @@
 use rquickjs::{Ctx, Function, Object, Persistent, Result, Value, context::EvalOptions, prelude::Func};
 
 use crate::{
-    body, clock, console, crypto, error::PRELUDE_FILE_PREFIX, live, request, schema, state, template, text, url,
-    webhook,
+    action, body, clock, console, crypto, error::PRELUDE_FILE_PREFIX, live, request, schema, state, template, text,
+    url, webhook,
 };
 
 /// In the order in which they build on one another.
-const FILES: [(&str, &str); 9] = [
+const FILES: [(&str, &str); 15] = [
     ("console.js", include_str!("prelude/console.js")),
     ("state.js", include_str!("prelude/state.js")),
     ("text.js", include_str!("prelude/text.js")),
@@ -16,6 +16,12 @@ const FILES: [(&str, &str); 9] = [
     ("clone.js", include_str!("prelude/clone.js")),
     ("event.js", include_str!("prelude/event.js")),
     ("request.js", include_str!("prelude/request.js")),
+    ("superjson.js", include_str!("prelude/superjson.js")),
+    ("fetch.js", include_str!("prelude/fetch.js")),
+    ("table.js", include_str!("prelude/table.js")),
+    ("components.js", include_str!("prelude/components.js")),
+    ("io.js", include_str!("prelude/io.js")),
+    ("action.js", include_str!("prelude/action.js")),
     ("globals.js", include_str!("prelude/globals.js")),
     ("freeze.js", include_str!("prelude/freeze.js")),
 ];
@@ -69,6 +75,7 @@ fn natives<'js>(ctx: &Ctx<'js>) -> Result<Object<'js>> {
     natives.set("random", Func::from(clock::random))?;
     natives.set("uuid", Func::from(clock::uuid))?;
     console::install(&natives)?;
+    action::install(&natives)?;
     live::install(&natives)?;
     state::install(ctx, &natives)?;
     template::install(&natives)?;

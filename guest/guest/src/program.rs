@@ -4,6 +4,7 @@ use rquickjs::{Ctx, Function, Module, Persistent, Promise, Value, promise::Promi
 use rules::call::{Described, Error, Exports, SHARED_EXPORT};
 
 use crate::{
+    action::{self, Action},
     error, meter,
     template::{self, Template},
 };
@@ -18,6 +19,7 @@ pub struct Program {
     pub reducer: Kept,
     pub query: Kept,
     pub templates: Vec<Template>,
+    pub actions: Vec<Action>,
     /// Gives an array of what stands at the program's top.
     pub shared: Kept,
 }
@@ -35,7 +37,8 @@ impl Program {
     }
 
     pub fn described(&self) -> Described {
-        Described { exports: self.exports, actions: Vec::new() }
+        let actions = self.actions.iter().map(|action| action.declared.clone()).collect();
+        Described { exports: self.exports, actions }
     }
 
     fn evaluate(ctx: &Ctx<'_>, file_name: &str, source: String) -> Result<Program, Error> {
@@ -43,12 +46,13 @@ impl Program {
         let module = Module::declare(ctx.clone(), file_name, source).map_err(failed)?;
         let (module, promise) = module.eval().map_err(failed)?;
         settle(ctx, &promise, "the program").map_err(failed)?;
+        let exported = |name: &str| module.namespace().and_then(|namespace| namespace.get::<_, Value>(name));
         let find = |name: &str| -> Result<Kept, Error> {
-            let exported = module.namespace().and_then(|namespace| namespace.get::<_, Value>(name)).map_err(failed)?;
-            Ok(exported.into_function().map(|function| Persistent::save(ctx, function)))
+            Ok(exported(name).map_err(failed)?.into_function().map(|function| Persistent::save(ctx, function)))
         };
         let (responder, idempotency_key) = (find("responder")?, find("getIdempotencyKey")?);
         let (reducer, query) = (find("reducer")?, find("query")?);
+        let actions = exported("actions").and_then(|actions| action::list(ctx, actions)).map_err(failed)?;
         Ok(Program {
             file_name: file_name.into(),
             exports: Exports {
@@ -62,6 +66,7 @@ impl Program {
             reducer,
             query,
             templates: Vec::new(),
+            actions,
             shared: find(SHARED_EXPORT)?,
         })
     }

@@ -10,6 +10,7 @@ use std::{
 use rules::{
     call::{
         Bounded, Call, Described, Error, Failure, Foldable, Outcome, Parsed, Program, ProgramId, Ran, Response, Stop,
+        run::{End, Move, Stand},
     },
     limits::Limits,
 };
@@ -225,9 +226,25 @@ impl Ready {
             Outcome::Folded(ran) => Outcome::Folded(ran.into_iter().map(|ran| self.translate_ran(ran)).collect()),
             Outcome::Keyed(ran) => Outcome::Keyed(ran.into_iter().map(|ran| self.translate_ran(ran)).collect()),
             Outcome::Templated(ran) => Outcome::Templated(self.translate_ran(ran)),
+            Outcome::Ran(ran) => {
+                let Ran { result, console } = self.translate_ran(ran);
+                Outcome::Ran(Ran { result: result.map(|stand| self.translate_stand(stand)), console })
+            }
             Outcome::Unrunnable(error) => Outcome::Unrunnable(self.places.translate(error)),
             other => other,
         }
+    }
+
+    fn translate_stand(&self, mut stand: Stand) -> Stand {
+        for step in &mut stand.moves {
+            if let Move::Returned { result: Err(error), .. } = step {
+                *error = self.places.translate(error.clone());
+            }
+        }
+        if let Some(End::Failed(error)) = stand.end {
+            stand.end = Some(End::Failed(self.places.translate(error)));
+        }
+        stand
     }
 
     fn translate_ran<T>(&self, ran: Ran<T>) -> Ran<T> {

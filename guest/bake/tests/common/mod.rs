@@ -1,10 +1,12 @@
 //! Runs small programs through the door, over the baked files.
 #![allow(dead_code, reason = "each test file uses its part")]
 
+pub mod runs;
+
 use std::sync::{Arc, LazyLock};
 
 use bake::{compile, door::Door, wasm};
-use rules::call::{Bytes, Call, Exports, Failure, Foldable, Json, Outcome, Ran, Request, Response};
+use rules::call::{Bytes, Call, Failure, Foldable, Json, Outcome, Ran, Request, Response};
 use rules::limits::Limits;
 use wasmtime::{Engine, Module};
 
@@ -46,7 +48,7 @@ pub fn on_a_deep_stack<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'sta
 
 pub fn program(source: &str) -> Door {
     let mut door = door();
-    let loaded: Result<Exports, _> = door.load("hook.ts", source).unwrap();
+    let loaded = door.load("hook.ts", source).unwrap();
     loaded.unwrap();
     door
 }
