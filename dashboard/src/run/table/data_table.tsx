@@ -45,13 +45,10 @@ export function DataTable({ label, props, ask, isReadOnly, selection }: Props) {
   const columns = given.length > 0 ? given : columnsOf(rows.rows);
   const isEmpty = rows.rows.length === 0;
   const isWorthFiltering = isFilterable && (rows.view.queryTerm !== "" || !isEmpty);
+  const isWide = columns.length > WIDE_COLUMNS && orientation === "horizontal" && !isEmpty;
   const picked = selection && new Set(selection.keys);
   return (
-    <div
-      className={style.whole}
-      data-wide={columns.length > WIDE_COLUMNS || undefined}
-      aria-busy={rows.isBusy || undefined}
-    >
+    <div className={style.whole} data-wide={isWide || undefined} aria-busy={rows.isBusy || undefined}>
       <div className={style.above}>
         {isWorthFiltering && <Filter rows={rows} />}
         {selection && !isReadOnly && <Choosing rows={rows} selection={selection} ask={ask} />}
