@@ -154,7 +154,7 @@ function Horizontal({ label, columns, rows, isSortable, picked, selection }: Hor
               {columns.map((column, place) => {
                 const value = row.data[keyOf(column, place)];
                 return (
-                  <td key={place} className={isNumber(value) ? style.number : undefined}>
+                  <td key={place} className={isNumber(value) ? style.number : style.text}>
                     <Cell value={value} />
                   </td>
                 );
