@@ -79,7 +79,7 @@ function Lines({ answer }: { answer: Answer }) {
   );
 }
 
-const CONFIRMED: Record<string, string> = { true: "Confirmed", false: "Cancelled" };
+const CONFIRMED: Record<string, string> = { true: "Confirmed", false: "Not confirmed" };
 
 function lineOf(component: Component, value: unknown): { label: string; words: string } | undefined {
   if (isDisplay(component)) return undefined;

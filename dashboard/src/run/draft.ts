@@ -7,12 +7,21 @@ const STORED = "everfold-draft:";
 const DRAFTS_MAX = 40;
 const ORDER = "everfold-drafts";
 
+/** Of this visit: also where the browser keeps nothing. */
+const here = new Map<string, readonly Json[]>();
+
 const nameOf = (run: string, key: string) => `${STORED}${run}:${key}`;
 
-export function keptDraft(run: string, key: string, count: number): Json[] | undefined {
+export function keptDraft(run: string, key: string, count: number): readonly Json[] | undefined {
+  const name = nameOf(run, key);
+  const kept = here.get(name) ?? stored(name);
+  return kept?.length === count ? kept : undefined;
+}
+
+function stored(name: string): Json[] | undefined {
   try {
-    const kept: unknown = JSON.parse(localStorage.getItem(nameOf(run, key)) ?? "null");
-    return Array.isArray(kept) && kept.length === count ? kept : undefined;
+    const kept: unknown = JSON.parse(localStorage.getItem(name) ?? "null");
+    return Array.isArray(kept) ? kept : undefined;
   } catch {
     return undefined;
   }
@@ -21,6 +30,7 @@ export function keptDraft(run: string, key: string, count: number): Json[] | und
 /** False where the browser would not keep it. */
 export function keepDraft(run: string, key: string, drafts: readonly Json[]): boolean {
   const name = nameOf(run, key);
+  here.set(name, drafts);
   try {
     localStorage.setItem(name, JSON.stringify(drafts));
     const [kept, old] = split([name, ...names().filter((other) => other !== name)]);
@@ -34,6 +44,7 @@ export function keepDraft(run: string, key: string, drafts: readonly Json[]): bo
 
 export function dropDraft(run: string, key: string) {
   const name = nameOf(run, key);
+  here.delete(name);
   try {
     localStorage.removeItem(name);
     localStorage.setItem(ORDER, JSON.stringify(names().filter((other) => other !== name)));

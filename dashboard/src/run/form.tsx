@@ -8,7 +8,7 @@ import { Button } from "../components/button.tsx";
 import { withModifier } from "../keys.ts";
 import { type Ask, isDisplay, type Shown, shownOf } from "./component.ts";
 import { Display } from "./displays/display.tsx";
-import { dropDraft, keepDraft, keptDraft } from "./draft.ts";
+import { keepDraft, keptDraft } from "./draft.ts";
 import style from "./form.module.css";
 import { inputOf } from "./inputs/inputs.ts";
 
@@ -53,10 +53,8 @@ export function Form({ runId, question, onSend, isSending }: Props) {
       return inputOf(shown.method)?.answer(drafts[index] ?? null, shown) ?? null;
     });
     accept();
-    onSend({ values, choice }).then(
-      () => dropDraft(runId, question.key),
-      (error: Error) => refuse(fieldsOf(error), wordsOf(error)),
-    );
+    // What was filled in is kept until the action goes on: it may ask the same again.
+    onSend({ values, choice }).catch((error: Error) => refuse(fieldsOf(error), wordsOf(error)));
   };
   const choices = choicesOf(question);
   const submit = (event: FormEvent<HTMLFormElement>) => {
@@ -168,7 +166,7 @@ function choicesOf({ choiceButtons, continueButton }: Question): (Omit<Choice, "
 
 function useDrafts(runId: string, question: Question) {
   const { key, toRender } = question;
-  const [drafts, setDrafts] = useState<Json[]>(
+  const [drafts, setDrafts] = useState<readonly Json[]>(
     () => keptDraft(runId, key, toRender.length) ?? toRender.map((component) => begun(shownOf(component))),
   );
   const newest = useRef(drafts);

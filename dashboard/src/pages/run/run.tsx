@@ -15,6 +15,7 @@ import { Ago } from "../../components/time.tsx";
 import { useToast } from "../../components/toast.tsx";
 import { Answered } from "../../run/answered.tsx";
 import { usePlace } from "../../run/displays/place.tsx";
+import { dropDraft } from "../../run/draft.ts";
 import { Logs } from "../../run/logs.tsx";
 import { Progress } from "../../run/progress.tsx";
 import { Question } from "../../run/question.tsx";
@@ -67,18 +68,15 @@ function Whole({ run }: { run: Run }) {
   );
 }
 
-const STATUS: Record<RunStatus, { words: string; icon: IconName; tone: "ok" | "warn" | "bad" | "plain" }> = {
+/** How a run ended, its result says. */
+const STATUS: Partial<Record<RunStatus, { words: string; icon: IconName; tone: "warn" | "plain" }>> = {
   running: { words: "running", icon: "play", tone: "plain" },
   waiting: { words: "waiting for you", icon: "clock", tone: "warn" },
-  success: { words: "done", icon: "check", tone: "ok" },
-  failure: { words: "failed", icon: "warning", tone: "bad" },
-  cancelled: { words: "cancelled", icon: "cross", tone: "plain" },
-  redirected: { words: "redirected", icon: "right", tone: "plain" },
   parked: { words: "parked", icon: "pause", tone: "warn" },
 };
 
 function Head({ run }: { run: Run }) {
-  const { words, icon, tone } = STATUS[run.status];
+  const status = STATUS[run.status];
   const cancel = useRunChange(runs.cancelRun, run.id);
   const restart = useRestart(run.id);
   useCommands([
@@ -92,12 +90,19 @@ function Head({ run }: { run: Run }) {
         <h1>{run.name}</h1>
         {run.description && <p className={style.about}>{run.description}</p>}
         <div className={style.facts}>
-          <Sign icon={icon} tone={tone}>
-            {words}
-          </Sign>
+          {status && (
+            <Sign icon={status.icon} tone={status.tone}>
+              {status.words}
+            </Sign>
+          )}
           <span>
             started <Ago at={Date.parse(run.createdAt)} />
           </span>
+          {run.finishedAt && (
+            <span>
+              ended <Ago at={Date.parse(run.finishedAt)} />
+            </span>
+          )}
         </div>
       </div>
       {isOver(run) ? (
@@ -180,12 +185,16 @@ function useAnswers(run: Run) {
   const before = useRef<string>(undefined);
   const key = run.question?.key;
   const isAnswered = run.answers.some((answer) => answer.key === before.current);
+  const isEnded = isOver(run);
   useEffect(() => {
     const last = before.current;
     if (last === key) return;
+    // While the action looks at an answer nothing is asked; then it asks the same again, or goes on.
+    if (last && key === undefined && !isAnswered && !isEnded) return;
+    if (last) dropDraft(run.id, last);
     if (last && isAnswered && !mine.current.has(last)) setElsewhere(true);
     before.current = key;
-  }, [key, isAnswered]);
+  }, [run.id, key, isAnswered, isEnded]);
   const onAnswer = async (key: string, answer: () => Promise<unknown>) => {
     mine.current.add(key);
     setElsewhere(false);
@@ -209,8 +218,10 @@ function useRedirect(run: Run) {
   const href = place && !place.isElsewhere ? place.href : undefined;
   const isReplaced = run.redirect?.replace ?? false;
   useEffect(() => {
-    if (href === undefined || !(sawItRun.current || wasStartedHere(run.id))) return;
+    if (href === undefined) return;
+    const isOurs = wasStartedHere(run.id) || sawItRun.current;
     sawItRun.current = false;
+    if (!isOurs) return;
     go(href, { replace: isReplaced });
   }, [href, isReplaced, run.id, go]);
 }

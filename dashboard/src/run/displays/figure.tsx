@@ -12,7 +12,7 @@ interface Props {
 export function Figure({ label, hint, children }: Props) {
   return (
     <div className={style.figure}>
-      {label && <h3 className={style.label}>{label}</h3>}
+      {label && <p className={style.label}>{label}</p>}
       {hint && <p className={style.hint}>{hint}</p>}
       {children}
     </div>

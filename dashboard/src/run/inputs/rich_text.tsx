@@ -43,7 +43,8 @@ function Editable({ shown, draft, onChange, error }: InputProps<Props, string>) 
   const first = useRef(draft);
   // The browser keeps what stands in it; React looks on.
   useEffect(() => {
-    place.current?.replaceChildren(cleanHtml(first.current, () => false).content);
+    document.execCommand("defaultParagraphSeparator", false, "p");
+    place.current?.replaceChildren(cleanHtml(first.current || "<p><br></p>", () => false).content);
   }, []);
   const tell = () => onChange(cleanWritten(place.current?.innerHTML ?? ""));
   const use = ({ command, value }: (typeof TOOLS)[number]) => {
@@ -54,8 +55,8 @@ function Editable({ shown, draft, onChange, error }: InputProps<Props, string>) 
       if (safe) document.execCommand(command, false, safe);
     } else {
       const isOn = value !== undefined && document.queryCommandValue(command).toLowerCase() === value;
-      document.execCommand(command, false, isOn ? "div" : value);
-      if (command === "removeFormat") document.execCommand("formatBlock", false, "div");
+      document.execCommand(command, false, isOn ? "p" : value);
+      if (command === "removeFormat") document.execCommand("formatBlock", false, "p");
     }
     tell();
   };
@@ -97,7 +98,7 @@ function Editable({ shown, draft, onChange, error }: InputProps<Props, string>) 
           aria-label={shown.label}
           aria-invalid={error ? true : undefined}
           data-placeholder={shown.props.placeholder}
-          data-empty={draft === "" || undefined}
+          data-empty={textOf(draft) === "" || undefined}
           onInput={tell}
           onPaste={paste}
         />

@@ -136,8 +136,10 @@ export const search: Input<Props, Draft> = {
     return isMultiple ? draft.map(({ value }) => value) : draft[0]?.value;
   },
   draftOf: (value, shown) => foundOf(shown, listOf(value)),
-  words: (value, shown) =>
-    foundOf(shown, listOf(value))
-      .map(({ label }) => label)
-      .join(", "),
+  words: (value, shown) => {
+    const found = foundOf(shown, listOf(value));
+    // What was found before is no longer told of.
+    const isNamed = found.every(({ value, label }) => value !== label);
+    return isNamed ? found.map(({ label }) => label).join(", ") : `${found.length} chosen`;
+  },
 };

@@ -1,9 +1,10 @@
 /** Rows to choose from, over all pages. */
 
 import type { Common, Input, InputProps } from "../component.ts";
-import { plainWords } from "../table/cell.tsx";
-import { keyOf } from "../table/csv.ts";
+import { isNumber, plainWords } from "../table/cell.tsx";
+import { type Column, keyOf } from "../table/csv.ts";
 import { DataTable, type TableProps } from "../table/data_table.tsx";
+import type { Row } from "../table/rows.ts";
 import { Frame } from "./frame.tsx";
 import { between, noteOf } from "./note.ts";
 
@@ -24,7 +25,7 @@ function SelectTable({ shown, draft, onChange, error, isReadOnly, ask }: InputPr
   const isOff = isReadOnly || (props.disabled ?? false);
   // Of what was answered, the rows that were chosen are of interest.
   const chosen = props.data.filter(({ key }) => draft.includes(key));
-  const table = isReadOnly ? { ...props, data: chosen, totalRecords: chosen.length } : props;
+  const table = isReadOnly ? { ...props, data: chosen, totalRecords: chosen.length, isFilterable: false } : props;
   return (
     <Frame
       label={label}
@@ -44,6 +45,12 @@ function SelectTable({ shown, draft, onChange, error, isReadOnly, ask }: InputPr
   );
 }
 
+/** The first of its values that is more than a number. */
+function nameOf({ data, key }: Row, columns: Column[]): string {
+  const values = columns.map((column, place) => data[keyOf(column, place)]);
+  return plainWords(values.find((value) => plainWords(value) !== "" && !isNumber(value)) ?? values[0]) || key;
+}
+
 const keysOf = (value: unknown): Draft =>
   Array.isArray(value) ? value.map((row: { key?: unknown }) => String(row?.key)) : [];
 
@@ -54,10 +61,8 @@ export const selectTable: Input<Props, Draft> = {
   draftOf: keysOf,
   words: (value, { props }) => {
     const keys = keysOf(value);
-    const rows = keys.map((key) => props.data.find((row) => row.key === key));
-    const [column] = props.columns;
-    const names = rows.map((row) => row && column && plainWords(row.data[keyOf(column, 0)]));
-    if (keys.length <= NAMED_MAX && names.every(Boolean)) return names.join(", ");
+    const names = props.data.filter(({ key }) => keys.includes(key)).map((row) => nameOf(row, props.columns));
+    if (keys.length <= NAMED_MAX && names.length === keys.length) return names.join(", ");
     return `${keys.length} row${keys.length === 1 ? "" : "s"}`;
   },
 };

@@ -45,13 +45,10 @@ export function DataTable({ label, props, ask, isReadOnly, selection }: Props) {
   const columns = given.length > 0 ? given : columnsOf(rows.rows);
   const isEmpty = rows.rows.length === 0;
   const isWorthFiltering = isFilterable && (rows.view.queryTerm !== "" || !isEmpty);
+  const isWide = columns.length > WIDE_COLUMNS && orientation === "horizontal" && !isEmpty;
   const picked = selection && new Set(selection.keys);
   return (
-    <div
-      className={style.whole}
-      data-wide={columns.length > WIDE_COLUMNS || undefined}
-      aria-busy={rows.isBusy || undefined}
-    >
+    <div className={style.whole} data-wide={isWide || undefined} aria-busy={rows.isBusy || undefined}>
       <div className={style.above}>
         {isWorthFiltering && <Filter rows={rows} />}
         {selection && !isReadOnly && <Choosing rows={rows} selection={selection} ask={ask} />}
@@ -157,7 +154,7 @@ function Horizontal({ label, columns, rows, isSortable, picked, selection }: Hor
               {columns.map((column, place) => {
                 const value = row.data[keyOf(column, place)];
                 return (
-                  <td key={place} className={isNumber(value) ? style.number : undefined}>
+                  <td key={place} className={isNumber(value) ? style.number : style.text}>
                     <Cell value={value} />
                   </td>
                 );
