@@ -4,46 +4,7 @@ import { infiniteQueryOptions, type QueryClient, queryOptions, useQueryClient } 
 import { useEffect } from "react";
 import { call, Problem } from "./http.ts";
 import { listen } from "./line.ts";
-import type { Json, Page } from "./types.ts";
-
-export interface Action {
-  /** With the pages it lies on: `users/create`. */
-  slug: string;
-  name: string;
-  description: string | null;
-  source: "hosted" | "host";
-  /** Whose code it is in. */
-  hookId: string | null;
-  online: boolean;
-  unlisted: boolean;
-  isPage: boolean;
-}
-
-export type RunStatus = "running" | "waiting" | "success" | "failure" | "cancelled" | "redirected" | "parked";
-
-/** A run as a list shows it. */
-export interface RunBrief {
-  id: string;
-  action: string;
-  name: string;
-  status: RunStatus;
-  source: Action["source"];
-  /** The label of what it waits for. */
-  question: string | null;
-  error: string | null;
-  createdAt: number;
-  finishedAt: number | null;
-}
-
-/** Somebody's program wants a person to begin this. */
-export interface Queued {
-  id: string;
-  slug: string;
-  name: string;
-  assignee: string | null;
-  params: Json;
-  createdAt: number;
-}
+import type { Action, Page, Queued, RunBrief } from "./types.ts";
 
 /** Lists that are told of together are read anew together, and no more often than this. */
 const TOLD_MS = 300;

@@ -5,7 +5,7 @@ import { useEffect } from "react";
 import { call } from "./http.ts";
 import { listen } from "./line.ts";
 import { client } from "./queries.ts";
-import type { Action, Component, Json, Page, Run, RunBrief, RunEvent, RunStatus, UploadPlace } from "./types.ts";
+import type { Component, Json, Run, RunEvent, UploadPlace } from "./types.ts";
 
 /** A component that looks no different so long after it was asked looks right already. */
 const SAME_MS_MAX = 1_500;
@@ -13,20 +13,6 @@ const SAME_MS_MAX = 1_500;
 const LOOK_MS_MAX = 20_000;
 
 const runPath = (id: string, rest = "") => `/api/runs/${encodeURIComponent(id)}${rest}`;
-/** A slug holds the slashes of the pages it lies on. */
-const slugPath = (slug: string) => slug.split("/").map(encodeURIComponent).join("/");
-
-export const actions = queryOptions({
-  queryKey: ["actions"],
-  queryFn: () => call<Page<Action>>("GET", "/api/actions").then(({ objects }) => objects),
-});
-
-/** The newest first. */
-export const runs = (status?: RunStatus) =>
-  queryOptions({
-    queryKey: ["runs", status ?? "all"],
-    queryFn: () => call<Page<RunBrief>>("GET", `/api/runs${status ? `?status=${status}` : ""}`),
-  });
 
 /** Read once; from then on it is told. */
 export const run = (id: string) =>
@@ -42,7 +28,7 @@ export interface Started {
 }
 
 export const startRun = (slug: string, params: Record<string, string>) =>
-  call<Started>("POST", `/api/actions/${slugPath(slug)}/runs`, { params });
+  call<Started>("POST", `/api/actions/${encodeURIComponent(slug)}/runs`, { params });
 
 export interface Answer {
   key: string;
@@ -112,20 +98,6 @@ export function useRunLive(id: string) {
         onFrame: (text) => take(id, cache, JSON.parse(text) as RunEvent),
       }),
     [id, cache],
-  );
-}
-
-/** Follows all runs of the account: lists are read anew when one begins, waits or ends. */
-export function useRunsLive() {
-  const cache = useQueryClient();
-  useEffect(
-    () =>
-      listen({
-        path: "/run-events",
-        onUp: () => void cache.invalidateQueries({ queryKey: ["runs"] }),
-        onFrame: () => void cache.invalidateQueries({ queryKey: ["runs"] }),
-      }),
-    [cache],
   );
 }
 

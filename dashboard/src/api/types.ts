@@ -212,8 +212,10 @@ export interface Action {
   /** With the pages it lies on: `users/create`. */
   slug: string;
   name: string;
-  description: string;
+  description: string | null;
   source: "hosted" | "host";
+  /** Whose code it is in. */
+  hookId: string | null;
   online: boolean;
   unlisted: boolean;
   isPage: boolean;
@@ -230,9 +232,19 @@ export interface RunBrief {
   source: Action["source"];
   /** The label of what it waits for. */
   question: string | null;
-  error: { name: string; message: string } | null;
-  createdAt: string;
-  finishedAt: string | null;
+  error: string | null;
+  createdAt: number;
+  finishedAt: number | null;
+}
+
+/** Somebody's program wants a person to begin this. */
+export interface Queued {
+  id: string;
+  slug: string;
+  name: string;
+  assignee: string | null;
+  params: Json;
+  createdAt: number;
 }
 
 /** One thing that is asked or shown, in the words of @interval/sdk; `props` with `propsMeta` are superjson's. */

@@ -2,7 +2,8 @@
 
 import { Fragment } from "react";
 import { Link } from "wouter";
-import { type Action, pathOf } from "../api/actions.ts";
+import { pathOf } from "../api/actions.ts";
+import type { Action } from "../api/types.ts";
 import style from "./action_list.module.css";
 import { Sign } from "./status.tsx";
 

@@ -1,7 +1,8 @@
 /** How a program of one's own brings its actions here: a key, a few lines, and who is connected. */
 
 import { useQuery } from "@tanstack/react-query";
-import { type Action, actions } from "../api/actions.ts";
+import { actions } from "../api/actions.ts";
+import type { Action } from "../api/types.ts";
 import * as queries from "../api/queries.ts";
 import { ActionLink } from "./action_list.tsx";
 import { Button } from "./button.tsx";

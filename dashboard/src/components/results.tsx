@@ -2,8 +2,8 @@
 
 import type { KeyboardEvent } from "react";
 import { Link } from "wouter";
-import { type Action, pathOf } from "../api/actions.ts";
-import type { Hook } from "../api/types.ts";
+import { pathOf } from "../api/actions.ts";
+import type { Action, Hook } from "../api/types.ts";
 import { sought } from "../sought.ts";
 import { Offline } from "./action_list.tsx";
 import { Icon } from "./icon.tsx";

@@ -1,7 +1,7 @@
 /** Runs in a table: what each does, how it stands, and the way to it. */
 
 import { Link, useLocation } from "wouter";
-import type { RunBrief, RunStatus } from "../api/actions.ts";
+import type { RunBrief, RunStatus } from "../api/types.ts";
 import type { IconName } from "./icon.tsx";
 import style from "./run_list.module.css";
 import { Sign, type Tone } from "./status.tsx";

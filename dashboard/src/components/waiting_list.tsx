@@ -1,7 +1,8 @@
 /** What waits for a person: questions of runs, and actions that a program would have somebody begin. */
 
 import { Link, useLocation } from "wouter";
-import { beginQueued, pathOf, type Queued, queue, type RunBrief } from "../api/actions.ts";
+import { beginQueued, pathOf, queue } from "../api/actions.ts";
+import type { Queued, RunBrief } from "../api/types.ts";
 import { useChange } from "../api/queries.ts";
 import { RunLink, RunState } from "./run_list.tsx";
 import { Sign } from "./status.tsx";

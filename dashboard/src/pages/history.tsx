@@ -3,7 +3,8 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useCallback, useEffect } from "react";
 import { useSearchParams } from "wouter";
-import { type RunBrief, type RunStatus, runs, useRunsTold } from "../api/actions.ts";
+import { runs, useRunsTold } from "../api/actions.ts";
+import type { RunBrief, RunStatus } from "../api/types.ts";
 import { Button } from "../components/button.tsx";
 import { Empty } from "../components/empty.tsx";
 import { Field } from "../components/field.tsx";

@@ -166,7 +166,7 @@ function WaitingForYou() {
 function Actions() {
   const { data: known = [] } = useQuery(actions);
   return (
-    <Section title="Actions" actions={<Link href="/history">History</Link>}>
+    <Section title="Actions">
       <Card isFlush>
         <ActionList actions={listed(known)} />
       </Card>

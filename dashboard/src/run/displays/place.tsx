@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
-import { actions } from "../../api/runs.ts";
+import { actions } from "../../api/actions.ts";
 import type { Action, ButtonTheme, Target } from "../../api/types.ts";
 import button from "../../components/button.module.css";
 import { safeAddress } from "../sanitise.ts";
