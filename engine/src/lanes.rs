@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 use crate::{
     DOORS_MAX, LANE_QUEUE_MAX,
     action::Described,
+    file::Uploads,
     fold::{self, Arrival},
     follow::{Following, View},
     host::Hosts,
@@ -48,6 +49,7 @@ struct Inner {
     pages: Pages,
     hosts: Arc<Hosts>,
     described: Mutex<Described>,
+    uploads: Uploads,
 }
 
 /// What a writer is told.
@@ -67,6 +69,7 @@ impl Engine {
             pages: Pages::default(),
             hosts: Arc::default(),
             described: Mutex::default(),
+            uploads: Uploads::default(),
         };
         Engine { inner: Arc::new(inner) }
     }
@@ -77,6 +80,10 @@ impl Engine {
 
     pub(crate) fn pages(&self) -> &Pages {
         &self.inner.pages
+    }
+
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.inner.uploads
     }
 
     pub(crate) fn runs(&self) -> &Runs {

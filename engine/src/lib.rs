@@ -6,6 +6,7 @@ pub mod action;
 pub mod activity;
 mod erase;
 pub mod events;
+pub mod file;
 mod fold;
 pub mod follow;
 pub mod host;
@@ -80,6 +81,8 @@ pub const DESCRIBED_MAX: usize = 10_000;
 pub const PAGES_MAX: usize = 10_000;
 /// Changes of runs that who follows the list may be behind.
 pub const RUNS_TOLD_MAX: usize = 256;
+/// Files whose bytes are coming at a time.
+pub const UPLOADS_MAX: usize = 64;
 /// How often the progress of a refold is told at most.
 pub const PROGRESS_MS: u64 = 250;
 /// Hosts of one account that are there at a time.

@@ -123,6 +123,9 @@ impl Server {
         if let Err(refusal) = left.abandon_imports().await {
             tracing::error!(detail = %refusal.detail, "what is left of broken imports stays for now");
         }
+        if let Err(refusal) = left.forget_uploads().await {
+            tracing::error!(detail = %refusal.detail, "uploads that never came stay for now");
+        }
         tokio::spawn(async move {
             let _ = left.resume_refolds().await;
             let _ = left.resume_runs().await;

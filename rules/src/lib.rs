@@ -16,6 +16,7 @@ pub mod canary;
 pub mod compact;
 pub mod egress;
 pub mod email;
+pub mod file;
 pub mod hook;
 pub mod limits;
 pub mod record;

@@ -69,6 +69,17 @@ pub const FETCH_HEADER_BYTES_MAX: usize = 64 << 10;
 /// How many redirects it follows.
 pub const FETCH_REDIRECTS_MAX: usize = 5;
 
+/// A file that somebody uploads.
+pub const FILE_BYTES_MAX: u64 = 64 << 20;
+/// What of it is kept, and in memory, at once.
+pub const FILE_PIECE_BYTES: usize = 1 << 20;
+/// Its name.
+pub const FILE_NAME_BYTES_MAX: usize = 1024;
+/// Its type.
+pub const FILE_TYPE_BYTES_MAX: usize = 255;
+/// How long the bytes of an announced file are waited for.
+pub const UPLOAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
+
 /// What one call of user code may use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct Limits {

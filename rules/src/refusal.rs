@@ -105,6 +105,11 @@ refusals! {
     QUESTION_ANSWERED = 409 "question_answered" "Answered already", "Somebody was faster: this question has its answer.", hint "GET /api/runs/ID shows it, and the next question.";
     PAGE_CLOSED = 404 "page_closed" "Nobody looks at it", "No page with this key is open.", hint "Open it again: /page-events?slug=SLUG tells its key.";
     ANSWER_REFUSED = 422 "answer_refused" "The answer will not do", "A value is missing or out of bounds.", hint "'fields' names each with its place and what is wrong with it.";
+    FILE_UNKNOWN = 404 "file_unknown" "Unknown file", "There is no file at this address.", hint "POST /api/uploads gives one an address; its bytes must have come before it is fetched.";
+    FILE_KEPT = 409 "file_uploaded_already" "Uploaded already", "The bytes of this file have come, and stay as they are.", hint "POST /api/uploads gives another file its own address.";
+    FILE_SIZE_WRONG = 400 "file_size_wrong" "Not the announced size", "The file was announced with another number of bytes.", hint "Send all of it and no more; a broken upload may be sent again to the same address.";
+    FILE_TOO_LARGE = 413 "file_too_large" "File too large", "A file has at most 64 MiB.", hint "Put it elsewhere, and give a link to it.";
+    FILE_MALFORMED = 400 "file_malformed" "File not accepted", "A file has a name of 1 to 1024 bytes, and a type of at most 255 in ASCII, or an empty one.", hint "Send the name, type and size that the browser's File has.";
     MAIL_UNSENT = 503 "mail_unconfigured" "No mail is sent here", "This server has nothing to send sign-in links with.", hint "Its operator sets EVERFOLD_SMTP=smtp://user:password@host:port.";
 }
 

@@ -141,6 +141,25 @@ pub fn erased_range() -> (Vec<u8>, Vec<u8>) {
     prefix("erased/".into())
 }
 
+/// `File`, by its id.
+pub fn file(id: u128) -> Vec<u8> {
+    format!("file/{id:032x}").into_bytes()
+}
+
+/// The bytes of a file, cut into pieces.
+pub fn piece(id: u128, index: u32) -> Vec<u8> {
+    format!("piece/{id:032x}/{index:08x}").into_bytes()
+}
+
+/// Present for a file that was announced, until all of it is there.
+pub fn uploading(id: u128) -> Vec<u8> {
+    format!("uploading/{id:032x}").into_bytes()
+}
+
+pub fn uploading_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("uploading/".into())
+}
+
 /// The lane of a row whose key ends with one.
 pub fn lane_of(key: &[u8]) -> Option<LaneId> {
     owned_hook(key)

@@ -10,7 +10,7 @@ use axum::{
 };
 use rules::{account, limits, refusal::Refusal};
 
-use super::{Site, admission, hook, identity::identify, problem::Problem, request, socket, transfer, wire};
+use super::{Site, admission, hook, identity::identify, problem::Problem, request, socket, transfer, upload, wire};
 use crate::{egress, http, serve};
 
 /// `GET /healthz`: the process is alive.
@@ -94,6 +94,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
             CONSOLE_BYTES_MAX, KEYS_MAX, SECRETS_MAX, SECRET_NAME_BYTES_MAX, SECRET_BYTES_MAX,
             IDEMPOTENCY_KEY_BYTES_MAX, TEMPLATES_MAX, IDEMPOTENCY_MS, BUDGET_TICKS, CALL_MS_MAX, HEAP_BYTES_MAX,
             FETCH_MS_MAX, FETCH_SENT_BYTES_MAX, FETCH_BODY_BYTES_MAX, FETCH_HEADER_BYTES_MAX, FETCH_REDIRECTS_MAX,
+            FILE_BYTES_MAX, FILE_PIECE_BYTES, FILE_NAME_BYTES_MAX, FILE_TYPE_BYTES_MAX, UPLOAD_MS_MAX,
         }
         account {
             ACCESS_MS, REFRESH_MS, REFRESH_GRACE_MS, FAMILIES_MAX, LINK_MS, LINKS_MAX, ACCOUNT_KEYS_MAX,
@@ -105,7 +106,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
             WAIT_MS_MAX, PREVIEW_ERRORS_MAX, PAGE, PAGE_MAX, EVENTS_BEHIND_MAX, PROGRESS_MS, CONFLICTS_MAX,
             HOOKS_MOVED_MAX, SERIES_FOLDED_MAX, SERIES_BYTES_MAX, SERIES_POINTS_MAX, ACTIVITY_BUCKETS,
             ACTIVITY_HOURS_MAX, HOSTS_OF_ACCOUNT_MAX, HOST_ACCOUNTS_MAX, ROUTES_SEEN_MAX, HOST_RUNS_MAX, HOST_LINE_MAX,
-            HOST_LINE_BYTES_MAX, HOST_AWAY_MS,
+            HOST_LINE_BYTES_MAX, HOST_AWAY_MS, UPLOADS_MAX,
         }
         admission { WRITES_MAX, WRITE_BYTES_MAX }
         egress { FETCHES_MAX, FETCHES_WAITING_MAX }
@@ -113,10 +114,12 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         hook { HOOKS_MAX }
         http { PREVIEWS_MAX }
         transfer { IMPORT_BYTES_MAX }
+        upload { DOWNLOADS_MAX }
         wire { CONTROL_BYTES_MAX, EXCERPT_CHARS_MAX }
     };
     let others = [
         ("bodyMsMax", request::BODY_TIMEOUT.as_millis()),
+        ("filePieceMsMax", upload::PIECE_TIMEOUT.as_millis()),
         ("headMsMax", serve::HEAD_TIMEOUT.as_millis()),
         ("drainMsMax", serve::DRAIN.as_millis()),
         ("importLineBytesMax", transfer::LINE_BYTES_MAX.into()),

@@ -48,6 +48,7 @@ mod socket;
 mod state_page;
 mod tally;
 mod transfer;
+mod upload;
 mod version;
 pub mod visitor;
 pub mod wire;
@@ -71,6 +72,7 @@ pub struct Site {
     pub admission: Arc<Admission>,
     pub previews: Arc<Semaphore>,
     pub imports: Arc<Semaphore>,
+    pub downloads: Arc<Semaphore>,
     pub pace: Arc<Pace>,
     pub settings: Settings,
     pub draining: tokio::sync::watch::Receiver<bool>,
@@ -103,6 +105,7 @@ impl Site {
         let vault = engine.world().vault.clone();
         let previews = Arc::new(Semaphore::new(PREVIEWS_MAX));
         let imports = Arc::new(Semaphore::new(transfer::IMPORTS_MAX));
+        let downloads = Arc::new(Semaphore::new(upload::DOWNLOADS_MAX));
         let pace = Arc::new(Pace::new(settings.guest_writes_per_minute));
         let (admission, tally) = Default::default();
         Site {
@@ -112,6 +115,7 @@ impl Site {
             admission,
             previews,
             imports,
+            downloads,
             pace,
             settings,
             draining,
@@ -136,6 +140,10 @@ pub fn router(site: Site) -> Router {
         .route("/write/{key}/{*rest}", any(write::write_below))
         .route("/write/{key}/settled/{id}", get(write::settled).fallback(write::write_settled))
         .route("/read/{key}", get(read::read))
+        .layer(middleware::from_fn(cross_origin));
+    let files = Router::new()
+        .route("/uploads/{id}", get(upload::get).put(upload::put).options(upload::ask))
+        .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(cross_origin));
     let own_pages = middleware::from_fn_with_state(site.clone(), visitor::same_origin);
     let api = Router::new()
@@ -187,11 +195,13 @@ pub fn router(site: Site) -> Router {
         .route("/runs/{id}/restart", post(run::restart))
         .route("/pages/{key}/state", post(page::state))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
+        .route("/uploads", post(upload::announce))
         .route("/limits", get(health::limits))
         .route("/health", get(health::show))
         .layer(DefaultBodyLimit::max(wire::CONTROL_BYTES_MAX))
         .layer(own_pages.clone())
-        .merge(open.clone());
+        .merge(open.clone())
+        .merge(files);
     let pages = Router::new()
         .route("/signin/{token}", get(signin::show).post(signin::press))
         .route("/dev/mail", get(mail::show))
@@ -246,7 +256,7 @@ async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> R
     next.run(request).await
 }
 
-/// Whoever has a key may use it from any page.
+/// Whoever has a key, or the address of a file, may use it from any page.
 async fn cross_origin(request: Request, next: Next) -> Response {
     let is_preflight =
         request.method() == Method::OPTIONS && request.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);

@@ -25,6 +25,7 @@ mod receipt;
 mod request;
 mod run;
 mod transfer;
+mod upload;
 mod version;
 
 pub use account::{
@@ -45,6 +46,7 @@ pub use run::{
     ActionListed, NewAnswer, NewRun, NewState, Rendered, RunDetail, RunEvent, RunListed, RunMade, WrongField,
 };
 pub use transfer::{ExportHead, ExportRecord, RequestExported};
+pub use upload::{NewUpload, UploadMade};
 pub use version::{Difference, NewPreview, PreviewDetail, Publishing, Replay, VersionListed};
 
 pub fn id_of(lane: LaneId) -> String {
