@@ -73,9 +73,10 @@ export function listen(line: Line): () => void {
     isOver = true;
     clearTimeout(timer);
     setLine(line, undefined);
-    if (socket) {
-      socket.onclose = null;
-      socket.close();
-    }
+    if (!socket) return;
+    socket.onclose = null;
+    // Browsers grumble about a line that is cut before it is there.
+    if (socket.readyState === WebSocket.CONNECTING) socket.onopen = ({ target }) => (target as WebSocket).close();
+    else socket.close();
   };
 }

@@ -1,4 +1,4 @@
-/** What pages read of runs and do with them; and the line that tells what becomes of one. */
+/** What a page reads of a run and does with it; and the line that tells what becomes of it. */
 
 import { type QueryClient, queryOptions, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
@@ -7,10 +7,10 @@ import { listen } from "./line.ts";
 import { client } from "./queries.ts";
 import type { Component, Json, Run, RunEvent, UploadPlace } from "./types.ts";
 
-/** A component that looks no different so long after it was asked looks right already. */
-const SAME_MS_MAX = 1_500;
-/** So long one waits for a component that fetches what it shows. */
+/** So long one waits for what a component looks like. */
 const LOOK_MS_MAX = 20_000;
+/** A program tells twice what a component looks like in a new state; the second time it may be late. */
+const TOLD_TIMES = 2;
 
 const runPath = (id: string, rest = "") => `/api/runs/${encodeURIComponent(id)}${rest}`;
 
@@ -53,20 +53,15 @@ export async function askComponent(id: string, key: string, index: number, state
   const before = read();
   if (!before) throw new Error("This is no longer shown.");
   const values = Array.from({ length: before.count }, (_, place) => (place === index ? state : null));
-  const look = waiting(() => read()?.component.props !== before.component.props);
+  const told = toldTimes(id, key) + TOLD_TIMES;
+  const look = waiting(() => read()?.component.props !== before.component.props || toldTimes(id, key) >= told);
   try {
     await call("POST", runPath(id, "/state"), { key, values });
-    await Promise.race([look.isOther, after(fetches(before.component) ? LOOK_MS_MAX : SAME_MS_MAX)]);
+    await look.isThere;
   } finally {
     look.stop();
   }
   return read()?.component ?? before.component;
-}
-
-/** It looks for what it shows when it is asked, which may take its time. */
-function fetches({ methodName, props }: Component): boolean {
-  if (methodName === "SEARCH" || methodName === "UPLOAD_FILE") return true;
-  return typeof props === "object" && props !== null && !Array.isArray(props) && props.isAsync === true;
 }
 
 function componentOf(run: Run | undefined, key: string, index: number) {
@@ -75,18 +70,27 @@ function componentOf(run: Run | undefined, key: string, index: number) {
   return component && shown && { component, count: shown.toRender.length };
 }
 
+/** How often it was told what the components of a question look like. */
+const looks = new Map<string, number>();
+const toldTimes = (id: string, key: string) => looks.get(`${id}:${key}`) ?? 0;
+
 /** Resolves when something in the cache made it so. */
 function waiting(isSo: () => boolean) {
   let stop = () => {};
-  const isOther = new Promise<void>((resolve) => {
-    stop = client.getQueryCache().subscribe(() => {
+  const isThere = new Promise<void>((resolve, reject) => {
+    const late = setTimeout(() => reject(new Error("The program behind this does not answer.")), LOOK_MS_MAX);
+    const deaf = client.getQueryCache().subscribe(() => {
       if (isSo()) resolve();
     });
+    stop = () => {
+      clearTimeout(late);
+      deaf();
+    };
   });
-  return { isOther, stop };
+  // Where the question itself was refused, nobody waits.
+  isThere.catch(() => {});
+  return { isThere, stop };
 }
-
-const after = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Follows a run: what the server tells goes into the cache. */
 export function useRunLive(id: string) {
@@ -106,11 +110,14 @@ function take(id: string, cache: QueryClient, event: RunEvent) {
   if (event.type === "runs") return;
   // What was asked for before would come after, and be older.
   void cache.cancelQueries({ queryKey });
+  for (const { key } of event.type === "update" ? (event.rendered ?? []) : []) {
+    looks.set(`${id}:${key}`, toldTimes(id, key) + 1);
+  }
   cache.setQueryData<Run>(queryKey, (known) => (event.type === "run" ? event.run : known && updated(known, event)));
 }
 
-function updated(known: Run, { run: told, rendered = [] }: RunEvent & { type: "update" }): Run {
-  const { answersFrom, logsFrom, ...rest } = told;
+function updated(known: Run, event: RunEvent & { type: "update" }): Run {
+  const { run: told, answersFrom, logsFrom, rendered = [] } = event;
   const looks = new Map(rendered.map(({ key, toRender }) => [key, toRender]));
   const looking = <Shown extends { key: string; toRender: Component[] }>(shown: Shown): Shown => {
     const toRender = looks.get(shown.key);
@@ -118,14 +125,17 @@ function updated(known: Run, { run: told, rendered = [] }: RunEvent & { type: "u
   };
   return {
     ...known,
-    ...rest,
-    question: rest.question && looking(rest.question),
-    answers: joined(known.answers, rest.answers, answersFrom).map(looking),
-    logs: joined(known.logs, rest.logs, logsFrom),
+    ...told,
+    question: told.question && looking(told.question),
+    answers: joined(known.answers, told.answers, answersFrom).map(looking),
+    logs: joined(known.logs, told.logs, logsFrom),
   };
 }
 
+/** What was refused is asked again under a key of its own, which begins as the first one did. */
+export const firstKey = (key: string) => key.split("~")[0] ?? key;
+
 /** The new ones take their places, also where they were told already. */
-function joined<Item>(known: Item[], told: Item[] = [], from = known.length): Item[] {
+function joined<Item>(known: Item[], told: Item[], from: number): Item[] {
   return [...known.slice(0, from), ...told, ...known.slice(from + told.length)];
 }

@@ -283,15 +283,15 @@ export interface Answered {
   values: Json[] | null;
   valuesMeta?: Json;
   choice?: string | null;
-  at: string;
+  at: number;
   isDisplay: boolean;
 }
 
 export interface LogLine {
   index: number;
   text: string;
-  level?: string;
-  at: string;
+  level?: string | null;
+  at: number;
 }
 
 export interface Loading {
@@ -317,7 +317,7 @@ export interface Run {
   id: string;
   action: string;
   name: string;
-  description: string;
+  description: string | null;
   source: Action["source"];
   status: RunStatus;
   question: Question | null;
@@ -331,8 +331,8 @@ export interface Run {
   parked: { reason: "codeChanged" | "hostGone"; message: string } | null;
   isOnline: boolean;
   params: Json;
-  createdAt: string;
-  finishedAt: string | null;
+  createdAt: number;
+  finishedAt: number | null;
 }
 
 /** A frame of `/run-events`. */
@@ -341,7 +341,9 @@ export type RunEvent =
   | {
       type: "update";
       /** `answers` and `logs` are the new ones alone, and begin at these places. */
-      run: Run & { answersFrom?: number; logsFrom?: number };
+      run: Run;
+      answersFrom: number;
+      logsFrom: number;
       /** What is shown already, and looks otherwise now. */
       rendered?: { key: string; toRender: Component[] }[];
     }

@@ -2,7 +2,7 @@
 
 import { type FormEvent, type ReactNode, useCallback, useEffect, useLayoutEffect, useRef, useState } from "react";
 import { Away, Problem } from "../api/http.ts";
-import { askComponent } from "../api/runs.ts";
+import { askComponent, firstKey } from "../api/runs.ts";
 import type { ButtonTheme, Choice, Component, Json, Question } from "../api/types.ts";
 import { Button } from "../components/button.tsx";
 import { withModifier } from "../keys.ts";
@@ -165,7 +165,9 @@ function choicesOf({ choiceButtons, continueButton }: Question): (Omit<Choice, "
 }
 
 function useDrafts(runId: string, question: Question) {
-  const { key, toRender } = question;
+  const { toRender } = question;
+  // What is asked again begins with what was refused.
+  const key = firstKey(question.key);
   const [drafts, setDrafts] = useState<readonly Json[]>(
     () => keptDraft(runId, key, toRender.length) ?? toRender.map((component) => begun(shownOf(component))),
   );

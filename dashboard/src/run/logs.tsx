@@ -49,7 +49,7 @@ export function Logs({ logs }: { logs: LogLine[] }) {
             {left > 0 && <li className={style.left}>{left} earlier lines are not shown. Copy takes them along.</li>}
             {logs.slice(left).map(({ index, text, level, at }) => (
               <li key={index} className={level === "error" || level === "warn" ? style[level] : undefined}>
-                <Time at={Date.parse(at)} as={clockOf} />
+                <Time at={at} as={clockOf} />
                 <pre>{level && level !== "info" && level !== "log" ? `${level}: ${text}` : text}</pre>
               </li>
             ))}

@@ -6,7 +6,7 @@ import { useLocation } from "wouter";
 import { Problem } from "../../api/http.ts";
 import * as queries from "../../api/queries.ts";
 import * as runs from "../../api/runs.ts";
-import type { Run, RunStatus } from "../../api/types.ts";
+import type { Answered as Answer, Run } from "../../api/types.ts";
 import { useCommands } from "../../commands.ts";
 import { Button } from "../../components/button.tsx";
 import { Icon, type IconName } from "../../components/icon.tsx";
@@ -47,7 +47,7 @@ function Whole({ run }: { run: Run }) {
           The program behind this action is away. Answers are saved and accepted, and it goes on when it is back.
         </Note>
       )}
-      {run.answers.map((answer) => (
+      {accepted(run).map((answer) => (
         <Answered key={answer.key} runId={run.id} answer={answer} />
       ))}
       <div role="status" className={isElsewhere ? style.elsewhere : "unseen"}>
@@ -69,7 +69,7 @@ function Whole({ run }: { run: Run }) {
 }
 
 /** How a run ended, its result says. */
-const STATUS: Partial<Record<RunStatus, { words: string; icon: IconName; tone: "warn" | "plain" }>> = {
+const STATUS: Partial<Record<Run["status"], { words: string; icon: IconName; tone: "warn" | "plain" }>> = {
   running: { words: "running", icon: "play", tone: "plain" },
   waiting: { words: "waiting for you", icon: "clock", tone: "warn" },
   parked: { words: "parked", icon: "pause", tone: "warn" },
@@ -96,11 +96,11 @@ function Head({ run }: { run: Run }) {
             </Sign>
           )}
           <span>
-            started <Ago at={Date.parse(run.createdAt)} />
+            started <Ago at={run.createdAt} />
           </span>
           {run.finishedAt && (
             <span>
-              ended <Ago at={Date.parse(run.finishedAt)} />
+              ended <Ago at={run.finishedAt} />
             </span>
           )}
         </div>
@@ -160,6 +160,13 @@ function Parked({ run, parked }: { run: Run; parked: NonNullable<Run["parked"]> 
   );
 }
 
+/** What the action refused is asked again, and was no answer. */
+function accepted({ answers, question }: Run): Answer[] {
+  const last = new Map(answers.map((answer) => [runs.firstKey(answer.key), answer]));
+  if (question) last.delete(runs.firstKey(question.key));
+  return answers.filter((answer) => last.get(runs.firstKey(answer.key)) === answer);
+}
+
 /** What is done with a run is seen in it: the line tells, and where it is down the run is read anew. */
 function useRunChange(change: (id: string) => Promise<unknown>, id: string) {
   const toast = useToast();
@@ -188,12 +195,15 @@ function useAnswers(run: Run) {
   const isEnded = isOver(run);
   useEffect(() => {
     const last = before.current;
-    if (last === key) return;
+    if (key !== undefined) before.current = key;
+    if (last === undefined || last === key) return;
+    if (isAnswered && !mine.current.has(last)) {
+      mine.current.add(last);
+      setElsewhere(true);
+    }
     // While the action looks at an answer nothing is asked; then it asks the same again, or goes on.
-    if (last && key === undefined && !isAnswered && !isEnded) return;
-    if (last) dropDraft(run.id, last);
-    if (last && isAnswered && !mine.current.has(last)) setElsewhere(true);
-    before.current = key;
+    const isNext = key !== undefined && runs.firstKey(key) !== runs.firstKey(last);
+    if (isNext || isEnded) dropDraft(run.id, runs.firstKey(last));
   }, [run.id, key, isAnswered, isEnded]);
   const onAnswer = async (key: string, answer: () => Promise<unknown>) => {
     mine.current.add(key);

@@ -3,7 +3,7 @@
 import { useQuery } from "@tanstack/react-query";
 import type { ReactNode } from "react";
 import { Link } from "wouter";
-import { actions } from "../../api/actions.ts";
+import { actions, pathOf } from "../../api/actions.ts";
 import type { Action, ButtonTheme, Target } from "../../api/types.ts";
 import button from "../../components/button.module.css";
 import { safeAddress } from "../sanitise.ts";
@@ -19,8 +19,7 @@ export function placeOfTarget(target: Target, known: readonly Action[] = []): Pl
   const route = target.route ?? target.action;
   if (route) {
     const page = known.find(({ slug }) => slug === route)?.isPage ? "p" : "a";
-    const path = route.split("/").map(encodeURIComponent).join("/");
-    return { href: `/${page}/${path}${query(target)}`, isElsewhere: false };
+    return { href: `/${page}/${pathOf(route)}${query(target)}`, isElsewhere: false };
   }
   const address = target.url ?? target.href;
   const href = address ? safeAddress(address) : undefined;

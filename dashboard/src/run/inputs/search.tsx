@@ -94,7 +94,6 @@ function Search({ shown, draft, onChange, error, isReadOnly, ask }: InputProps<P
 
 /** What was found last stays until what is found next is there. */
 function useResults(shown: Shown<Props>, ask: InputProps<Props, Draft>["ask"]) {
-  const [results, setResults] = useState(shown.props.results);
   const [isBusy, setBusy] = useState(false);
   const timer = useRef<ReturnType<typeof setTimeout>>(undefined);
   const newest = useRef("");
@@ -105,16 +104,13 @@ function useResults(shown: Shown<Props>, ask: InputProps<Props, Draft>["ask"]) {
     setBusy(true);
     timer.current = setTimeout(() => {
       ask({ queryTerm })
-        .then(({ props }) => {
-          if (newest.current === queryTerm) setResults((props as Props).results);
-        })
         .catch(() => {})
         .finally(() => {
           if (newest.current === queryTerm) setBusy(false);
         });
     }, REST_MS);
   };
-  return { results, isBusy, look };
+  return { results: shown.props.results, isBusy, look };
 }
 
 function foundOf(shown: Shown<Props>, values: readonly unknown[]): Draft {
