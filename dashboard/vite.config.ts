@@ -31,6 +31,7 @@ export default defineConfig({
         "/hook-events",
         "/state-events",
         "/run-events",
+        "/page-events",
       ].map((path) => [path, { target: SERVER, ws: path.endsWith("-events") }]),
     ),
   },

@@ -3,7 +3,6 @@
 import { lazy, Suspense } from "react";
 import { Route, Switch } from "wouter";
 import { Toasts } from "./components/toast.tsx";
-import { GroupPage } from "./pages/group.tsx";
 import { HealthPage } from "./pages/health.tsx";
 import { HistoryPage } from "./pages/history.tsx";
 import { HomePage } from "./pages/home.tsx";
@@ -15,6 +14,7 @@ import { Shell } from "./shell.tsx";
 
 /** With what they need to show anything an action may show: not loaded by who looks at hooks. */
 const RunPage = lazy(() => import("./pages/run/run.tsx"));
+const GroupPage = lazy(() => import("./pages/group.tsx"));
 const StartPage = lazy(() => import("./pages/run/start.tsx"));
 
 export function App() {

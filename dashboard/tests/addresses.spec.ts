@@ -3,8 +3,8 @@
 import { beGuest, makeHook } from "./hook.ts";
 import { expect, refusal, test } from "./journey.ts";
 
-const ADDRESSES = ["/", "/hooks", "/hooks/ID", "/settings", "/health", "/docs", "/dev/mail"];
-const OWN = ["/", "/hooks", "/hooks/ID", "/settings", "/health"];
+const OWN = ["/", "/hooks", "/hooks/ID", "/a/users/create", "/r/ID", "/p/users", "/history", "/settings", "/health"];
+const ADDRESSES = [...OWN, "/docs", "/dev/mail"];
 
 test.describe("without JavaScript", () => {
   test.use({ javaScriptEnabled: false });
@@ -45,6 +45,7 @@ test("each page gives itself the title that tells it from the others", async ({ 
     await expect(page).toHaveTitle(title);
   };
   await go("All hooks", /hooks/i);
+  await go("History", /^History/);
   await go("Settings", /^Settings/);
   await go("Health", /^Health/);
   await go("Home", /^Everfold/);
@@ -54,7 +55,7 @@ test("an unknown address, and a hook that is not there, say so in words", async 
   await beGuest(page);
   await makeHook(page);
   await voice.expecting([refusal(404)], async () => {
-    for (const path of ["/nowhere", "/hooks/0190d2f0-0000-7000-8000-000000000000"]) {
+    for (const path of ["/nowhere", "/hooks/0190d2f0-0000-7000-8000-000000000000", "/p/nowhere"]) {
       await page.goto(path);
       await expect(page.getByText("Not found")).toBeVisible();
       await expect(page).toHaveTitle(/Not found/);

@@ -61,6 +61,22 @@ test("a hook is changed, published and read with keys alone", async ({ page }) =
   expect(await focused(page), "focus goes back to the row").toContain("tea");
 });
 
+test("the focus stays near when what has it goes away by itself", async ({ page }) => {
+  await beGuest(page);
+  const made = await makeHook(page);
+  await sendAll(page, made, [{ name: "tea" }]);
+  let status = "running";
+  await page.route("**/api/hooks/*/replay", (route) =>
+    route.fulfill({ json: { status, done: 0, total: 1, perSecond: 0, etaSeconds: null } }),
+  );
+  const hook = hookPage(page);
+  await hook.open(made.id);
+  await hook.button("Cancel").focus();
+  status = "done";
+  await expect(hook.button("Cancel")).toHaveCount(0);
+  expect(await focused(page)).toBe("Publish");
+});
+
 test("tabs, the state and the slider are moved in by arrow keys", async ({ page }) => {
   await beGuest(page);
   const made = await makeHook(page, {

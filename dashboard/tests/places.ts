@@ -2,6 +2,7 @@
 
 import type { Page } from "@playwright/test";
 import type { Hook } from "../src/api/types.ts";
+import { run } from "./action.ts";
 import { beGuest, changeHook, folded, hookPage, makeHook, publish, send } from "./hook.ts";
 import { expect } from "./journey.ts";
 
@@ -10,14 +11,18 @@ const CODE = `function reducer(state = { total: 0, last: null }, { body }) {
   console.warn("got", body.name);
   return { total: state.total + 1, last: body };
 }
+export const actions = {
+  ask: { name: "Ask somebody", description: "and wait", handler: async (io) => io.input.text("What is it?") },
+};
 `;
 
-/** A hook with requests, an error, words in the console, a secret, two versions and a draft. */
+/** A hook with a run that waits, requests, an error, words in the console, a secret, two versions and a draft. */
 export async function furnished(page: Page): Promise<Hook> {
   await beGuest(page);
   const made = await makeHook(page, { name: "orders", description: "from the shop", code: CODE });
   for (const name of ["tea", "poison", "jam"]) await send(page, made, { name });
   await folded(page, made, 3);
+  await run(page, "ask");
   await page.request.post(`/api/secrets/${made.id}`, { data: { key: "TOKEN", value: "secret" } });
   await changeHook(page, made.id, { code: CODE.replace("+ 1", "+ 2") });
   await publish(page, made.id);
@@ -44,6 +49,22 @@ export const PAGES: Place[] = [
     reach: async (page) => {
       await page.goto("/");
       await expect(page.getByRole("table", { name: "Hooks" }).getByText("orders")).toBeVisible();
+      await expect(page.getByRole("table", { name: "Waiting for you" }).getByText("What is it?")).toBeVisible();
+    },
+  },
+  {
+    name: "search",
+    reach: async (page) => {
+      await page.goto("/");
+      await page.getByRole("searchbox").fill("ask");
+      await expect(page.getByRole("list", { name: "Results" })).toBeVisible();
+    },
+  },
+  {
+    name: "history",
+    reach: async (page) => {
+      await page.goto("/history");
+      await expect(page.getByRole("table", { name: "History" }).getByText("waiting")).toBeVisible();
     },
   },
   {

@@ -50,8 +50,8 @@ fn an_action_asks_and_goes_on_with_the_answer() {
     let actions = hook.owner.get("/api/actions").expect(200).json();
     assert_eq!(
         actions["objects"],
-        json!([{ "slug": "greet", "name": "greet", "description": null, "source": "hosted", "online": true,
-            "unlisted": false, "isPage": false }])
+        json!([{ "slug": "greet", "name": "greet", "description": null, "source": "hosted", "hookId": hook.id,
+            "online": true, "unlisted": false, "isPage": false }])
     );
     let run = Run::of(&hook, "greet", &json!({ "from": "a test" }));
     let question = run.question();

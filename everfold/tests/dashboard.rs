@@ -61,6 +61,16 @@ fn a_hook_ends_only_when_its_name_is_typed_and_an_export_brings_it_back() {
 }
 
 #[test]
+fn what_waits_and_what_can_be_run_stand_first_and_one_field_finds_it_all() {
+    played("home");
+}
+
+#[test]
+fn every_run_stays_and_is_found_again() {
+    played("history");
+}
+
+#[test]
 fn all_hooks_are_listed_with_what_happens_to_them() {
     played("hooks");
 }

@@ -10,7 +10,7 @@ import type { Component, Json, Run, RunEvent, UploadPlace } from "./types.ts";
 /** So long one waits for what a component looks like. */
 const LOOK_MS_MAX = 20_000;
 /** A program tells twice what a component looks like in a new state; the second time it may be late. */
-const TOLD_TIMES = 2;
+export const TOLD_TIMES = 2;
 
 const runPath = (id: string, rest = "") => `/api/runs/${encodeURIComponent(id)}${rest}`;
 
@@ -75,7 +75,7 @@ const looks = new Map<string, number>();
 const toldTimes = (id: string, key: string) => looks.get(`${id}:${key}`) ?? 0;
 
 /** Resolves when something in the cache made it so. */
-function waiting(isSo: () => boolean) {
+export function waiting(isSo: () => boolean) {
   let stop = () => {};
   const isThere = new Promise<void>((resolve, reject) => {
     const late = setTimeout(() => reject(new Error("The program behind this does not answer.")), LOOK_MS_MAX);

@@ -353,3 +353,23 @@ export interface UploadPlace {
   uploadUrl: string;
   downloadUrl: string;
 }
+
+/** What a page of a connected program shows. */
+export interface Layout {
+  title?: string | null;
+  description?: string | null;
+  menuItems?: (Target & { label: string; theme?: ButtonTheme; disabled?: boolean })[] | null;
+  children?: { toRender: Component[] } | null;
+  errors?: { layoutKey?: string | null; error?: string; message: string }[] | null;
+}
+
+/** A frame of `/page-events`. */
+export interface PageShown {
+  type: "page";
+  /** Of this look at it. */
+  key: string;
+  layout: Layout | null;
+  redirect: Target | null;
+  /** The program that shows it is gone. */
+  isOver: boolean;
+}

@@ -1,8 +1,10 @@
 /** How far the log is folded anew, and the way to give it up. Nothing while nothing is replayed. */
 
 import { useQuery } from "@tanstack/react-query";
+import { useRef } from "react";
 import * as queries from "../api/queries.ts";
 import type { Replay } from "../api/types.ts";
+import { useFocusKept } from "../focus.ts";
 import { Button } from "./button.tsx";
 import style from "./replay_bar.module.css";
 import { count } from "./time.tsx";
@@ -14,16 +16,22 @@ const ASK_MS = 1_000;
 const SPEED_FROM = 100;
 
 export function ReplayBar({ id }: { id: string }) {
-  const toast = useToast();
   const { data: replay } = useQuery({
     ...queries.replay(id),
     refetchInterval: ({ state }) => (state.data?.status === "running" ? ASK_MS : false),
   });
+  return replay?.status === "running" ? <Running id={id} replay={replay} /> : null;
+}
+
+function Running({ id, replay }: { id: string; replay: Replay }) {
+  const toast = useToast();
   const cancel = queries.useChange(() => queries.cancelReplay(id), [["hook", id]]);
-  if (replay?.status !== "running") return null;
+  // It ends by itself, perhaps while somebody's Tab has come to *Cancel*.
+  const bar = useRef<HTMLDivElement>(null);
+  useFocusKept(bar);
   const words = wordsOf(replay);
   return (
-    <div className={style.replay}>
+    <div ref={bar} className={style.replay}>
       <div
         role="progressbar"
         className={style.bar}
