@@ -67,7 +67,13 @@ function wanted(file: ts.SourceFile): Insertion[] {
       // `x => …` has no brackets that a type could stand in.
       const isBracketed = isFunction && file.text.slice(initializer.pos, initializer.parameters.end + 1).includes("(");
       if (ts.isIdentifier(name) && isBracketed) visit(name.text, initializer);
-      if (ts.isIdentifier(name) && name.text === "actions" && !type && initializer && ts.isObjectLiteralExpression(initializer))
+      if (
+        ts.isIdentifier(name) &&
+        name.text === "actions" &&
+        !type &&
+        initializer &&
+        ts.isObjectLiteralExpression(initializer)
+      )
         all.push({ at: name.end, words: ": HookActions" });
     }
   }

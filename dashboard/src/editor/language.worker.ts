@@ -50,7 +50,12 @@ function environment(): VirtualTypeScriptEnvironment {
     [CODE, "\n"],
   ]);
   for (const [path, text] of Object.entries(libraries)) files.set(path.slice(path.lastIndexOf("/")), text);
-  made = createVirtualTypeScriptEnvironment(createSystem(files), ["/sdk.d.ts", "/action.d.ts", STATE, CODE], ts, OPTIONS);
+  made = createVirtualTypeScriptEnvironment(
+    createSystem(files),
+    ["/sdk.d.ts", "/action.d.ts", STATE, CODE],
+    ts,
+    OPTIONS,
+  );
   return made;
 }
 
