@@ -1,5 +1,7 @@
 /** What code of a hook can call, and what it is given. Types are read by editors alone: they are stripped, never checked. */
 
+/// <reference path="./action.d.ts" />
+
 /** A request as it arrived, and as it is folded. */
 interface HookRequest {
   /** A UUID, made when it arrived. */

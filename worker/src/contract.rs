@@ -13,8 +13,10 @@ use rules::{
 use crate::Worker;
 
 mod hostile;
+mod runs;
 
 pub use hostile::*;
+pub use runs::*;
 
 /// How long a promise may take to be kept.
 const PROMISE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -67,6 +69,16 @@ macro_rules! contract {
             no_key_sees_what_another_left_behind
             many_keys_are_given_for_a_prefix
             a_builder_that_never_ends_is_stopped
+            actions_are_described_with_their_paths
+            a_name_that_no_address_can_hold_is_unrunnable
+            a_question_waits_and_its_answer_goes_on
+            a_run_cut_anywhere_goes_on_move_by_move
+            steps_side_by_side_keep_their_order
+            code_that_does_something_else_is_changed
+            the_date_stands_at_what_last_came_from_outside
+            a_run_that_loops_is_stopped
+            two_runs_share_nothing
+            lines_of_a_failed_run_are_the_owners
         }
     };
     ($start:expr; $($promise:ident)*) => {

@@ -141,6 +141,7 @@ fn before_cut(call: &Call, outcome: Outcome) -> Option<Outcome> {
         (Some(requests), Outcome::Keyed(ran)) => uncut(requests, ran).map(Outcome::Keyed),
         (_, Outcome::Answered(ran) | Outcome::Queried(ran)) if is_cut(&ran) => None,
         (_, Outcome::Templated(ran)) if is_cut(&ran) => None,
+        (_, Outcome::Ran(ran)) if is_cut(&ran) => None,
         // It may have run out of time while it was loaded.
         (_, Outcome::Unrunnable(_) | Outcome::Unavailable(_)) => None,
         (_, outcome) => Some(outcome),

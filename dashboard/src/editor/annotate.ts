@@ -1,5 +1,6 @@
 /**
- * Gives the functions that the server calls the types of what they are called with, where their owner wrote none.
+ * Gives the functions that the server calls, and the actions, the types of what they are called with, where their owner
+ * wrote none.
  * Types are written into a copy, and places are led from one text to the other.
  */
 
@@ -61,11 +62,19 @@ function wanted(file: ts.SourceFile): Insertion[] {
   for (const statement of file.statements) {
     if (ts.isFunctionDeclaration(statement)) visit(statement.name?.text, statement);
     if (!ts.isVariableStatement(statement)) continue;
-    for (const { name, initializer } of statement.declarationList.declarations) {
+    for (const { name, type, initializer } of statement.declarationList.declarations) {
       const isFunction = initializer && (ts.isArrowFunction(initializer) || ts.isFunctionExpression(initializer));
       // `x => …` has no brackets that a type could stand in.
       const isBracketed = isFunction && file.text.slice(initializer.pos, initializer.parameters.end + 1).includes("(");
       if (ts.isIdentifier(name) && isBracketed) visit(name.text, initializer);
+      if (
+        ts.isIdentifier(name) &&
+        name.text === "actions" &&
+        !type &&
+        initializer &&
+        ts.isObjectLiteralExpression(initializer)
+      )
+        all.push({ at: name.end, words: ": HookActions" });
     }
   }
   return all.toSorted((one, other) => one.at - other.at);

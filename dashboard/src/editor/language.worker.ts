@@ -3,6 +3,7 @@
 import { createSystem, createVirtualTypeScriptEnvironment, type VirtualTypeScriptEnvironment } from "@typescript/vfs";
 import { expose } from "comlink";
 import ts from "typescript";
+import actionTypes from "../../../sdk/action.d.ts?raw";
 import hookTypes from "../../../sdk/hook.d.ts?raw";
 import { annotate, type Annotated } from "./annotate.ts";
 
@@ -44,11 +45,17 @@ function environment(): VirtualTypeScriptEnvironment {
   if (made) return made;
   const files = new Map<string, string>([
     ["/sdk.d.ts", hookTypes],
+    ["/action.d.ts", actionTypes],
     [STATE, "type HookState = any;"],
     [CODE, "\n"],
   ]);
   for (const [path, text] of Object.entries(libraries)) files.set(path.slice(path.lastIndexOf("/")), text);
-  made = createVirtualTypeScriptEnvironment(createSystem(files), ["/sdk.d.ts", STATE, CODE], ts, OPTIONS);
+  made = createVirtualTypeScriptEnvironment(
+    createSystem(files),
+    ["/sdk.d.ts", "/action.d.ts", STATE, CODE],
+    ts,
+    OPTIONS,
+  );
   return made;
 }
 

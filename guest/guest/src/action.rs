@@ -87,8 +87,9 @@ pub fn play(run: &Run, running: &Running) -> Ran<Stand> {
         run.machine.secrets(run.ctx, &running.secrets)?;
         let context = body::parse_json(run.ctx, running.context.as_bytes())?;
         let handler = action.handler.clone().restore(run.ctx)?;
-        let promise: Value = run.machine.prelude.function(run.ctx, "beginRun")?.call((handler, context))?;
-        to_the_end(run, &promise)
+        let begin_run = run.machine.prelude.function(run.ctx, "beginRun")?;
+        unless_decided(begin_run.call((handler, context)))
+            .and_then(|promise: Option<Value>| to_the_end(run, promise.as_ref()))
     });
     PLAY.0.take();
     ran
@@ -98,20 +99,29 @@ fn ended_with(end: End) -> Stand {
     Stand { moves: Vec::new(), rendered: Vec::new(), end: Some(end) }
 }
 
-fn to_the_end<'js>(run: &Run<'_, 'js>, promise: &Value<'js>) -> Result<Stand> {
+/// What was called may have been cut off, because what comes of the run was decided.
+fn unless_decided<T>(result: Result<T>) -> Result<Option<T>> {
+    match result {
+        Err(_) if meter::is_halted() && meter::stopped().is_none() => Ok(None),
+        result => result.map(Some),
+    }
+}
+
+fn to_the_end<'js>(run: &Run<'_, 'js>, promise: Option<&Value<'js>>) -> Result<Stand> {
     let ctx = run.ctx;
     loop {
-        meter::drain_jobs(ctx);
+        meter::drain_jobs_of_run(ctx);
         if meter::stopped().is_some() {
             return Err(rquickjs::Error::Exception);
         }
         if with(ctx, |play| !play.has_ended())?
+            && let Some(promise) = promise
             && let Some(end) = end_of(run, promise)?
         {
             with(ctx, |play| play.end(end))?;
         }
         if let Some(event) = with(ctx, Play::next)? {
-            happen(ctx, event)?;
+            unless_decided(happen(ctx, event))?;
         } else {
             let play = PLAY.0.take().ok_or(rquickjs::Error::Unknown)?;
             return Ok(play.stand());

@@ -1,6 +1,6 @@
 //! Counts the operations of a run in QuickJS's own ticks and stops it when they are used up.
 
-use core::sync::atomic::{AtomicPtr, AtomicU32, Ordering::Relaxed};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU32, Ordering::Relaxed};
 
 use rquickjs::{Context, Function, Runtime, qjs};
 use rules::call::Stop;
@@ -10,6 +10,7 @@ const OPERATIONS_PER_TICK: i32 = 10_000;
 
 static TICKS: AtomicU32 = AtomicU32::new(0);
 static BUDGET: AtomicU32 = AtomicU32::new(u32::MAX);
+static HALTED: AtomicBool = AtomicBool::new(false);
 /// QuickJS's countdown inside the context; found at boot, see `install`.
 static COUNTDOWN: AtomicPtr<i32> = AtomicPtr::new(core::ptr::null_mut());
 
@@ -18,12 +19,23 @@ static COUNTDOWN: AtomicPtr<i32> = AtomicPtr::new(core::ptr::null_mut());
 pub fn begin(budget_ticks: u32) {
     TICKS.store(0, Relaxed);
     BUDGET.store(budget_ticks, Relaxed);
+    HALTED.store(false, Relaxed);
     set_countdown(OPERATIONS_PER_TICK);
 }
 
 /// Lets the next operation poll.
 pub fn poll_soon() {
     set_countdown(1);
+}
+
+/// What comes of the run is decided: the rest of its code is not worth running.
+pub fn halt() {
+    HALTED.store(true, Relaxed);
+    poll_soon();
+}
+
+pub fn is_halted() -> bool {
+    HALTED.load(Relaxed)
 }
 
 /// What stopped the run that began last, if anything did.
@@ -55,7 +67,12 @@ fn set_countdown(operations: i32) {
 pub fn install(runtime: &Runtime, context: &Context) -> Result<(), String> {
     runtime.set_interrupt_handler(Some(Box::new(|| {
         TICKS.store(TICKS.load(Relaxed).saturating_add(1), Relaxed);
-        stopped().is_some()
+        let ends = stopped().is_some() || is_halted();
+        if is_halted() {
+            // Nor is what catches everything.
+            poll_soon();
+        }
+        ends
     })));
 
     const WORDS: usize = 100;
@@ -83,9 +100,21 @@ pub fn install(runtime: &Runtime, context: &Context) -> Result<(), String> {
     Ok(())
 }
 
-/// The raw runtime's pending jobs, run until none is left or the run is stopped.
+/// As `drain_jobs`, where each job counts as some operations, because a run may do nothing but wait for what is there.
+pub fn drain_jobs_of_run(ctx: &rquickjs::Ctx<'_>) {
+    const OPERATIONS_PER_JOB: i32 = 20;
+    while stopped().is_none() && !is_halted() && ctx.execute_pending_job() {
+        let countdown = COUNTDOWN.load(Relaxed);
+        if !countdown.is_null() {
+            // SAFETY: as in `set_countdown`.
+            unsafe { countdown.write((countdown.read() - OPERATIONS_PER_JOB).max(1)) };
+        }
+    }
+}
+
+/// The raw runtime's pending jobs, run until none is left or the run is stopped or decided.
 pub fn drain_jobs(ctx: &rquickjs::Ctx<'_>) {
-    while stopped().is_none() && ctx.execute_pending_job() {}
+    while stopped().is_none() && !is_halted() && ctx.execute_pending_job() {}
 }
 
 const _: () = assert!(size_of::<qjs::JSValue>() == 8, "the guest is built for 32-bit Wasm");

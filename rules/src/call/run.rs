@@ -4,6 +4,8 @@
 //! the same at every replay; the journal says what came of it, in the order in which it came. Where the journal ends,
 //! the code goes on until all of it waits. Whatever it did meanwhile is the answer (`Move`s), and nothing of it has
 //! happened yet: moves are kept first and acted on afterwards.
+//!
+//! The clock of a run stands at what last came from outside, which a step's own end and a display do not.
 
 use alloc::{string::String, vec::Vec};
 use serde::{Deserialize, Serialize};
@@ -39,7 +41,7 @@ pub struct Running {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Note {
     Called(Name),
-    /// From here on the clock says `at_ms`.
+    /// From here on the clock says `at_ms`, if it came from outside.
     Returned {
         id: String,
         at_ms: u64,
@@ -73,14 +75,14 @@ pub enum Kind {
     /// A question, or a display, which is returned at once. Payload: `{toRender, choiceButtons?, continueButton?,
     /// validationErrorMessage?}` of the SDK. Returns `{values, valuesMeta?, choice?}`.
     Io,
-    /// A step of the code's own, which returns by itself. No payload.
+    /// A step of the code's own, which returns by itself, `{json, meta?}` of superjson. The payload is null.
     Step,
     /// `{untilMs}`, returns null.
     Sleep,
     /// `{url, method, headers: [[name, value]], body: base64 or null}`, returns `{url, status, statusText, headers,
     /// body: base64, redirected}`.
     Fetch,
-    /// The state of the hook it lives in: no payload, returns `{state}`.
+    /// The state of the hook it lives in: the payload is null, returns `{state}`.
     State,
     /// A request to the hook it lives in: `{method, headers: [[name, value]], body: base64}`, returns `{id, seq}`.
     Send,

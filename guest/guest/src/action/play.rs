@@ -11,7 +11,7 @@ use rules::{
     limits::Limits,
 };
 
-use crate::{clock, console, error};
+use crate::{clock, console, error, meter};
 
 type Kept = Persistent<Function<'static>>;
 
@@ -522,6 +522,7 @@ impl Play {
     fn overdo(&mut self, message: &str) -> Over {
         self.end = Some(End::Failed(error::plain("RangeError", message)));
         self.is_over = true;
+        meter::halt();
         Over
     }
 
@@ -531,6 +532,7 @@ impl Play {
         self.rendered.clear();
         self.end = Some(End::Changed { id, recorded, made });
         self.is_over = true;
+        meter::halt();
     }
 
     pub fn has_ended(&self) -> bool {

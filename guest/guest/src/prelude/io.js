@@ -23,7 +23,7 @@
       this.read = read;
       this.state = null;
       this.message = undefined;
-      this.check();
+      if (this.prepare === undefined) this.check();
     }
     check() {
       const { name, props } = this.component;
