@@ -12,7 +12,13 @@ const LOOK_MS_MAX = 20_000;
 /** A program tells twice what a component looks like in a new state; the second time it may be late. */
 export const TOLD_TIMES = 2;
 
+/** So often one looks whether a program that was away is back. */
+const HOST_MS = 3_000;
+
 const runPath = (id: string, rest = "") => `/api/runs/${encodeURIComponent(id)}${rest}`;
+
+export const isOver = ({ status }: Pick<Run, "status">) =>
+  ["success", "failure", "cancelled", "redirected"].includes(status);
 
 /** Read once; from then on it is told. */
 export const run = (id: string) =>
@@ -20,6 +26,8 @@ export const run = (id: string) =>
     queryKey: ["run", id],
     queryFn: ({ signal }) => call<Run>("GET", runPath(id), undefined, signal),
     staleTime: Number.POSITIVE_INFINITY,
+    // Nobody tells when the program behind it is back.
+    refetchInterval: ({ state }) => (state.data?.isOnline === false && !isOver(state.data) ? HOST_MS : false),
   });
 
 export interface Started {

@@ -31,8 +31,6 @@ export default function RunPage({ id }: { id: string }) {
   return run ? <Whole run={run} /> : <div className={style.page} aria-busy />;
 }
 
-const isOver = ({ status }: Run) => ["success", "failure", "cancelled", "redirected"].includes(status);
-
 function Whole({ run }: { run: Run }) {
   useTitle(run.name);
   runs.useRunLive(run.id);
@@ -42,7 +40,7 @@ function Whole({ run }: { run: Run }) {
   return (
     <div className={style.page}>
       <Head run={run} />
-      {!run.isOnline && !isOver(run) && run.parked === null && (
+      {!run.isOnline && !runs.isOver(run) && run.parked === null && (
         <Note icon="away" title="offline">
           The program behind this action is away. Answers are saved and accepted, and it goes on when it is back.
         </Note>
@@ -59,7 +57,7 @@ function Whole({ run }: { run: Run }) {
       </div>
       {run.parked && <Parked run={run} parked={run.parked} />}
       {question && <Question key={question.key} runId={run.id} question={question} onAnswer={onAnswer} />}
-      {(run.loading || run.status === "running") && !question && !isOver(run) && !run.parked && (
+      {(run.loading || run.status === "running") && !question && !runs.isOver(run) && !run.parked && (
         <Progress loading={run.loading} />
       )}
       <Result run={run} />
@@ -80,7 +78,7 @@ function Head({ run }: { run: Run }) {
   const cancel = useRunChange(runs.cancelRun, run.id);
   const restart = useRestart(run.id);
   useCommands([
-    isOver(run)
+    runs.isOver(run)
       ? { name: `Restart ${run.name}`, run: restart.act }
       : { name: `Cancel run of ${run.name}`, run: cancel.act },
   ]);
@@ -105,7 +103,7 @@ function Head({ run }: { run: Run }) {
           )}
         </div>
       </div>
-      {isOver(run) ? (
+      {runs.isOver(run) ? (
         <Button icon="restore" isBusy={restart.isPending} onClick={restart.act}>
           Restart
         </Button>
@@ -192,7 +190,7 @@ function useAnswers(run: Run) {
   const before = useRef<string>(undefined);
   const key = run.question?.key;
   const isAnswered = run.answers.some((answer) => answer.key === before.current);
-  const isEnded = isOver(run);
+  const isEnded = runs.isOver(run);
   useEffect(() => {
     const last = before.current;
     if (key !== undefined) before.current = key;
@@ -224,7 +222,7 @@ function useAnswers(run: Run) {
 function useRedirect(run: Run) {
   const [, go] = useLocation();
   const place = usePlace(run.redirect ?? undefined);
-  const sawItRun = useRef(!isOver(run));
+  const sawItRun = useRef(!runs.isOver(run));
   const href = place && !place.isElsewhere ? place.href : undefined;
   const isReplaced = run.redirect?.replace ?? false;
   useEffect(() => {

@@ -31,7 +31,7 @@ export function Grid({ shown, ask, isReadOnly }: DisplayProps<Props>) {
   const { props, label } = shown;
   const rows = useRows(props, props.defaultPageSize ?? PAGE_SIZE, ask, isReadOnly);
   const isEmpty = rows.rows.length === 0;
-  const column = `minmax(min(${props.idealColumnWidth ?? COLUMN_PX}px, 100%), 1fr)`;
+  const column = `minmax(min(${props.idealColumnWidth ?? COLUMN_PX}px, 45%), 1fr)`;
   return (
     <Figure label={label} hint={props.helpText}>
       <div className={style.whole} data-wide aria-busy={rows.isBusy || undefined}>

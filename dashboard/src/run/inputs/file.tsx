@@ -165,9 +165,11 @@ function useSending(
 /** Of this server, unless the action's host has places of its own. */
 function placesFor(files: File[], { fileUrls }: Props, ask: InputProps<Props, Draft>["ask"]) {
   if (fileUrls === undefined) {
-    return (index: number) => {
+    return async (index: number) => {
       const { name, type, size } = files[index] as File;
-      return placeForUpload({ name, type, size });
+      const { uploadUrl, downloadUrl } = await placeForUpload({ name, type, size });
+      // The page may know the server by another name than the action does.
+      return { uploadUrl: new URL(uploadUrl, location.href).pathname, downloadUrl };
     };
   }
   const asked = ask({ files: files.map(({ name, type }) => ({ name, type })) });
