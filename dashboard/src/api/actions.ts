@@ -4,6 +4,7 @@ import { infiniteQueryOptions, type QueryClient, queryOptions, useQueryClient } 
 import { useEffect } from "react";
 import { call } from "./http.ts";
 import { listen } from "./line.ts";
+import { entered } from "./session.ts";
 import type { Action, Page, Queued, RunBrief } from "./types.ts";
 
 /** Lists that are told of together are read anew together, and no more often than this. */
@@ -84,14 +85,24 @@ function follow(cache: QueryClient): () => void {
     timer = undefined;
     for (const key of ["runs", "queue"]) void cache.invalidateQueries({ queryKey: [key] });
   };
-  const end = listen({
+  const line = {
     path: "/run-events",
-    onUp: (wasDown) => void (wasDown ? cache.invalidateQueries() : look()),
+    onUp: (wasDown: boolean) => void (wasDown ? cache.invalidateQueries() : look()),
     onFrame: () => {
       timer ??= setTimeout(look, TOLD_MS);
     },
-  });
+  };
+  let isOver = false;
+  let end = () => {};
+  // Who is here for the first time is nobody yet; and to whom the server is closed, nothing is told.
+  entered().then(
+    () => {
+      if (!isOver) end = listen(line);
+    },
+    () => {},
+  );
   return () => {
+    isOver = true;
     end();
     clearTimeout(timer);
   };
