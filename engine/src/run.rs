@@ -121,6 +121,7 @@ impl Engine {
             owner,
             origin: Origin::Hosted { hook, version },
             action: slug,
+            declared: declared.slug,
             name: declared.name,
             description: declared.description,
             context,
@@ -385,7 +386,7 @@ impl Engine {
             let state = active.state.lock().await;
             let run = &state.run;
             let running = Running {
-                action: run.begun.action.clone(),
+                action: run.begun.declared.clone(),
                 context: run.begun.context.clone(),
                 secrets: "{}".into(),
                 run: run.lane.0,

@@ -170,7 +170,7 @@ impl Opened {
         }
     }
 
-    fn redact_text(&self, text: &mut String) {
+    pub fn redact_text(&self, text: &mut String) {
         for (value, shown) in &self.values {
             if text.contains(value.as_str()) {
                 *text = text.replace(value.as_str(), shown);

@@ -18,6 +18,7 @@ fn begun(origin: Origin) -> Begun {
         owner: LaneId(1),
         origin,
         action: "refund".into(),
+        declared: "refund".into(),
         name: None,
         description: None,
         context: "{}".into(),

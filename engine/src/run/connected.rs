@@ -37,6 +37,7 @@ impl Engine {
         let begun = Begun {
             owner,
             origin: Origin::Host { is_backgroundable: route.backgroundable },
+            declared: route.slug.clone(),
             action: route.slug,
             name: route.name,
             description: route.description,

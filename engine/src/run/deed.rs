@@ -6,10 +6,11 @@ use std::sync::Arc;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rules::{
     call::{Bytes, Error, Json, Request, run::Kind},
-    hook::Reply,
+    hook::{Config, Reply},
     limits::BODY_BYTES_MAX,
     record::LaneId,
     refusal::Refusal,
+    row,
     run::Origin,
 };
 use serde::Deserialize;
@@ -80,7 +81,16 @@ impl Engine {
             BASE64_STANDARD.decode(asked.body.unwrap_or_default()).map_err(|_| broken("its body is malformed"))?;
         let fetch = Fetch { url: asked.url, method: asked.method, headers: asked.headers, body };
         let fetched = self.world().outside.fetch(fetch).await;
-        let fetched = fetched.map_err(|failed| Error::plain("TypeError", failed.message))?;
+        let config = self.world().store.row(row::hook(hook)).await.ok().flatten();
+        let config: Config = config.and_then(|bytes| row::decode(&bytes)).ok_or_else(|| broken("its hook is gone"))?;
+        let secrets = self.world().vault.open(hook, &config.secrets);
+        let mut fetched = fetched.map_err(|failed| {
+            let mut error = Error::plain("TypeError", failed.message);
+            secrets.redact_error(&mut error);
+            error
+        })?;
+        // What the code itself wrote there.
+        secrets.redact_text(&mut fetched.url);
         let said = json!({
             "url": fetched.url,
             "status": fetched.status,

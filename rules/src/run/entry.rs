@@ -85,8 +85,10 @@ impl Entry {
 pub struct Begun {
     pub owner: LaneId,
     pub origin: Origin,
-    /// Its slug.
+    /// Its slug, as its owner calls it.
     pub action: String,
+    /// As its code calls it: the same, unless two hooks have one of this name.
+    pub declared: String,
     pub name: Option<String>,
     pub description: Option<String>,
     /// `{user, params, paramsMeta?, environment, organization, action}`, JSON.

@@ -114,7 +114,8 @@
     const asked = inner.fetchOf(input, init);
     let given;
     try {
-      given = await outside(FETCH, `${asked.method} ${asked.url.split(/[?#]/)[0]}`, asked);
+      // What stands behind the host may hold a secret, and a label is kept as it is.
+      given = await outside(FETCH, `${asked.method} ${asked.url.split('/', 3).join('/')}`, asked);
     } catch (error) {
       throw new TypeError(`${error?.message ?? error}`);
     }
