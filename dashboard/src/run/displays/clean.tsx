@@ -7,7 +7,7 @@ import style from "./clean.module.css";
 
 export function Clean({ html }: { html: string }) {
   const place = useRef<HTMLDivElement>(null);
-  const isAgreed = useAgreed();
+  const isAgreed = useAgreed("images");
   const { content, withheld } = useMemo(() => cleanHtml(html, isAgreed), [html, isAgreed]);
   useLayoutEffect(() => {
     place.current?.replaceChildren(content.cloneNode(true));

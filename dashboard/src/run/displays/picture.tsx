@@ -16,7 +16,7 @@ export interface PictureProps {
 }
 
 export function Picture({ url, alt = "", size, width, height }: PictureProps) {
-  const isAgreed = useAgreed();
+  const isAgreed = useAgreed("images");
   const [isBroken, setBroken] = useState(false);
   const origin = remoteOrigin(url);
   if (origin !== undefined && !isAgreed(origin)) return <Load what="images" origins={[origin]} />;

@@ -17,7 +17,7 @@ interface Props {
 }
 
 export function Video({ shown }: DisplayProps<Props>) {
-  const isAgreed = useAgreed();
+  const isAgreed = useAgreed("video");
   const [isBroken, setBroken] = useState(false);
   const { url, loop, muted, width, height } = shown.props;
   const origin = remoteOrigin(url);

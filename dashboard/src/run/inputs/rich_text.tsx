@@ -48,15 +48,20 @@ function Editable({ shown, draft, onChange, error }: InputProps<Props, string>) 
   }, []);
   const tell = () => onChange(cleanWritten(place.current?.innerHTML ?? ""));
   const use = ({ command, value }: (typeof TOOLS)[number]) => {
-    place.current?.focus();
+    const text = place.current;
+    if (!text) return;
+    text.focus();
     if (command === "createLink") {
       const address = prompt("Where should the link lead?", "https://");
       const safe = address ? safeAddress(address) : undefined;
       if (safe) document.execCommand(command, false, safe);
     } else {
+      const caret = caretIn(text);
       const isOn = value !== undefined && document.queryCommandValue(command).toLowerCase() === value;
       document.execCommand(command, false, isOn ? "p" : value);
       if (command === "removeFormat") document.execCommand("formatBlock", false, "p");
+      freeLists(text);
+      if (command.startsWith("insert") && caret !== undefined) setCaret(text, caret);
     }
     tell();
   };
@@ -105,6 +110,35 @@ function Editable({ shown, draft, onChange, error }: InputProps<Props, string>) 
       </div>
     </Frame>
   );
+}
+
+/** Browsers leave a list in the paragraph that it was made of, where none may be. */
+function freeLists(text: HTMLElement) {
+  for (const list of text.querySelectorAll("p > ul, p > ol"))
+    list.parentElement?.replaceWith(...list.parentElement.childNodes);
+}
+
+/** So many characters stand before the caret; browsers lose it when they make a list. */
+function caretIn(text: HTMLElement): number | undefined {
+  const selected = getSelection();
+  if (!selected?.isCollapsed || !selected.focusNode || !text.contains(selected.focusNode)) return undefined;
+  const before = document.createRange();
+  before.setStart(text, 0);
+  before.setEnd(selected.focusNode, selected.focusOffset);
+  return before.toString().length;
+}
+
+function setCaret(text: HTMLElement, caret: number) {
+  const nodes = document.createTreeWalker(text, NodeFilter.SHOW_TEXT);
+  let left = caret;
+  for (let node = nodes.nextNode(); node; node = nodes.nextNode()) {
+    const length = node.textContent?.length ?? 0;
+    if (left <= length) {
+      getSelection()?.collapse(node, left);
+      return;
+    }
+    left -= length;
+  }
 }
 
 export const richText: Input<Props, string> = {

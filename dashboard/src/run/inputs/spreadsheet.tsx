@@ -1,6 +1,6 @@
 /** Rows with typed columns, filled in or pasted from a spreadsheet. */
 
-import type { ClipboardEvent } from "react";
+import type { ClipboardEvent, KeyboardEvent } from "react";
 import { Button } from "../../components/button.tsx";
 import type { Common, Input, InputProps } from "../component.ts";
 import { Frame } from "./frame.tsx";
@@ -70,6 +70,7 @@ function Spreadsheet({ shown, draft, onChange, error, isReadOnly }: InputProps<P
                         aria-label={`${name}, row ${at + 1}`}
                         value={row[name] ?? ""}
                         readOnly={isReadOnly}
+                        onKeyDown={below}
                         onPaste={(event) => paste(event, at, name)}
                         onChange={(event) => set(at, name, event.target.value)}
                       />
@@ -101,6 +102,15 @@ function Spreadsheet({ shown, draft, onChange, error, isReadOnly }: InputProps<P
       )}
     </Frame>
   );
+}
+
+/** Enter goes to the cell below, as in any spreadsheet; with Ctrl or Cmd it sends the form. */
+function below(event: KeyboardEvent<HTMLInputElement>) {
+  if (event.key !== "Enter" || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  const cell = event.currentTarget.closest("td");
+  const row = cell?.parentElement?.nextElementSibling;
+  row?.children[cell?.cellIndex ?? 0]?.querySelector("input")?.focus();
 }
 
 /** The cells of what was copied elsewhere, from this cell to the right and down. */
