@@ -66,6 +66,11 @@ fn what_waits_and_what_can_be_run_stand_first_and_one_field_finds_it_all() {
 }
 
 #[test]
+fn a_page_shows_what_its_program_put_there_and_says_when_it_is_away() {
+    played("pages");
+}
+
+#[test]
 fn every_run_stays_and_is_found_again() {
     played("history");
 }

@@ -9,13 +9,13 @@ import type { Action, Page, Queued, RunBrief } from "./types.ts";
 
 /** Lists that are told of together are read anew together, and no more often than this. */
 const TOLD_MS = 300;
-/** Nobody tells when a host comes or goes. */
-const ACTIONS_MS = 10_000;
+/** Nobody tells when a host comes or goes, or queues something. */
+const UNTOLD_MS = 10_000;
 
 export const actions = queryOptions({
   queryKey: ["actions"],
   queryFn: () => call<Page<Action>>("GET", "/api/actions").then(({ objects }) => objects),
-  refetchInterval: ({ state }) => (state.error ? false : ACTIONS_MS),
+  refetchInterval: ({ state }) => (state.error ? false : UNTOLD_MS),
 });
 
 const runsPath = (token: string | null, isOpen: boolean) => {
@@ -50,10 +50,11 @@ export const queue = queryOptions({
   queryFn: () => call<Page<Queued>>("GET", "/api/queue").then(({ objects }) => objects),
   // Until the server has it: the browser's console would say what is not there.
   enabled: false,
+  refetchInterval: ({ state }) => (state.error ? false : UNTOLD_MS),
 });
 
 export const beginQueued = (id: string) =>
-  call<{ id: string; url: string }>("POST", `/api/queue/${encodeURIComponent(id)}/runs`);
+  call<{ id: string; url: string }>("POST", `/api/queue/${encodeURIComponent(id)}/runs`, {});
 
 /** Those that wait for a person, be it to answer or to decide what becomes of them. */
 export function waiting(runs: readonly RunBrief[]): RunBrief[] {

@@ -182,7 +182,10 @@ const pages = {
   users: new Page({
     name: "Users",
     description: "Everybody",
-    handler: async display => new Layout({ title: "All users", children: [display.display.table("All", { data: people })] }),
+    handler: async display => {
+      const getData = async ({ offset, pageSize }) => ({ data: people.slice(offset, offset + pageSize), totalRecords: 45 });
+      return new Layout({ title: sleep(50).then(() => "All users"), children: [display.table("All", { getData })] });
+    },
     routes: {
       create: new Action({ name: "Create", backgroundable: true, handler: async io => io.input.text("New name") }),
     },
