@@ -182,9 +182,24 @@ const pages = {
   users: new Page({
     name: "Users",
     description: "Everybody",
-    handler: async display => new Layout({ title: "All users", children: [display.display.table("All", { data: people })] }),
+    handler: async display => {
+      const getData = async ({ offset, pageSize }) => ({ data: people.slice(offset, offset + pageSize), totalRecords: 45 });
+      return new Layout({ title: sleep(50).then(() => "All users"), children: [display.table("All", { getData })] });
+    },
     routes: {
       create: new Action({ name: "Create", backgroundable: true, handler: async io => io.input.text("New name") }),
+    },
+  }),
+  moved: new Page({
+    name: "Moved",
+    handler: async (_display, ctx) => {
+      await ctx.redirect({ route: "text" });
+    },
+  }),
+  broken: new Page({
+    name: "Broken",
+    handler: async () => {
+      throw new TypeError("no page today");
     },
   }),
   heading: new Page({ name: "A heading", routes: { hidden: new Action({ unlisted: true, handler: async () => "seen" }) } }),
