@@ -88,6 +88,9 @@ pub enum FromHost {
 pub trait Runs: Send + Sync + 'static {
     fn host_says(&self, account: LaneId, transaction: String, said: FromHost) -> Pending<Result<bool, String>>;
 
+    /// The line to a host ended, and it may be back in a moment. These runs were its own.
+    fn host_left(&self, account: LaneId, transactions: Vec<String>);
+
     /// A host can be sent to; it may have been here a moment ago.
     fn host_came(&self, account: LaneId, instance: String);
 
@@ -158,6 +161,8 @@ struct Host {
     came: u64,
     /// It knows that it is known: before that, it takes no notice of what it is told.
     is_ready: bool,
+    /// It took too little for too long. A new connection asks again for what it was not told.
+    is_cut: bool,
     /// It lets its runs end, and begins none.
     is_leaving: bool,
     routes: HashMap<String, Route>,
@@ -207,7 +212,10 @@ impl Hosts {
                 room.holders.remove(ended);
                 host.push(message);
             }
-            ToHost::Answer { .. } if !host.has_place_for(&message) => return Err(Offline),
+            ToHost::Answer { .. } if !host.has_place_for(&message) => {
+                host.cut();
+                return Err(Offline);
+            }
             ToHost::Answer { .. } => host.push(message),
         }
         Ok(())
@@ -222,6 +230,18 @@ impl Hosts {
 
     pub fn route(&self, account: LaneId, slug: &str) -> Option<Offered> {
         self.lock().accounts.get(&account)?.offered(slug)
+    }
+
+    /// The runs that an instance has.
+    pub fn held_by(&self, account: LaneId, instance: &str) -> Vec<String> {
+        let book = self.lock();
+        let host = book.accounts.get(&account).and_then(|room| room.hosts.get(instance));
+        host.map_or_else(Vec::new, |host| host.has.iter().cloned().collect())
+    }
+
+    /// Whether some host has this run, though it may be away for a moment.
+    pub fn is_held(&self, account: LaneId, transaction: &str) -> bool {
+        self.lock().accounts.get(&account).is_some_and(|room| room.holders.contains_key(transaction))
     }
 
     /// Whether the host that has this run is there.
@@ -245,7 +265,7 @@ impl Hosts {
             return None;
         }
         let host = room.hosts.entry(instance.clone()).or_insert_with(|| Host::new(number));
-        (host.connection, host.is_connected, host.is_ready) = (number, true, false);
+        (host.connection, host.is_connected, host.is_ready, host.is_cut) = (number, true, false, false);
         // In the order in which it was sent, before all that was not.
         let Host { unconfirmed, line, line_bytes, .. } = &mut *host;
         for (_, message) in unconfirmed.drain(..).rev() {
@@ -287,6 +307,7 @@ impl Host {
             is_connected: false,
             came,
             is_ready: false,
+            is_cut: false,
             is_leaving: false,
             routes: HashMap::new(),
             line: VecDeque::new(),
@@ -299,12 +320,21 @@ impl Host {
     }
 
     fn is_there(&self) -> bool {
-        self.is_connected && self.is_ready
+        self.is_connected && self.is_ready && !self.is_cut
     }
 
     fn has_place_for(&self, message: &ToHost) -> bool {
         let fits = self.line_bytes + bytes_of(message) <= HOST_LINE_BYTES_MAX || self.line.is_empty();
         fits && self.line.len() + self.unconfirmed.len() < HOST_LINE_MAX
+    }
+
+    /// Ends the connection. What was answered is in the journals of the runs, and told when the host asks again.
+    fn cut(&mut self) {
+        self.is_cut = true;
+        self.line.retain(|message| !matches!(message, ToHost::Answer { .. }));
+        self.unconfirmed.retain(|(_, message)| !matches!(message, ToHost::Answer { .. }));
+        self.line_bytes = self.line.iter().map(bytes_of).sum();
+        self.wake.notify_waiters();
     }
 
     fn push(&mut self, message: ToHost) {
@@ -370,7 +400,7 @@ impl Connection {
     }
 
     /// The next message and its number; it is sent again by the next connection unless it is `confirm`ed. `None` when
-    /// another connection speaks for this instance.
+    /// another connection speaks for this instance, or should.
     ///
     /// Nothing is lost when this is dropped before it is ready.
     pub async fn next(&self) -> Option<(u64, ToHost)> {
@@ -378,10 +408,10 @@ impl Connection {
             let mut woken = std::pin::pin!(self.wake.notified());
             // From here on no call is missed.
             woken.as_mut().enable();
-            match self.of_host(|host| if host.is_ready { host.pop() } else { None }) {
-                Some(Some(next)) => return Some(next),
-                Some(None) => woken.await,
-                None => return None,
+            match self.of_host(|host| (host.is_cut, if host.is_there() { host.pop() } else { None })) {
+                Some((false, Some(next))) => return Some(next),
+                Some((false, None)) => woken.await,
+                Some((true, _)) | None => return None,
             }
         }
     }
@@ -397,14 +427,28 @@ impl Connection {
         holder.is_none_or(|holder| *holder == self.instance)
     }
 
-    /// The run turned out to be this host's: it began before this process did.
-    pub fn holds(&self, transaction: &str) {
-        self.change(|room, instance| {
+    /// The host speaks of a run that nobody has: it may have begun before this process did. `false`: it is known whose
+    /// the run is.
+    pub fn claims(&self, transaction: &str) -> bool {
+        let claimed = self.change(|room, instance| {
             let host = room.hosts.get_mut(instance).expect("this connection speaks for it");
-            if host.has.len() < HOST_RUNS_MAX && !room.holders.contains_key(transaction) {
+            let is_new = host.has.len() < HOST_RUNS_MAX && !room.holders.contains_key(transaction);
+            if is_new {
                 host.has.insert(transaction.to_owned());
                 room.holders.insert(transaction.to_owned(), instance.to_owned());
             }
+            is_new
+        });
+        claimed == Some(true)
+    }
+
+    /// The run is not this host's after all.
+    pub fn disclaims(&self, transaction: &str) {
+        self.change(|room, instance| {
+            if room.holders.get(transaction).is_some_and(|holder| holder == instance) {
+                room.holders.remove(transaction);
+            }
+            room.hosts.get_mut(instance).expect("this connection speaks for it").has.remove(transaction);
         });
     }
 
@@ -560,7 +604,7 @@ mod tests {
         let hosts = Arc::new(Hosts::default());
         let connection = connected(&hosts, "i");
         hosts.send(ACCOUNT, "a", start("r1")).expect("there");
-        connection.holds("r0");
+        assert!(connection.claims("r0") && !connection.claims("r0"));
         let away = connection.end();
         let runs: HashSet<_> = away.give_up().expect("it is gone").into_iter().collect();
         assert_eq!(runs, HashSet::from(["r0".to_owned(), "r1".to_owned()]));
@@ -570,17 +614,22 @@ mod tests {
         assert_eq!(offered.len(), 2);
         assert!(offered.iter().all(|offered| !offered.is_online));
         let other = connected(&hosts, "j");
-        other.holds("r1");
+        assert!(other.claims("r1"));
         hosts.send(ACCOUNT, "a", answer("r1")).expect("it turned out to be this one's");
+        other.disclaims("r1");
+        assert_eq!(hosts.send(ACCOUNT, "a", answer("r1")), Err(Offline), "and then it did not");
     }
 
-    #[test]
-    fn a_line_has_an_end() {
+    #[tokio::test]
+    async fn a_line_has_an_end() {
         let hosts = Arc::new(Hosts::default());
-        let _connection = connected(&hosts, "i");
+        let connection = connected(&hosts, "i");
         hosts.send(ACCOUNT, "a", start("r1")).expect("there");
         let taken = (0..2 * HOST_LINE_MAX).take_while(|_| hosts.send(ACCOUNT, "a", answer("r1")).is_ok()).count();
         assert_eq!(taken, HOST_LINE_MAX - 1);
         hosts.send(ACCOUNT, "a", ToHost::Close { transaction: "r1".to_owned() }).expect("an end always fits");
+        assert_eq!(connection.next().await, None, "a host that takes nothing has to come back");
+        let again = connected(&hosts, "i");
+        assert_eq!(again.next().await, Some((1, start("r1"))), "what it cannot ask for again is still there");
     }
 }

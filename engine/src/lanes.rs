@@ -48,6 +48,8 @@ struct Inner {
     runs: Runs,
     pages: Pages,
     hosts: Arc<Hosts>,
+    /// One item of a queue is begun at a time, so that none is begun twice.
+    beginning: tokio::sync::Mutex<()>,
     described: Mutex<Described>,
     uploads: Uploads,
 }
@@ -68,6 +70,7 @@ impl Engine {
             runs: Runs::default(),
             pages: Pages::default(),
             hosts: Arc::default(),
+            beginning: tokio::sync::Mutex::default(),
             described: Mutex::default(),
             uploads: Uploads::default(),
         };
@@ -92,6 +95,10 @@ impl Engine {
 
     pub(crate) fn described(&self) -> std::sync::MutexGuard<'_, Described> {
         self.inner.described.lock().expect("no thread panics while it holds this")
+    }
+
+    pub(crate) fn beginning(&self) -> &tokio::sync::Mutex<()> {
+        &self.inner.beginning
     }
 
     /// The programs that connected.

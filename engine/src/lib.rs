@@ -10,11 +10,13 @@ pub mod file;
 mod fold;
 pub mod follow;
 pub mod host;
+pub mod inbox;
 mod lane;
 mod lanes;
 pub mod log;
 pub mod page;
 pub mod past;
+pub mod queue;
 pub mod replay;
 pub mod run;
 pub mod series;
@@ -99,3 +101,5 @@ pub const HOST_LINE_MAX: usize = 1_024;
 pub const HOST_LINE_BYTES_MAX: usize = 16 << 20;
 /// How long a host may be away before it is gone: it tries to come back every 3 s.
 pub const HOST_AWAY_MS: u64 = 10_000;
+/// How long the tables of a run that is over are kept by its host when nobody looks at them.
+pub const RUN_LINGER_MS: u64 = 3_000;

@@ -58,6 +58,8 @@ pub struct State {
     changes: u64,
     /// How often in a row no worker took it.
     in_vain: u32,
+    /// It is over, and its host is told so as soon as nobody looks on.
+    is_ending: bool,
 }
 
 /// What came of an answer.
@@ -356,6 +358,11 @@ impl Engine {
         }
         state.changes += 1;
         active.changes.send_replace(state.changes);
+        if !state.is_ending && state.run.close().is_some() {
+            state.is_ending = true;
+            let (engine, active) = (self.clone(), active.clone());
+            tokio::spawn(async move { engine.leave_run(active).await });
+        }
         Ok(())
     }
 
@@ -468,7 +475,7 @@ impl Engine {
     }
 
     fn hold(&self, lane: LaneId, run: Run) -> Arc<Active> {
-        let state = State { run, rendered: BTreeMap::new(), is_lost: false, changes: 0, in_vain: 0 };
+        let state = State { run, rendered: BTreeMap::new(), is_lost: false, changes: 0, in_vain: 0, is_ending: false };
         let active = Arc::new(Active { state: tokio::sync::Mutex::new(state), changes: watch::channel(0).0 });
         let mut all = self.lock_active();
         // Those that nobody holds any more are forgotten when there are as many as others.

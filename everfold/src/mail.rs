@@ -14,7 +14,7 @@ use lettre::{
     Address, AsyncSmtpTransport, AsyncTransport, Message, Tokio1Executor,
     message::{Mailbox, header::ContentType},
 };
-use rules::{email::Email, record::At};
+use rules::{email::Email, inbox::Notice, record::At};
 use tokio::sync::Semaphore;
 
 /// Mails that wait to be sent or to be tried again. Further ones are not sent, and the log says so.
@@ -30,14 +30,15 @@ const DRAIN: Duration = Duration::from_secs(3);
 /// Mails that a developer can look at.
 const KEPT_MAX: usize = 100;
 
-/// A link to sign in with, on its way to whoever asked for it.
+/// A link to sign in with or a notice, on its way to whom it is for.
 #[derive(Clone, Debug)]
 pub struct Mail {
     pub to: Email,
     pub subject: String,
     pub text: String,
     pub link: String,
-    pub token: String,
+    /// What a link to sign in ends with; a notice has none.
+    pub token: Option<String>,
     pub at: At,
 }
 
@@ -49,7 +50,19 @@ impl Mail {
              It works once, and for an hour. If you did not ask for it, there is nothing to do: without this mail \
              nobody signs in as you.\n"
         );
-        Mail { to, subject: "Your link to sign in to Everfold".to_owned(), text, link, token, at }
+        Mail { to, subject: "Your link to sign in to Everfold".to_owned(), text, link, token: Some(token), at }
+    }
+
+    /// A notice of an action, with a way to the run that gave it.
+    pub fn notice(to: Email, origin: &str, notice: &Notice) -> Mail {
+        let link = notice.run.as_ref().map_or_else(|| origin.to_owned(), |run| format!("{origin}/r/{run}"));
+        let text = format!(
+            "{}\n\n{link}\n\nAn action at {origin} asked for this to be sent to you.\n",
+            notice.message.trim_end()
+        );
+        let subject = notice.title.as_deref().unwrap_or("A notice from Everfold");
+        let subject = subject.chars().map(|letter| if letter.is_control() { ' ' } else { letter }).collect();
+        Mail { to, subject, text, link, token: None, at: notice.created_at }
     }
 }
 
@@ -182,7 +195,8 @@ impl Development {
 
     fn show(&self, mail: Mail) {
         // A full or closed terminal misses it; the page has it.
-        let _ = self.terminal.try_send(format!("mail to {}: sign in with {}", mail.to.as_str(), mail.link));
+        let what = if mail.token.is_some() { "sign in with" } else { &mail.subject };
+        let _ = self.terminal.try_send(format!("mail to {}: {what} {}", mail.to.as_str(), mail.link));
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() == KEPT_MAX {
             kept.pop_front();

@@ -9,6 +9,15 @@ use crate::canary::{self, Bug};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct LaneId(pub u128);
 
+impl LaneId {
+    /// The lane of something else that this one has exactly one of. `what` is of this program and this use alone.
+    pub fn derived(self, what: &'static str) -> LaneId {
+        let hash = blake3::derive_key(what, &self.0.to_be_bytes());
+        let (first, _) = hash.split_first_chunk().expect("32 bytes hold 16");
+        LaneId(u128::from_be_bytes(*first))
+    }
+}
+
 /// The number of a request within its hook: 1..n, no gap, no number used twice.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Seq(pub u64);
@@ -122,5 +131,36 @@ impl End {
         self.tail = self.tail.next_note().expect("a log of notes alone holds fewer than 16 million");
         self.hash = self.hash.chain(self.tail, &body);
         Record { position: self.tail, hash: self.hash, body }
+    }
+}
+
+/// The end of a log in which what arrives is numbered as requests are; all else is noted behind it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Journal {
+    pub tail: Position,
+    hash: Hash,
+}
+
+impl Journal {
+    pub const EMPTY: Journal = Journal { tail: Position::START, hash: Hash::NONE };
+
+    /// Of what arrived last.
+    pub fn seq(&self) -> Seq {
+        self.tail.seq()
+    }
+
+    pub fn arrived(&mut self, body: Vec<u8>) -> Record {
+        self.push(Position::of_request(Seq(self.seq().0 + 1)), body)
+    }
+
+    /// # Panics
+    /// When 16 million notes stand behind the last arrival.
+    pub fn note(&mut self, body: Vec<u8>) -> Record {
+        self.push(self.tail.next_note().expect("fewer than 16 million notes between two arrivals"), body)
+    }
+
+    fn push(&mut self, position: Position, body: Vec<u8>) -> Record {
+        (self.tail, self.hash) = (position, self.hash.chain(position, &body));
+        Record { position, hash: self.hash, body }
     }
 }

@@ -96,6 +96,12 @@ refusals! {
     BEGUN_TOO_OFTEN = 429 "begun_too_often" "Too many from here", "This network address made as many guests and asked for as many links as it may in an hour.", hint "Keep the identity you have; the server's --guests-per-hour sets the number.";
     ACTION_UNKNOWN = 404 "action_unknown" "Unknown action", "There is no action with this slug.", hint "GET /api/actions lists yours: those of published hooks, and of the programs that are connected.";
     ACTION_OFFLINE = 409 "action_offline" "Its program is away", "The program that has this action is not connected.", hint "Start it, and try again; what was answered is kept.";
+    SLUG_MALFORMED = 400 "slug_malformed" "Not a slug", "A slug is made of letters, digits, '-', '_' and '.', with a '/' between its parts, and has at most 200 bytes.", hint "GET /api/actions lists the slugs of yours.";
+    QUEUE_PARAMS_TOO_LARGE = 413 "queue_params_too_large" "Parameters too large", "The parameters of a queued action have at most 64 KiB as JSON.", hint "Send a link to what is large.";
+    QUEUE_FULL = 409 "queue_full" "The queue is full", "10,000 actions wait in this queue; it takes no more.", hint "Begin or dequeue some first; GET /api/queue lists them.";
+    QUEUE_ITEM_UNKNOWN = 404 "queue_item_unknown" "Not in the queue", "No action with this id waits in the queue.", hint "It may have been begun or dequeued; GET /api/queue lists those that wait.";
+    NOTICE_TOO_LONG = 413 "notice_too_long" "Notice too long", "A notice has a message of at most 10,000 bytes and a title of at most 500.", hint "Say what happened, and link to the rest.";
+    NOTICE_ADDRESSES_TOO_MANY = 400 "notice_addresses_too_many" "Too many addresses", "A notice is for at most 10 addresses.", hint "Send it to an address that forwards it.";
     RUN_UNKNOWN = 404 "run_unknown" "Unknown run", "There is no run with this id.", hint "GET /api/runs lists yours.";
     RUN_FOREIGN = 403 "run_foreign" "Not your run", "This run belongs to somebody else.", hint "Sign in as its owner.";
     RUN_OVER = 409 "run_over" "The run is over", "This run has come to its end.", hint "POST /api/runs/ID/restart begins a new one with the same parameters.";

@@ -114,6 +114,41 @@ pub fn run_wakes_range() -> (Vec<u8>, Vec<u8>) {
     prefix("wakes/".into())
 }
 
+/// `Queue` of an account.
+pub fn queue(account: LaneId) -> Vec<u8> {
+    lane_key("queue", account).into_bytes()
+}
+
+/// `Item` of an account's queue.
+pub fn queued(account: LaneId, id: u128) -> Vec<u8> {
+    format!("queued/{:032x}/{id:032x}", account.0).into_bytes()
+}
+
+pub fn queued_range(account: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("queued", account) + "/")
+}
+
+/// `Inbox` of an account.
+pub fn inbox(account: LaneId) -> Vec<u8> {
+    lane_key("inbox", account).into_bytes()
+}
+
+/// `Notice` in an account's inbox, by its number.
+pub fn notice(account: LaneId, seq: Seq) -> Vec<u8> {
+    format!("notice/{:032x}/{:016x}", account.0, seq.0).into_bytes()
+}
+
+pub fn notice_range(account: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("notice", account) + "/")
+}
+
+/// Present for the idempotency key of a notice that is kept.
+pub fn noticed(account: LaneId, key: &str) -> Vec<u8> {
+    let mut row = (lane_key("noticed", account) + "/").into_bytes();
+    row.extend_from_slice(blake3::hash(key.as_bytes()).as_bytes());
+    row
+}
+
 /// Present for a hook that is being refolded: a server that starts goes on with it.
 pub fn refolding(lane: LaneId) -> Vec<u8> {
     lane_key("refolding", lane).into_bytes()

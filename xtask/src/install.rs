@@ -37,6 +37,11 @@ pub fn payloads() -> Result<(), Failed> {
     packages("examples")
 }
 
+/// The package that programs connect with, for the tests of everfold/tests/host.rs.
+pub fn host() -> Result<(), Failed> {
+    packages("everfold/tests/host")
+}
+
 /// What the dashboard is built and checked with. Without npm, everfold/build.rs leaves the dashboard out.
 pub fn dashboard() -> Result<(), Failed> {
     packages("dashboard")

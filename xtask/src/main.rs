@@ -118,6 +118,7 @@ fn test(args: &[String]) -> Result<(), Failed> {
     let names_a_package = args.iter().any(|arg| arg == "-p" || arg.starts_with("--package"));
     headline("test: what the tests need", || {
         install::payloads()?;
+        install::host()?;
         install::dashboard()?;
         install::program("chromium", "chromium")?;
         install::mail_server()?;

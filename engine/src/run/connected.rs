@@ -1,25 +1,28 @@
 //! Runs of connected hosts: what a host is told, and what it says.
 
-use std::sync::Arc;
+use std::{collections::HashSet, sync::Arc};
 
 use rules::{
     call::Json,
     limits::HOST_GRACE_MS,
-    record::LaneId,
+    record::{LaneId, Position},
     refusal::Refusal,
-    run::{Begun, Heard, Origin, Said, Why, transaction_of},
+    run::{Begun, Heard, Origin, Said, Status, Why, transaction_of},
 };
 use store::Pending;
 
 use super::Active;
 use crate::{
-    Engine, PAGE_MAX,
+    Engine, HOST_AWAY_MS, PAGE_MAX, RUN_LINGER_MS,
     host::{FromHost, Offered, Runs, ToHost},
     page,
 };
 
 /// What is said of a run whose host is not there.
 const GONE: &str = "The program that ran it ended. Resume runs its code again, over the answers there are.";
+/// What is said of one that was at work when the line to its host broke.
+const SILENT: &str = "The line to its program broke while it worked, and nothing was heard of it since. It may have ended \
+    unheard: Resume runs its code again, over the answers there are.";
 
 impl Engine {
     /// A new run of a connected host's action.
@@ -67,8 +70,16 @@ impl Engine {
         !run.is_host() || self.hosts().is_with(run.owner, &run.transaction())
     }
 
-    /// Nobody looks at it any more.
+    /// It came to its end, or somebody looks at it no longer. Its host keeps its tables for as long as anybody does, and
+    /// for who is about to: a page is loaded again.
     pub async fn leave_run(&self, active: Arc<Active>) {
+        if active.state().await.run.close().is_none() {
+            return;
+        }
+        self.world().clock.sleep(RUN_LINGER_MS).await;
+        if active.changes.receiver_count() > 0 {
+            return;
+        }
         let effect = active.state().await.run.close();
         self.act_on(&active, effect.into_iter().collect());
     }
@@ -117,20 +128,50 @@ impl Engine {
         .await
     }
 
-    /// Runs of this account that nobody has are parked: the process that ran them is not the one that came.
+    /// Who looks on at these runs looks again: whether somebody attends to them may be otherwise.
+    async fn touch(&self, transactions: &[String]) {
+        for (run, _) in transactions.iter().filter_map(|transaction| transaction_of(transaction)) {
+            if let Some(active) = self.active(run) {
+                let _ = self.turn_of(active, |_, _| Ok((Some(Default::default()), ()))).await;
+            }
+        }
+    }
+
+    /// Those of these runs that are at work, and where their logs end.
+    async fn working(&self, account: LaneId, transactions: &[String]) -> Result<Vec<(LaneId, Position)>, Refusal> {
+        let held: HashSet<_> =
+            transactions.iter().filter_map(|transaction| Some(transaction_of(transaction)?.0)).collect();
+        let (mut found, mut before) = (Vec::new(), None);
+        loop {
+            let page = self.open_runs_of(account, before, PAGE_MAX).await?;
+            for (run, brief) in &page {
+                if brief.status == Status::Running && held.contains(run) {
+                    found.push((*run, self.run(*run).await?.state().await.run.tail()));
+                }
+            }
+            match page.last() {
+                Some((last, _)) if page.len() == PAGE_MAX => before = Some(*last),
+                _ => return Ok(found),
+            }
+        }
+    }
+
+    /// Runs of this account that no host has are parked, if one is there that could go on with them.
     async fn park_orphans(&self, account: LaneId) -> Result<(), Refusal> {
         let mut before = None;
         loop {
             let page = self.open_runs_of(account, before, PAGE_MAX).await?;
             for (run, brief) in &page {
-                if !matches!(brief.origin, Origin::Host { .. }) {
+                let is_offered = || self.hosts().route(account, &brief.action).is_some_and(|offered| offered.is_online);
+                if !matches!(brief.origin, Origin::Host { .. }) || brief.status == Status::Parked || !is_offered() {
                     continue;
                 }
-                let active = self.run(*run).await?;
-                let is_attended = self.is_attended(&active.state().await.run);
-                if !is_attended {
-                    self.turn_of(active, |state, at| Ok((Some(state.run.host_gone(GONE.into(), at)), ()))).await?;
-                }
+                let (active, engine) = (self.run(*run).await?, self.clone());
+                let parked = self.turn_of(active, move |state, at| {
+                    let is_held = engine.hosts().is_held(account, &state.run.transaction());
+                    Ok(((!is_held).then(|| state.run.host_gone(GONE.into(), at)), ()))
+                });
+                parked.await?;
             }
             match page.last() {
                 Some((last, _)) if page.len() == PAGE_MAX => before = Some(*last),
@@ -165,10 +206,31 @@ impl Runs for Engine {
         })
     }
 
-    /// A host that comes back says by itself which runs it has. What nobody has by then is nobody's.
-    fn host_came(&self, account: LaneId, _: String) {
+    /// What a host asked or ended while the line was down, it never says (interval-protocol.md, 2.7.3 and 2.7.4). So a
+    /// run that was at work then, and of which nothing is heard after, may be resumed.
+    fn host_left(&self, account: LaneId, transactions: Vec<String>) {
         let engine = self.clone();
         tokio::spawn(async move {
+            engine.touch(&transactions).await;
+            let Ok(working) = engine.working(account, &transactions).await else { return };
+            engine.world().clock.sleep(HOST_AWAY_MS + HOST_GRACE_MS).await;
+            for (run, tail) in working {
+                let Ok(active) = engine.run(run).await else { continue };
+                let hosts = engine.clone();
+                let parked = engine.turn_of(active, move |state, at| {
+                    let is_silent = state.run.tail() == tail && hosts.is_attended(&state.run);
+                    Ok((is_silent.then(|| state.run.host_gone(SILENT.into(), at)), ()))
+                });
+                let _ = parked.await;
+            }
+        });
+    }
+
+    /// A host that comes back says by itself which runs it has. What nobody has by then is nobody's.
+    fn host_came(&self, account: LaneId, instance: String) {
+        let engine = self.clone();
+        tokio::spawn(async move {
+            engine.touch(&engine.hosts().held_by(account, &instance)).await;
             engine.world().clock.sleep(HOST_GRACE_MS).await;
             if let Err(refusal) = engine.park_orphans(account).await {
                 tracing::warn!(account = format!("{:032x}", account.0), refusal.code, "runs without a host wait on");
@@ -181,11 +243,9 @@ impl Runs for Engine {
         self.pages_over(account, &transactions);
         let engine = self.clone();
         tokio::spawn(async move {
-            for run in transactions.iter().filter_map(|transaction| transaction_of(transaction)) {
-                if let Some(active) = engine.active(run.0) {
-                    // Who looks on is told that nobody attends to it.
-                    let _ = engine.turn_of(active, |_, _| Ok((Some(Default::default()), ()))).await;
-                }
+            engine.touch(&transactions).await;
+            if let Err(refusal) = engine.park_orphans(account).await {
+                tracing::warn!(account = format!("{:032x}", account.0), refusal.code, "runs without a host wait on");
             }
         });
     }

@@ -8,9 +8,15 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use rules::{account, limits, refusal::Refusal};
+use rules::{account, inbox, limits, queue, refusal::Refusal, slug};
 
-use super::{Site, admission, hook, identity::identify, problem::Problem, request, socket, transfer, upload, wire};
+use super::{
+    Site, admission, hook,
+    host::{rpc, socket as host_socket},
+    identity::identify,
+    problem::Problem,
+    request, socket, transfer, upload, wire,
+};
 use crate::{egress, http, serve};
 
 /// `GET /healthz`: the process is alive.
@@ -107,8 +113,17 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
             WAIT_MS_MAX, PREVIEW_ERRORS_MAX, PAGE, PAGE_MAX, EVENTS_BEHIND_MAX, PROGRESS_MS, CONFLICTS_MAX,
             HOOKS_MOVED_MAX, SERIES_FOLDED_MAX, SERIES_BYTES_MAX, SERIES_POINTS_MAX, ACTIVITY_BUCKETS,
             ACTIVITY_HOURS_MAX, HOSTS_OF_ACCOUNT_MAX, HOST_ACCOUNTS_MAX, ROUTES_SEEN_MAX, HOST_RUNS_MAX, HOST_LINE_MAX,
-            HOST_LINE_BYTES_MAX, HOST_AWAY_MS, UPLOADS_MAX, ACTION_HOOKS_MAX, DESCRIBED_MAX, RUNS_TOLD_MAX, PAGES_MAX,
+            HOST_LINE_BYTES_MAX, HOST_AWAY_MS, RUN_LINGER_MS, UPLOADS_MAX, ACTION_HOOKS_MAX, DESCRIBED_MAX,
+            RUNS_TOLD_MAX, PAGES_MAX,
         }
+        queue { QUEUE_ITEMS_MAX, QUEUE_PARAMS_BYTES_MAX }
+        inbox {
+            NOTICES_MAX, NOTICE_ADDRESSES_MAX, NOTICE_TITLE_BYTES_MAX, NOTICE_MESSAGE_BYTES_MAX, NOTICE_MAILS_MAX,
+            NOTICE_MAILS_MS,
+        }
+        slug { SLUG_BYTES_MAX }
+        rpc { HOST_ROUTES_MAX, ROUTE_NAME_CHARS_MAX, ROUTE_ABOUT_CHARS_MAX, HOST_LOG_CHARS_MAX }
+        host_socket { HOST_FRAME_BYTES_MAX, HOST_CALLS_MAX, HOST_CALLS_BYTES_MAX }
         admission { WRITES_MAX, WRITE_BYTES_MAX }
         egress { FETCHES_MAX, FETCHES_WAITING_MAX }
         serve { CONNECTIONS_MAX, HEADERS_MAX }
@@ -127,6 +142,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         ("importsMax", transfer::IMPORTS_MAX as u128),
         ("guestWritesPerMinute", site.settings.guest_writes_per_minute.into()),
         ("guestsPerHour", site.outside.guests_per_hour().into()),
+        ("hostSilenceMsMax", host_socket::HOST_SILENCE.as_millis()),
         ("pingMs", site.settings.ping.as_millis()),
         ("silenceMsMax", socket::silence_max(site.settings.ping).as_millis()),
     ];

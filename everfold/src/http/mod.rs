@@ -28,6 +28,7 @@ mod history;
 mod hook;
 mod host;
 mod identity;
+mod inbox;
 mod key;
 mod live;
 mod mail;
@@ -37,6 +38,7 @@ mod page;
 mod parameter;
 mod pointer;
 mod problem;
+mod queue;
 mod read;
 mod request;
 mod run;
@@ -196,6 +198,12 @@ pub fn router(site: Site) -> Router {
         .route("/pages/{key}/state", post(page::state))
         .route("/secrets/{id}", get(secret::list).post(secret::set).delete(secret::remove))
         .route("/uploads", post(upload::announce))
+        .route("/actions/enqueue", post(queue::enqueue))
+        .route("/actions/dequeue", post(queue::dequeue))
+        .route("/queue", get(queue::list))
+        .route("/queue/{id}/runs", post(queue::begin))
+        .route("/notify", post(inbox::notify))
+        .route("/notices", get(inbox::list))
         .route("/limits", get(health::limits))
         .route("/health", get(health::show))
         .layer(DefaultBodyLimit::max(wire::CONTROL_BYTES_MAX))

@@ -34,6 +34,8 @@ struct Document<'a> {
     column: Option<u32>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     fields: Vec<WrongField>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<String>,
 }
 
 impl IntoResponse for Problem {
@@ -42,11 +44,38 @@ impl IntoResponse for Problem {
     }
 }
 
+/// A refusal on its way to the package, which knows an error by its `type` and prints its `message`.
+pub struct HostProblem(Refusal);
+
+impl From<Refusal> for HostProblem {
+    fn from(refusal: Refusal) -> Self {
+        HostProblem(refusal)
+    }
+}
+
+impl From<Problem> for HostProblem {
+    fn from(Problem(refusal): Problem) -> Self {
+        HostProblem(refusal)
+    }
+}
+
+impl IntoResponse for HostProblem {
+    fn into_response(self) -> Response {
+        let message = format!("{} {}", self.0.detail, self.0.hint);
+        written(self.0, "error".to_owned(), Vec::new(), Some(message))
+    }
+}
+
 /// A refusal of a form, and what is wrong with which of its fields.
 pub fn with_fields(refusal: Refusal, fields: Vec<WrongField>) -> Response {
+    let kind = format!("urn:everfold:{}", refusal.code);
+    written(refusal, kind, fields, None)
+}
+
+fn written(refusal: Refusal, kind: String, fields: Vec<WrongField>, message: Option<String>) -> Response {
     metrics::counter!("everfold_refusals_total", "code" => refusal.code).increment(1);
     let document = Document {
-        kind: format!("urn:everfold:{}", refusal.code),
+        kind,
         title: refusal.title,
         status: refusal.status,
         detail: &refusal.detail,
@@ -55,6 +84,7 @@ pub fn with_fields(refusal: Refusal, fields: Vec<WrongField>) -> Response {
         line: refusal.place.map(|(line, _)| line),
         column: refusal.place.map(|(_, column)| column),
         fields,
+        message,
     };
     let body = serde_json::to_string(&document).expect("a problem is plain data");
     let status = StatusCode::from_u16(refusal.status).expect("a refusal has a status that HTTP knows");

@@ -73,7 +73,7 @@ pub async fn begin(
     Ok((StatusCode::CREATED, Json(made(&site, run))).into_response())
 }
 
-fn made(site: &Site, run: LaneId) -> wire::RunMade {
+pub fn made(site: &Site, run: LaneId) -> wire::RunMade {
     let id = wire::id_of(run);
     wire::RunMade { url: format!("{}/r/{id}", site.outside.origin), id }
 }

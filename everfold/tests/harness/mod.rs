@@ -4,7 +4,9 @@
 pub mod browser;
 pub mod figures;
 pub mod hook;
+pub mod host;
 pub mod http;
+pub mod line;
 pub mod load;
 pub mod memory;
 pub mod run;

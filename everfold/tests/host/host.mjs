@@ -190,6 +190,18 @@ const pages = {
       create: new Action({ name: "Create", backgroundable: true, handler: async io => io.input.text("New name") }),
     },
   }),
+  moved: new Page({
+    name: "Moved",
+    handler: async (_display, ctx) => {
+      await ctx.redirect({ route: "text" });
+    },
+  }),
+  broken: new Page({
+    name: "Broken",
+    handler: async () => {
+      throw new TypeError("no page today");
+    },
+  }),
   heading: new Page({ name: "A heading", routes: { hidden: new Action({ unlisted: true, handler: async () => "seen" }) } }),
 };
 

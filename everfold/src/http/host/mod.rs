@@ -126,6 +126,7 @@ async fn serve(
     tracing::info!(instance, account = format!("{:032x}", account.0), "a host connected");
     let (closing, away) = socket::converse(&hosting, account, connection, &mut socket, over).await;
     tracing::info!(instance, ?closing, "a host's connection ended");
+    hosting.runs.host_left(account, hosting.hosts.held_by(account, &instance));
     tokio::spawn(async move {
         tokio::time::sleep(Duration::from_millis(HOST_AWAY_MS)).await;
         if let Some(transactions) = away.give_up() {

@@ -42,7 +42,7 @@ const ENVIRONMENT: &str = "production";
 #[derive(Debug)]
 pub enum Closing {
     Refused(Cow<'static, str>),
-    /// Another connection speaks for the instance.
+    /// Another connection speaks for the instance, or it takes too little for too long and has to make one.
     Replaced,
     /// The key's account became another's; a new connection finds it.
     Moved,
@@ -57,7 +57,7 @@ impl Closing {
     fn frame(self) -> Option<CloseFrame> {
         let (code, reason): (u16, Cow<str>) = match self {
             Closing::Refused(why) => (1008, why),
-            Closing::Replaced => (1008, "Another connection of this instance took over.".into()),
+            Closing::Replaced => (1008, "Another connection of this instance takes over.".into()),
             Closing::Moved => (1012, "The key belongs to another account now. Connect again.".into()),
             Closing::GoingDown => (1012, "The server is going down. Connect again.".into()),
             Closing::TooLarge => (1009, "A frame has at most 100 MiB.".into()),
@@ -187,7 +187,13 @@ impl Conversation<'_> {
     fn answered(&mut self, id: &str, data: Option<&str>) {
         let Some(page_key) = self.opening.remove(id) else { return };
         if let Some(page) = data.and_then(rpc::unopened) {
-            self.work.push(Asked { reply: None, transaction: page_key, said: FromHost::Page(Some(page)), bytes: 0 });
+            self.work.push(Asked {
+                reply: None,
+                transaction: page_key,
+                said: FromHost::Page(Some(page)),
+                is_claimed: false,
+                bytes: 0,
+            });
         }
     }
 
@@ -203,8 +209,11 @@ impl Conversation<'_> {
             Ok(Call::Say { transaction, said })
                 if rpc::is_transaction(&transaction) && self.connection.may_speak_of(&transaction) =>
             {
-                let asked = Asked { reply: Some((id, method)), transaction, said, bytes };
-                self.work.push(asked);
+                // Before it is heard: what it asks may be answered at once, and that has to find its way back. What ends a
+                // run makes it nobody's.
+                let is_end = matches!(said, FromHost::Completed { .. });
+                let is_claimed = !is_end && self.connection.claims(&transaction);
+                self.work.push(Asked { reply: Some((id, method)), transaction, said, is_claimed, bytes });
                 Ok(())
             }
             Ok(Call::Say { .. }) => self.say(socket, &rpc::response(&id, &method, false)).await,
@@ -256,8 +265,8 @@ impl Conversation<'_> {
 
     /// What was done is answered.
     async fn reply(&mut self, socket: &mut WebSocket, done: Done) -> Spoken {
-        if done.result == Ok(true) && !done.is_end {
-            self.connection.holds(&done.transaction);
+        if done.result != Ok(true) && done.is_claimed {
+            self.connection.disclaims(&done.transaction);
         }
         let Some((id, method)) = done.reply else { return Ok(()) };
         let response = match done.result {
@@ -329,6 +338,8 @@ struct Asked {
     reply: Option<(String, String)>,
     transaction: String,
     said: FromHost,
+    /// It was not known to be this host's.
+    is_claimed: bool,
     bytes: usize,
 }
 
@@ -336,7 +347,7 @@ struct Done {
     reply: Option<(String, String)>,
     transaction: String,
     result: Result<bool, String>,
-    is_end: bool,
+    is_claimed: bool,
     bytes: usize,
 }
 
@@ -374,13 +385,11 @@ impl Work {
     }
 
     fn begin(&mut self, asked: Asked) {
-        let Asked { reply, transaction, said, bytes } = asked;
-        // What ends a run, or is answered after its end, does not make it this host's again.
-        let is_end = matches!(said, FromHost::Completed { .. });
+        let Asked { reply, transaction, said, is_claimed, bytes } = asked;
         let doing = self.runs.host_says(self.account, transaction.clone(), said);
         self.under_way.push(Box::pin(async move {
             let result = doing.await;
-            Done { reply, transaction, result, is_end, bytes }
+            Done { reply, transaction, result, is_claimed, bytes }
         }));
     }
 

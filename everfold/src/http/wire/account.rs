@@ -86,6 +86,7 @@ pub struct MailDetail {
     pub subject: String,
     pub text: String,
     pub link: String,
-    pub token: String,
+    /// Of a link to sign in.
+    pub token: Option<String>,
     pub at: u64,
 }

@@ -20,7 +20,9 @@ mod answer;
 mod event;
 mod health;
 mod hook;
+mod inbox;
 mod page;
+mod queue;
 mod receipt;
 mod request;
 mod run;
@@ -39,7 +41,9 @@ pub use hook::{
     ActivityDetail, HookChange, HookDetail, KeyMade, Keys, NewHook, NewKey, NewSecret, SecretsListed, Series,
     Templates, Verified, WorkflowState,
 };
+pub use inbox::{DeliveryInstruction, NoticeListed, Notified, NotifiedReply};
 pub use page::{NewPageState, PageEvent};
+pub use queue::{Dequeued, DequeuedReply, Enqueued, EnqueuedReply, QueuedListed};
 pub use receipt::{Accepted, Settled};
 pub use request::{Console, EXCERPT_CHARS_MAX, RequestBrief, RequestDetail, RequestWhole, status_of};
 pub use run::{
