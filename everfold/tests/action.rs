@@ -344,3 +344,46 @@ fn a_slug_that_two_hooks_have_is_told_apart_by_their_names() {
     assert_eq!(slugs, ["My-Two/same", "One/same"]);
     assert_eq!(Run::begin(&owner, "My-Two%2Fsame", &json!({})).result(), json!(1));
 }
+
+#[test]
+fn code_that_does_something_else_than_it_did_parks_the_run() {
+    let server = Server::start();
+    let code = r#"export const actions = { ask: async (io) => {
+        const first = await io.input.text(`First ${secrets.word}`);
+        return first + (await io.input.text("Second"));
+    } };"#;
+    let hook = Hook::running(&server, code);
+    let set = |word: &str| {
+        let body = json!({ "key": "word", "value": word });
+        hook.owner.post(&format!("/api/secrets/{}", hook.id), &body).expect(201);
+    };
+    set("monday");
+    let run = Run::of(&hook, "ask", &json!({}));
+    let key = run.question()["key"].clone();
+    set("tuesday");
+    run.try_answer(&key, &json!(["x"])).expect(200);
+    let parked = run.ended();
+    assert_eq!((&parked["status"], &parked["parked"]["reason"]), (&json!("parked"), &json!("codeChanged")), "{parked}");
+    assert_eq!(parked["answers"][0]["values"], json!(["x"]), "what was answered is kept");
+    run.post("/resume").problem(409, "run_not_parked");
+    let open = hook.owner.get("/api/runs?status=open").expect(200).json();
+    assert_eq!(open["objects"][0]["status"], "parked");
+    let made = run.post("/restart").expect(201).json();
+    let next = Run { owner: run.owner.clone(), id: made["id"].as_str().expect("an id").to_owned() };
+    assert_eq!(next.asks(), "First tuesday");
+    let next_key = next.question()["key"].clone();
+    set("wednesday");
+    next.try_answer(&next_key, &json!(["x"])).expect(200);
+    next.ended();
+    next.try_answer(&json!("1"), &json!(["y"])).problem(404, "question_unknown");
+}
+
+#[test]
+fn a_page_that_nobody_looks_at_takes_no_moves() {
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    owner.post("/api/pages/page-of-nobody/state", &json!({ "values": [] })).problem(404, "page_closed");
+    let authorization = format!("Bearer {}", owner.jwt);
+    let opened = Socket::open_with(&server.address, "/page-events?slug=users", &[("authorization", &authorization)]);
+    assert_eq!(opened.err(), Some(404));
+}
