@@ -28,6 +28,23 @@ test("a question that waits stands first, live, and leads to its run", async ({ 
   await expect(waiting(page)).toHaveCount(0);
 });
 
+test("what a program queued waits first, and to begin it takes it out of the queue", async ({ page }) => {
+  await beGuest(page);
+  await makeHook(page, { code: ACTIONS });
+  const queued = await page.request.post("/api/actions/enqueue", {
+    data: { slug: "greet", params: { from: "a shop" } },
+  });
+  expect(queued.status(), await queued.text()).toBe(200);
+  await page.goto("/");
+  await expect(waiting(page).getByRole("row").nth(1)).toContainText("queued");
+  await page.locator('[data-pw-queued-action-slug="greet"] a').click();
+  await expect(page).toHaveURL(/\/r\/[0-9a-f-]{36}$/);
+  await expect(page.getByLabel("Whom to greet")).toBeVisible();
+  await page.goto("/");
+  await expect(waiting(page).getByText("Whom to greet")).toBeVisible();
+  await expect(page.locator("[data-pw-queued-action-slug]")).toHaveCount(0);
+});
+
 test("actions are listed with what they are, and one is run by a click", async ({ page }) => {
   await beGuest(page);
   await makeHook(page, { code: ACTIONS });

@@ -48,8 +48,6 @@ export const recentRuns = queryOptions({
 export const queue = queryOptions({
   queryKey: ["queue"],
   queryFn: () => call<Page<Queued>>("GET", "/api/queue").then(({ objects }) => objects),
-  // Until the server has it: the browser's console would say what is not there.
-  enabled: false,
   refetchInterval: ({ state }) => (state.error ? false : UNTOLD_MS),
 });
 

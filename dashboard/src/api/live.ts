@@ -100,6 +100,10 @@ function take(id: string, cache: QueryClient, events: HookEvent[]) {
     const requestCount = hook.requestCount + newest - hook.lastSeq;
     return { ...hook, requestCount, lastSeq: newest, foldedCount: Math.max(hook.foldedCount, folded) };
   });
+  // What was asked for before this was told may be older, and comes after it: then it is asked for again.
+  for (const queryKey of [queries.hook(id).queryKey, headKey(id)]) {
+    if (cache.isFetching({ queryKey, exact: true }) > 0) void cache.invalidateQueries({ queryKey, exact: true });
+  }
   for (const page of pages) void cache.invalidateQueries({ queryKey: queries.requests(id, page).queryKey });
   for (const what of ["console", "series", "activity"]) {
     void cache.invalidateQueries({ queryKey: ["hook", id, what] });
