@@ -81,6 +81,8 @@ pub const ACTION_HOOKS_MAX: usize = 1_000;
 pub const DESCRIBED_MAX: usize = 10_000;
 /// Pages of hosts that are looked at at once.
 pub const PAGES_MAX: usize = 10_000;
+/// How often a run that the clock or a crash stopped is played again before it has failed.
+pub const PLAYS_IN_VAIN_MAX: u32 = 3;
 /// Changes of runs that who follows the list may be behind.
 pub const RUNS_TOLD_MAX: usize = 256;
 /// Files whose bytes are coming at a time.
