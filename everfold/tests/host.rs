@@ -493,12 +493,16 @@ fn a_run_whose_host_was_killed_is_resumed_over_its_answers() {
         run.give(&json!([step]));
     }
     run.when("asked", |run| run["question"]["toRender"][0]["label"] == "Step 3");
+    let open = person.begin("boolean");
+    open.question();
     host.kill();
     run.when("offline", |run| run["isOnline"] == false);
     run.give(&json!([3]));
     let _host = Host::connect(&server.address, &person.key);
     let parked = run.when("parked", |run| run["status"] == "parked");
     assert_eq!(parked["parked"]["reason"], "hostGone");
+    open.when("parked", |run| run["status"] == "parked");
+    open.owner.post(&open.path("/answers"), &json!({"key": "0", "values": [true]})).problem(409, "run_parked");
     run.owner.post(&run.path("/resume"), &json!({})).expect(200);
     for step in 4..10 {
         run.when("asked", |run| run["question"]["toRender"][0]["label"] == format!("Step {step}"));
@@ -714,6 +718,7 @@ fn a_newer_connection_of_an_instance_ends_the_older() {
     let server = Server::start();
     let person = Person::of(&server);
     let mut older = spoken(&server, &person.key, "same");
+    assert_eq!(older.next_frame(SOON).expect("a word")["data"], "authenticated", "it is there");
     let mut newer = spoken(&server, &person.key, "same");
     assert!(older.is_closed_within(SOON));
     assert_eq!(called(&mut newer, "BEGIN_HOST_SHUTDOWN", &json!({})), json!({"type": "success"}));
