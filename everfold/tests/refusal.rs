@@ -225,7 +225,6 @@ const NOT_AT_WILL: [&str; 5] = [
     "draining",           // the moment between SIGTERM and the closed connection
     "worker_unavailable", // the sim's lying workers
     "fault",              // a damaged store: disk.rs
-    "run_parked",         // a question that is open in code that changed: rules/tests/run.rs
     "queue_full",         // 10,000 items: rules/src/queue.rs
 ];
 

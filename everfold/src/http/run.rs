@@ -245,7 +245,7 @@ pub async fn restart(State(site): State<Site>, Own { run, active, account }: Own
     };
     let next = begin_action(&site, &account, &action, params, context.remove("paramsMeta")).await?;
     match site.engine.cancel_run(run).await {
-        Err(refusal) if refusal != Refusal::RUN_OVER => return Err(refusal.into()),
+        Err(refusal) if refusal != Refusal::RUN_OVER => Err(refusal.into()),
         _ => Ok((StatusCode::CREATED, Json(made(&site, next))).into_response()),
     }
 }

@@ -61,7 +61,7 @@ pub async fn connect(
         origin: site.outside.origin.clone(),
         ping: site.settings.ping,
     };
-    let over = over(site, key, account.clone().ok());
+    let over = over(site, key, account.ok());
     Ok(sized(upgrade).on_upgrade(move |socket| async move {
         match account {
             Ok(account) => serve(hosting, account, instance, socket, over).await,
