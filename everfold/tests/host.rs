@@ -493,16 +493,19 @@ fn a_run_whose_host_was_killed_is_resumed_over_its_answers() {
         run.give(&json!([step]));
     }
     run.when("asked", |run| run["question"]["toRender"][0]["label"] == "Step 3");
-    let open = person.begin("boolean");
+    let open = person.begin("changing");
     open.question();
     host.kill();
     run.when("offline", |run| run["isOnline"] == false);
     run.give(&json!([3]));
-    let _host = Host::connect(&server.address, &person.key);
+    let _host = Host::connect_with(&server.address, &person.key, &[("WORD", "two")]);
     let parked = run.when("parked", |run| run["status"] == "parked");
     assert_eq!(parked["parked"]["reason"], "hostGone");
+    // One whose code asks something else now is not answered in the old words.
     open.when("parked", |run| run["status"] == "parked");
-    open.owner.post(&open.path("/answers"), &json!({"key": "0", "values": [true]})).problem(409, "run_parked");
+    open.owner.post(&open.path("/resume"), &json!({})).expect(200);
+    open.when("parked", |run| run["parked"]["reason"] == "codeChanged");
+    open.owner.post(&open.path("/answers"), &json!({"key": "0", "values": ["x"]})).problem(409, "run_parked");
     run.owner.post(&run.path("/resume"), &json!({})).expect(200);
     for step in 4..10 {
         run.when("asked", |run| run["question"]["toRender"][0]["label"] == format!("Step {step}"));

@@ -110,12 +110,15 @@ fn a_file_is_brought_once() {
 #[test]
 fn of_two_who_bring_a_file_at_once_one_does() {
     let server = Server::start();
-    let file = File::announced(&Owner::guest(&server), 3 * MIB);
-    let head = format!("PUT {} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", file.path, 3 * MIB);
-    let mut first = TcpStream::connect(&file.address).expect("the server listens");
-    first.write_all(head.as_bytes()).expect("it is sent");
-    first.write_all(&vec![b'a'; 2 * MIB]).expect("it is sent");
-    eventually("the first has begun", || (file.put(vec![b'b'; 3 * MIB]).status == 409).then_some(()));
+    let owner = Owner::guest(&server);
+    let (file, first) = eventually("the first has begun before the second", || {
+        let file = File::announced(&owner, 3 * MIB);
+        let head = format!("PUT {} HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", file.path, 3 * MIB);
+        let mut first = TcpStream::connect(&file.address).expect("the server listens");
+        first.write_all(head.as_bytes()).expect("it is sent");
+        first.write_all(&vec![b'a'; 2 * MIB]).expect("it is sent");
+        (file.put(vec![b'b'; 3 * MIB]).status == 409).then_some((file, first))
+    });
     file.get().problem(404, "file_unknown");
     // Its connection breaks: then another may, and nothing is left of the first.
     drop(first);

@@ -15,6 +15,7 @@ const actions = {
   number: async io => io.input.number("Age", { min: 1, max: 9 }),
   slider: async io => io.input.slider("Volume", { min: 0, max: 10 }),
   boolean: async io => io.input.boolean("Sure?"),
+  changing: async io => io.input.text(`Word ${process.env.WORD ?? "one"}`),
   url: async io => {
     const url = await io.input.url("Site");
     return { isUrl: url instanceof URL, host: url.host };
