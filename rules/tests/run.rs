@@ -351,7 +351,11 @@ fn a_host_whose_code_changed_parks_the_run() {
     let step = told.run.host_resumes(At(6_000)).expect("it is parked");
     told.keep(step);
     assert!(matches!(told.said(2, render("r2", "g2", "Age")).0, Heard::No(_)));
-    assert!(matches!(told.run.parked, Some((Why::CodeChanged, _))));
+    let result = r#"{"schemaVersion":1,"status":"FAILURE","data":{"error":"IOError"}}"#.into();
+    told.said(2, Said::Completed { is_success: false, result });
+    assert!(matches!(told.said(2, render("r3", "g3", "Name")).0, Heard::No(_)));
+    assert!(matches!(told.run.parked, Some((Why::CodeChanged, _))), "its failing is our doing");
+    assert_eq!(told.run.status(), Status::Parked);
 }
 
 #[test]

@@ -106,9 +106,12 @@ impl Run {
         if attempt != self.attempt || !self.is_host() {
             return (step, Heard::No("This run was begun anew, or given up.".into()));
         }
+        // That it fails now is the doing of who parked it.
+        let is_parked = matches!(self.parked, Some((Why::CodeChanged, _)));
         let heard = match said {
+            Said::Io(_) if is_parked => Heard::No("This run is parked: its code changed.".into()),
             Said::Io(render) => self.host_asks(render, at, &mut step),
-            _ if self.ended.is_some() => Heard::Yes,
+            _ if is_parked || self.ended.is_some() => Heard::Yes,
             Said::Log { index, text } => {
                 // What was told before is not told again when the code runs anew.
                 if index as usize >= self.logs.len() {
