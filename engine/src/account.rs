@@ -99,6 +99,9 @@ impl Engine {
         let found = self.account(guest).await?.ok_or(Refusal::FAULT)?;
         self.change_account(found, |account, at| account.merge_into(user, at)).await?;
         let merged_into = self.merged_into(guest).await?;
+        if merged_into == Some(user) {
+            self.give_runs(guest, user).await?;
+        }
         let hooks = match merged_into {
             Some(into) if into == user => self.hooks_of(guest, HOOKS_MOVED_MAX).await?,
             // It had two links, and followed the other one first.

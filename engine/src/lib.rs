@@ -83,6 +83,8 @@ pub const DESCRIBED_MAX: usize = 10_000;
 pub const PAGES_MAX: usize = 10_000;
 /// How often a run that the clock or a crash stopped is played again before it has failed.
 pub const PLAYS_IN_VAIN_MAX: u32 = 3;
+/// Runs of connected hosts that are held in memory while their host is there.
+pub const HELD_RUNS_MAX: usize = 10_000;
 /// Changes of runs that who follows the list may be behind.
 pub const RUNS_TOLD_MAX: usize = 256;
 /// Files whose bytes are coming at a time.

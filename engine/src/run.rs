@@ -21,7 +21,7 @@ use store::{Batch, Commit, Order};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
-    Engine, FOLD_BYTES_MAX, PLAYS_IN_VAIN_MAX, RUNS_TOLD_MAX, WORKER_RETRY_MAX_MS, WORKER_RETRY_MS,
+    Engine, FOLD_BYTES_MAX, PAGE_MAX, PLAYS_IN_VAIN_MAX, RUNS_TOLD_MAX, WORKER_RETRY_MAX_MS, WORKER_RETRY_MS,
     action::Hosted,
     lanes::{damage, fault},
     log::{self, Damage},
@@ -33,6 +33,8 @@ mod deed;
 /// The runs that somebody has to do with now. All others are rows.
 pub struct Runs {
     active: Mutex<HashMap<LaneId, Weak<Active>>>,
+    /// Those that a connected host has: how their displays look is told once, and kept nowhere else.
+    hosted_elsewhere: Mutex<HashMap<LaneId, Arc<Active>>>,
     /// One loads at a time, so that a run is never there twice.
     loading: tokio::sync::Mutex<()>,
     /// Whose runs began, wait or ended.
@@ -73,6 +75,7 @@ impl Default for Runs {
     fn default() -> Runs {
         Runs {
             active: Mutex::default(),
+            hosted_elsewhere: Mutex::default(),
             loading: tokio::sync::Mutex::default(),
             told: broadcast::channel(RUNS_TOLD_MAX).0,
             alarms: Mutex::default(),
@@ -153,10 +156,11 @@ impl Engine {
         key: String,
         answer: Answer,
         by: Option<String>,
+        is_proven: bool,
     ) -> Result<Answered, Refusal> {
         self.turn(run, move |state, at| {
             let question = state.run.asks(&key)?;
-            let wrong = question.check(&answer);
+            let wrong = question.check(&answer, is_proven);
             if !wrong.is_empty() {
                 return Ok((None, Answered::Wrong(wrong)));
             }
@@ -213,6 +217,19 @@ impl Engine {
             found.extend(bytes.and_then(|bytes| row::decode(&bytes)).map(|brief| (run, brief)));
         }
         Ok(found)
+    }
+
+    /// Makes one account's runs another's.
+    pub(crate) async fn give_runs(&self, from: LaneId, to: LaneId) -> Result<(), Refusal> {
+        loop {
+            let runs = self.runs_of(from, None, PAGE_MAX).await?;
+            for (run, _) in &runs {
+                self.turn(*run, move |state, at| Ok((Some(state.run.give(from, to, at)), ()))).await?;
+            }
+            if runs.len() < PAGE_MAX {
+                return Ok(());
+            }
+        }
     }
 
     /// Whose runs began, wait or ended, as it happens.

@@ -17,7 +17,7 @@ impl Engine {
     pub async fn settings(&self) -> Result<Settings, Refusal> {
         match self.world().store.row(row::settings()).await.map_err(fault)? {
             // Not the defaults: a server that its owner closed does not open because a row is damaged.
-            Some(bytes) => row::decode(&bytes).ok_or(Refusal::FAULT),
+            Some(bytes) => Settings::decode(&bytes).ok_or(Refusal::FAULT),
             None => Ok(Settings::default()),
         }
     }

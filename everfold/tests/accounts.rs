@@ -411,7 +411,7 @@ fn who_signs_in_first_owns_the_settings() {
     guest.owner.get("/api/settings").problem(403, "settings_foreign");
     server.get("/api/settings").problem(401, "identity_missing");
     let [first, second] = ["ada@example.com", "bob@example.com"].map(|email| Person::user(&server, email));
-    let open = json!({"closedToGuests": false, "closedToNewUsers": false});
+    let open = json!({"closedToGuests": false, "closedToNewUsers": false, "resumeConnected": false});
     assert_eq!(first.owner.get("/api/settings").expect(200).json(), open);
     let is_owner = |person: &Person| person.owner.get("/api/auth/me").expect(200).json()["isOwner"].clone();
     assert_eq!([&first, &second, &guest].map(is_owner), [json!(true), json!(false), json!(false)]);
@@ -422,7 +422,7 @@ fn who_signs_in_first_owns_the_settings() {
     first.owner.put("/api/settings", &json!({"closedToGuest": true})).problem(400, "body_malformed");
     first.owner.put("/api/settings", &json!({"closedToGuests": 1})).problem(400, "body_malformed");
     let closed = first.owner.put("/api/settings", &json!({"closedToNewUsers": true})).expect(200).json();
-    assert_eq!(closed, json!({"closedToGuests": false, "closedToNewUsers": true}));
+    assert_eq!(closed, json!({"closedToGuests": false, "closedToNewUsers": true, "resumeConnected": false}));
     server.kill();
 
     let server = Server::start_on(data.path());

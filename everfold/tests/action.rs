@@ -387,3 +387,63 @@ fn a_page_that_nobody_looks_at_takes_no_moves() {
     let opened = Socket::open_with(&server.address, "/page-events?slug=users", &[("authorization", &authorization)]);
     assert_eq!(opened.err(), Some(404));
 }
+
+#[test]
+fn runs_of_a_guest_are_the_users_that_the_guest_becomes() {
+    let server = Server::start();
+    let hook = Hook::running(&server, TEN_STEPS);
+    let run = Run::of(&hook, "climb", &json!({}));
+    run.answer(&json!(["as a guest"]));
+    run.asks();
+    let user = hook.owner.sign_in("ada@example.com");
+    let listed = eventually("the run is the user's", || {
+        let listed = user.get("/api/runs?status=open").expect(200).json();
+        listed["objects"].as_array().is_some_and(|all| all.len() == 1).then_some(listed)
+    });
+    let run = Run { owner: user, id: run.id };
+    assert_eq!(listed["objects"][0]["id"], run.id);
+    assert_eq!(run.asks(), "Question 1");
+    run.answer(&json!(["as a user"]));
+    assert_eq!(run.asks(), "Question 2");
+}
+
+#[test]
+fn who_one_is_can_be_confirmed_by_whoever_followed_a_link_lately() {
+    let server = Server::start();
+    let code = r#"export const actions = { wipe: async (io) => ({ sure: await io.confirmIdentity("Are you Ada?") }) };"#;
+    let hook = Hook::running(&server, code);
+    let run = Run::of(&hook, "wipe", &json!({}));
+    let key = run.question()["key"].clone();
+    let refused = run.try_answer(&key, &json!([true])).problem(422, "answer_refused");
+    assert!(refused["fields"][0]["message"].as_str().is_some_and(|said| said.contains("Sign in")), "{refused}");
+    let user = hook.owner.sign_in("ada@example.com");
+    let made = user.post("/api/keys", &json!({ "type": "api" })).expect(201).json();
+    let program = Owner { address: user.address.clone(), jwt: made["key"].as_str().expect("a key").to_owned() };
+    let run = Run { owner: user, id: run.id };
+    eventually("the run is the user's", || (run.owner.get(&run.path("")).status == 200).then_some(()));
+    let keyed = Run { owner: program, id: run.id.clone() };
+    keyed.try_answer(&key, &json!([true])).problem(422, "answer_refused");
+    run.try_answer(&key, &json!([true])).expect(200);
+    assert_eq!(run.result(), json!({ "sure": true }));
+}
+
+#[test]
+fn a_file_that_was_uploaded_is_read_by_the_code() {
+    let server = Server::start();
+    let code = r#"export const actions = { read: async (io) => {
+        const file = await io.input.file("A file", { allowedExtensions: [".txt"] });
+        return { name: file.name, text: await file.text() };
+    } };"#;
+    let hook = Hook::running(&server, code);
+    let run = Run::of(&hook, "read", &json!({}));
+    let named = json!({ "name": "tea.txt", "type": "text/plain", "size": 9 });
+    let made = hook.owner.post("/api/uploads", &named).expect(201).json();
+    let url = made["uploadUrl"].as_str().expect("an address");
+    let path = url.split_once("/api/").map(|(_, path)| format!("/api/{path}")).expect("a path");
+    Ask::new("PUT", path).body("text/plain", b"Earl Grey").send(&server.address).expect(200);
+    let mut file = named;
+    file["url"] = made["downloadUrl"].clone();
+    file["lastModified"] = json!(5);
+    run.answer(&json!([file]));
+    assert_eq!(run.result(), json!({ "name": "tea.txt", "text": "Earl Grey" }));
+}

@@ -517,6 +517,26 @@ fn a_run_whose_host_was_killed_is_resumed_over_its_answers() {
     assert_eq!(now["answers"].as_array().map(Vec::len), Some(10));
 }
 
+/// Its action says that it is backgroundable, and the server's owner that such runs go on.
+#[test]
+fn a_backgroundable_run_is_resumed_by_itself_where_the_server_says_so() {
+    let server = Server::start();
+    let owner = Owner::guest(&server).sign_in("ada@example.com");
+    let person = Person { key: api_key(&owner), owner };
+    person.owner.put("/api/settings", &json!({"resumeConnected": true})).expect(200);
+    let mut host = Host::connect(&server.address, &person.key);
+    let (run, other) = (person.begin("patient"), person.begin("ten"));
+    run.give(&json!(["Ada"]));
+    run.when("asked", |run| run["question"]["toRender"][0]["label"] == "Second");
+    other.question();
+    host.kill();
+    run.when("offline", |run| run["isOnline"] == false);
+    run.give(&json!(["Grace"]));
+    let _host = Host::connect(&server.address, &person.key);
+    assert_eq!(run.result(), json!(["Ada", "Grace"]));
+    other.when("parked", |run| run["status"] == "parked");
+}
+
 /// 2.7.3, 2.7.4: what a host does while the line is down is lost, and it never says so.
 #[test]
 fn a_run_that_was_lost_while_the_line_was_down_is_offered_to_be_resumed() {

@@ -86,7 +86,8 @@ fn a_page_runs_nothing_but_its_own_files() {
         for rule in [
             "default-src 'none'",
             "script-src 'self'",
-            "img-src 'self' data:",
+            "img-src 'self' data: https:",
+            "media-src 'self' data: https:",
             "font-src 'self'",
             "connect-src 'self'",
             "worker-src 'self'",

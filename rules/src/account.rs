@@ -261,6 +261,11 @@ impl Account {
         self.link(hash, at).is_some()
     }
 
+    /// Whether whoever reads mail at this address was here lately: a link that was asked for since then was used.
+    pub fn is_proven_since(&self, since: At) -> bool {
+        self.email().is_some() && self.links.iter().any(|link| link.is_used && link.asked_at >= since)
+    }
+
     fn link(&self, hash: SecretHash, at: At) -> Option<usize> {
         let is_good = |link: &Link| link.hash == hash && !link.is_used && at.0 < link.asked_at.0 + LINK_MS;
         self.links.iter().position(is_good)

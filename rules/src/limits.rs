@@ -47,6 +47,8 @@ pub const HEAP_BYTES_MAX: usize = 64 << 20;
 pub const RUN_CALLS_MAX: usize = 10_000;
 /// How long a host that is back, or new, has to say which runs it has.
 pub const HOST_GRACE_MS: u64 = 5_000;
+/// How long a sign-in by a link counts as having confirmed who one is.
+pub const IDENTITY_MS: u64 = 15 * 60 * 1000;
 /// Lines that a run may log; more are dropped.
 pub const RUN_LOGS_MAX: usize = 10_000;
 /// One of them; the rest is cut.

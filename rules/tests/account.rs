@@ -148,10 +148,23 @@ fn when_a_key_was_used_is_kept_now_and_then() {
 #[test]
 fn a_server_is_claimed_once_and_obeys_its_owner_alone() {
     let mut settings = Settings::default();
-    let change = Change { closed_to_guests: Some(true), closed_to_new_users: None };
+    let change = Change { closed_to_guests: Some(true), ..Change::default() };
     assert_eq!(settings.change(LaneId(1), change, At(0)).map(drop), Err(Refusal::SETTINGS_FOREIGN));
     assert!(settings.claim(LaneId(1), At(0)).is_some() && settings.claim(LaneId(2), At(1)).is_none());
     assert_eq!(settings.change(LaneId(2), change, At(2)).map(drop), Err(Refusal::SETTINGS_FOREIGN));
     settings.change(LaneId(1), change, At(2)).unwrap();
     assert_eq!((settings.closed_to_guests, settings.closed_to_new_users), (true, false));
+}
+
+#[test]
+fn settings_are_read_as_they_were_written_also_by_builds_before_runs_could_be_resumed() {
+    let mut settings = Settings::default();
+    settings.claim(LaneId(1), At(0));
+    let step = settings.change(LaneId(1), Change { resume_connected: Some(true), ..Change::default() }, At(2)).unwrap();
+    assert_eq!(step.records.len(), 2);
+    let row = step.rows[0].1.clone().expect("the row is set");
+    assert_eq!(Settings::decode(&row), Some(settings.clone()));
+    let older = &row[..row.len() - 1];
+    assert_eq!(Settings::decode(older), Some(Settings { resume_connected: false, ..settings }));
+    assert_eq!(Settings::decode(&row[..4]), None);
 }

@@ -395,7 +395,7 @@ fn said_to(method: &str, props: Value, value: Value) -> Option<String> {
 fn wrong(part: Value, value: Value) -> Option<String> {
     let question: Json = json!({ "toRender": [part] }).to_string().into();
     let question = Question::parse(&question).expect("a question");
-    question.check(&answer(json!([value]))).into_iter().next().map(|wrong| wrong.message)
+    question.check(&answer(json!([value])), false).into_iter().next().map(|wrong| wrong.message)
 }
 
 #[test]
@@ -457,6 +457,16 @@ fn an_answer_that_will_not_do_is_told_what_is_wrong_and_by_how_much() {
 }
 
 #[test]
+fn who_has_not_shown_who_they_are_can_only_decline() {
+    let part = json!({ "methodName": "CONFIRM_IDENTITY", "label": "L", "props": {} });
+    assert!(wrong(part.clone(), json!(true)).is_some_and(|said| said.contains("Sign in")));
+    assert_eq!(wrong(part.clone(), json!(false)), None);
+    let question: Json = json!({ "toRender": [part] }).to_string().into();
+    let question = Question::parse(&question).expect("a question");
+    assert_eq!(question.check(&answer(json!([true])), true), []);
+}
+
+#[test]
 fn an_optional_part_may_be_empty_and_a_list_is_checked_one_by_one() {
     let optional = json!({ "methodName": "INPUT_NUMBER", "label": "L", "isOptional": true, "props": { "min": 1 } });
     assert_eq!(wrong(optional.clone(), json!(null)), None);
@@ -476,10 +486,10 @@ fn an_answer_has_a_value_for_each_part_and_a_choice_that_is_offered() {
     .to_string()
     .into();
     let question = Question::parse(&question).expect("a question");
-    assert_eq!(question.check(&answer(json!([]))).len(), 1);
+    assert_eq!(question.check(&answer(json!([])), false).len(), 1);
     let with = |choice: Option<&str>| Answer { choice: choice.map(String::from), ..answer(json!([null])) };
-    assert!(question.check(&with(Some("jump")))[0].message.contains("go, stop"));
-    assert_eq!(question.check(&with(Some("stop"))), []);
+    assert!(question.check(&with(Some("jump")), false)[0].message.contains("go, stop"));
+    assert_eq!(question.check(&with(Some("stop")), false), []);
     let settled = question.settle(with(None));
     assert_eq!(settled.choice.as_deref(), Some("go"));
     assert_eq!(settled.meta, Some(json!({ "values": { "0": ["undefined"] } })));

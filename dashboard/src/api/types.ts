@@ -139,6 +139,7 @@ export interface AccountKey {
 export interface ServerSettings {
   closedToGuests: boolean;
   closedToNewUsers: boolean;
+  resumeConnected: boolean;
 }
 
 /** The chain of a log, computed anew: through `seq` it is what it says it is, or `detail` says where it is not. */

@@ -234,6 +234,14 @@ const SERVER: { setting: keyof ServerSettings; name: string; about: string; on: 
     on: "The server is closed to new users.",
     off: "The server is open to new users.",
   },
+  {
+    setting: "resumeConnected",
+    name: "Resume connected runs",
+    about:
+      "When a connected app ended in the middle of a run and comes back, its backgroundable actions go on by themselves.",
+    on: "Runs of connected apps go on by themselves.",
+    off: "Runs of connected apps wait for Resume.",
+  },
 ];
 
 /** Who does not own the server is refused, and sees nothing of it. */

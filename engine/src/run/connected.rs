@@ -1,6 +1,9 @@
 //! Runs of connected hosts: what a host is told, and what it says.
 
-use std::{collections::HashSet, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::{Arc, MutexGuard},
+};
 
 use rules::{
     call::Json,
@@ -13,7 +16,7 @@ use store::Pending;
 
 use super::Active;
 use crate::{
-    Engine, HOST_AWAY_MS, PAGE_MAX, RUN_LINGER_MS,
+    Engine, HELD_RUNS_MAX, HOST_AWAY_MS, PAGE_MAX, RUN_LINGER_MS,
     host::{FromHost, Offered, Runs, ToHost},
     page,
 };
@@ -80,8 +83,16 @@ impl Engine {
         if active.changes.receiver_count() > 0 {
             return;
         }
-        let effect = active.state().await.run.close();
+        let (run, effect) = {
+            let state = active.state().await;
+            (state.run.lane, state.run.close())
+        };
+        self.held_for_hosts().remove(&run);
         self.act_on(&active, effect.into_iter().collect());
+    }
+
+    fn held_for_hosts(&self) -> MutexGuard<'_, HashMap<LaneId, Arc<Active>>> {
+        self.runs().hosted_elsewhere.lock().expect("no thread panics while it holds this")
     }
 
     pub(super) async fn start(&self, active: Arc<Active>, transaction: String) {
@@ -115,7 +126,14 @@ impl Engine {
 
     async fn hear(&self, account: LaneId, transaction: &str, said: Said) -> Result<Heard, Refusal> {
         let (run, attempt) = transaction_of(transaction).ok_or(Refusal::RUN_UNKNOWN)?;
-        self.turn(run, move |state, at| {
+        let active = self.run(run).await?;
+        {
+            let mut held = self.held_for_hosts();
+            if held.len() < HELD_RUNS_MAX {
+                held.entry(run).or_insert_with(|| active.clone());
+            }
+        }
+        self.turn_of(active, move |state, at| {
             if state.run.owner != account {
                 return Err(Refusal::RUN_FOREIGN);
             }
@@ -169,9 +187,13 @@ impl Engine {
                 let (active, engine) = (self.run(*run).await?, self.clone());
                 let parked = self.turn_of(active, move |state, at| {
                     let is_held = engine.hosts().is_held(account, &state.run.transaction());
-                    Ok(((!is_held).then(|| state.run.host_gone(GONE.into(), at)), ()))
+                    Ok(((!is_held).then(|| state.run.host_gone(GONE.into(), at)), !is_held))
                 });
-                parked.await?;
+                let is_parked = parked.await?;
+                let may_go_on = matches!(brief.origin, Origin::Host { is_backgroundable: true });
+                if is_parked && may_go_on && self.settings().await?.resume_connected {
+                    self.resume_run(*run).await?;
+                }
             }
             match page.last() {
                 Some((last, _)) if page.len() == PAGE_MAX => before = Some(*last),
@@ -244,6 +266,9 @@ impl Runs for Engine {
         let engine = self.clone();
         tokio::spawn(async move {
             engine.touch(&transactions).await;
+            for (run, _) in transactions.iter().filter_map(|transaction| transaction_of(transaction)) {
+                engine.held_for_hosts().remove(&run);
+            }
             if let Err(refusal) = engine.park_orphans(account).await {
                 tracing::warn!(account = format!("{:032x}", account.0), refusal.code, "runs without a host wait on");
             }

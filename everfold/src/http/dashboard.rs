@@ -15,9 +15,10 @@ use super::{Site, accept::Wanted, notice, problem::Problem};
 /// Name and gzipped content of each file. Empty in a server that was built without npm.
 static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.rs"));
 
-/// Nothing but our own files and calls. The nonce is for the style elements that the editor makes; no script has one.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-NONCE'; img-src 'self' data:; \
-    font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// Nothing but our own files and calls, and the pictures of runs: the page loads none that nobody agreed to. The nonce is
+/// for the style elements that the editor makes; no script has one.
+const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-NONCE'; \
+    img-src 'self' data: https:; media-src 'self' data: https:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
 /// A file's name holds the hash of its content, and is its ETag.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");

@@ -80,6 +80,11 @@ impl FromRequestParts<Site> for Session {
 }
 
 impl Identity {
+    /// Signed in, if only as a guest, and not a program with a key.
+    pub fn is_person(&self) -> bool {
+        matches!(self.proof, Proof::Session { .. })
+    }
+
     pub fn session(self) -> Result<Session, Refusal> {
         match self.proof {
             Proof::Session { family } => Ok(Session { account: self.account, family }),

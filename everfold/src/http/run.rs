@@ -19,7 +19,8 @@ use engine::{
 use futures_util::{Stream, stream};
 use rules::{
     account::Account,
-    record::LaneId,
+    limits::IDENTITY_MS,
+    record::{At, LaneId},
     refusal::Refusal,
     run::{Answer, Begun},
 };
@@ -106,12 +107,13 @@ pub fn context(
     params_meta: Option<Value>,
 ) -> rules::call::Json {
     let origin = &site.outside.origin;
+    let (name, organization) = super::host::organization(origin);
     let mut context = json!({
         // A guest has none, and hosts take only text.
         "user": { "email": name_of(account).unwrap_or_default(), "firstName": null, "lastName": null, "role": "admin", "teams": [] },
         "params": params,
         "environment": "production",
-        "organization": { "name": "Everfold", "slug": "everfold" },
+        "organization": { "name": name, "slug": organization },
     });
     let path = if kind == "page" { "p" } else { "a" };
     context[kind] = json!({ "slug": slug, "url": format!("{origin}/{path}/{slug}") });
@@ -158,17 +160,21 @@ pub struct Own {
     pub run: LaneId,
     pub active: Arc<Active>,
     pub account: Account,
+    /// Not a program with a key.
+    is_person: bool,
 }
 
 impl FromRequestParts<Site> for Own {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, site: &Site) -> Result<Self, Problem> {
-        let Identity { account, .. } = Identity::from_request_parts(parts, site).await?;
+        let identity = Identity::from_request_parts(parts, site).await?;
+        let is_person = identity.is_person();
+        let account = identity.account;
         let params = RawPathParams::from_request_parts(parts, site).await.map_err(|_| Refusal::RUN_UNKNOWN)?;
         let id = params.iter().find(|(name, _)| *name == "id").map(|(_, id)| id).ok_or(Refusal::RUN_UNKNOWN)?;
         let (run, active) = own(site, account.lane, id).await?;
-        Ok(Own { run, active, account })
+        Ok(Own { run, active, account, is_person })
     }
 }
 
@@ -192,12 +198,14 @@ pub async fn show(State(site): State<Site>, Own { active, .. }: Own) -> Json<wir
 /// `POST /api/runs/ID/answers`
 pub async fn answer(
     State(site): State<Site>,
-    Own { run, account, .. }: Own,
+    Own { run, account, is_person, .. }: Own,
     body: wire::Body,
 ) -> Result<Response, Problem> {
     let wire::NewAnswer { key, values, values_meta, choice } = wire::body_of(&body)?;
     let answer = Answer { values, meta: values_meta.filter(Value::is_object), choice };
-    match site.engine.answer_run(run, key, answer, name_of(&account)).await? {
+    let since = At(site.engine.now().0.saturating_sub(IDENTITY_MS));
+    let is_proven = is_person && account.is_proven_since(since);
+    match site.engine.answer_run(run, key, answer, name_of(&account), is_proven).await? {
         Answered::Kept => Ok(Json(wire::Done {}).into_response()),
         Answered::Wrong(wrong) => {
             let fields = wrong.into_iter().map(|wrong| wire::WrongField { index: wrong.index, message: wrong.message });

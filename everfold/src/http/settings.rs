@@ -19,7 +19,7 @@ pub async fn change(
 ) -> Result<Json<wire::Settings>, Problem> {
     // First of all: who may not change anything learns nothing of what could be changed.
     site.engine.settings().await?.of(session.account.lane)?;
-    let wire::SettingsChange { closed_to_guests, closed_to_new_users } = wire::body_of(&body)?;
-    let change = Change { closed_to_guests, closed_to_new_users };
+    let wire::SettingsChange { closed_to_guests, closed_to_new_users, resume_connected } = wire::body_of(&body)?;
+    let change = Change { closed_to_guests, closed_to_new_users, resume_connected };
     Ok(Json((&site.engine.change_settings(session.account.lane, change).await?).into()))
 }

@@ -9,6 +9,10 @@ const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 const people = Array.from({ length: 45 }, (_, id) => ({ id, name: `Person ${id}`, born: new Date(id * 86_400_000) }));
 
 const actions = {
+  patient: new Action({
+    backgroundable: true,
+    handler: async io => [await io.input.text("First"), await io.input.text("Second")],
+  }),
   // input.*
   text: async io => io.input.text("Name", { helpText: "first and last", minLength: 2, maxLength: 9 }),
   email: async io => io.input.email("Email"),

@@ -84,8 +84,8 @@ impl Question {
         !self.choices.is_empty()
     }
 
-    /// Everything that will not do; nothing when it will.
-    pub fn check(&self, answer: &Answer) -> Vec<Wrong> {
+    /// Everything that will not do; nothing when it will. `is_proven`: who answers has shown lately who they are.
+    pub fn check(&self, answer: &Answer, is_proven: bool) -> Vec<Wrong> {
         if answer.values.len() != self.parts.len() {
             let message =
                 format!("{} values are needed, one for each part; {} came.", self.parts.len(), answer.values.len());
@@ -97,7 +97,11 @@ impl Question {
             return vec![Wrong { index: 0, message }];
         }
         let wrong = self.parts.iter().zip(&answer.values).enumerate();
-        wrong.filter_map(|(index, (part, value))| Some(Wrong { index, message: part.check(value)? })).collect()
+        let message = |part: &Part, value: &Value| match part.method.as_str() {
+            "CONFIRM_IDENTITY" if *value == true && !is_proven => Some(UNPROVEN.into()),
+            _ => part.check(value),
+        };
+        wrong.filter_map(|(index, (part, value))| Some(Wrong { index, message: message(part, value)? })).collect()
     }
 
     /// The answer as it is kept: the first choice where none was made, and an empty optional one by superjson's name.
@@ -116,6 +120,7 @@ impl Question {
     }
 }
 
+const UNPROVEN: &str = "Sign in by a link that comes by e-mail, and confirm within 15 minutes.";
 const REQUIRED: &str = "This field is required.";
 
 impl Part {

@@ -22,6 +22,8 @@ mod envelope;
 pub mod rpc;
 pub mod socket;
 
+pub use socket::organization;
+
 use socket::{Closing, HOST_FRAME_BYTES_MAX};
 
 /// How often it is looked at whether a host's key still holds: within 5 s of its end the host is nobody's.

@@ -325,7 +325,7 @@ fn broken(error: axum::Error) -> Closing {
 }
 
 /// A server is its own organization, and known by where it is reached.
-fn organization(origin: &str) -> (&str, String) {
+pub fn organization(origin: &str) -> (&str, String) {
     let host = origin.split_once("://").map_or(origin, |(_, host)| host);
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let slug = name.chars().map(|letter| if letter.is_ascii_alphanumeric() { letter } else { '-' }).collect();

@@ -64,11 +64,16 @@ pub struct AccountKeyDetail {
 pub struct Settings {
     closed_to_guests: bool,
     closed_to_new_users: bool,
+    resume_connected: bool,
 }
 
 impl From<&settings::Settings> for Settings {
     fn from(settings: &settings::Settings) -> Self {
-        Settings { closed_to_guests: settings.closed_to_guests, closed_to_new_users: settings.closed_to_new_users }
+        Settings {
+            closed_to_guests: settings.closed_to_guests,
+            closed_to_new_users: settings.closed_to_new_users,
+            resume_connected: settings.resume_connected,
+        }
     }
 }
 
@@ -78,6 +83,7 @@ impl From<&settings::Settings> for Settings {
 pub struct SettingsChange {
     pub closed_to_guests: Option<bool>,
     pub closed_to_new_users: Option<bool>,
+    pub resume_connected: Option<bool>,
 }
 
 #[derive(Clone, Serialize)]
