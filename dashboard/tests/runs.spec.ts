@@ -236,7 +236,7 @@ test("io.display.table with rows that are fetched", async ({ page, run }) => {
 });
 
 // The server tells of it to who looks on, and forgets it when nobody does: here it comes before the page is there.
-test.fixme("io.display.metadata: promised values come later", async ({ page, run }) => {
+test("io.display.metadata: promised values come later", async ({ page, run }) => {
   await run.start("metadata_late");
   await expect(page.getByRole("definition").filter({ hasText: "7" })).toBeVisible();
 });

@@ -5,6 +5,7 @@ mod harness;
 use std::{
     io::{Read, Write},
     net::TcpListener,
+    process::Stdio,
     sync::{Arc, Mutex},
     thread,
     time::Duration,
@@ -446,4 +447,32 @@ fn a_file_that_was_uploaded_is_read_by_the_code() {
     file["lastModified"] = json!(5);
     run.answer(&json!([file]));
     assert_eq!(run.result(), json!({ "name": "tea.txt", "text": "Earl Grey" }));
+}
+
+#[test]
+fn the_refund_example_runs_in_a_terminal_and_goes_on_where_it_was_left() {
+    let server = Server::start();
+    let home = tempfile::tempdir().expect("a folder");
+    let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
+    let told = |words: &[&str], typed: &str| {
+        let mut command = harness::server::everfold();
+        command.args(words).env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
+        command.env("EVERFOLD_URL", format!("http://{}", server.address));
+        let mut child =
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+        child.stdin.take().expect("a pipe").write_all(typed.as_bytes()).expect("it reads");
+        let output = child.wait_with_output().expect("it ends");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.success(), text(&output.stdout), text(&output.stderr))
+    };
+    assert!(told(&["deploy", examples, "--publish"], "").0, "the examples are deployed");
+    let (is_done, _, screen) = told(&["run", "refund"], "nobody\nada@example.com\n");
+    assert!(!is_done && screen.contains("valid e-mail") && screen.contains("the run waits"), "{screen}");
+    assert!(screen.contains("Punched cards") && !screen.contains("Moth repellent"), "{screen}");
+    let id = screen.split_whitespace().nth(1).expect("the run's id").to_owned();
+    let (is_done, said, screen) = told(&["run", &id], "1,3\n");
+    assert!(is_done, "{screen}");
+    assert_eq!(said, "refunded: 2\namount: 98\n");
+    let (_, state, _) = told(&["state", "refund"], "");
+    assert_eq!(state.matches("refunded").count(), 2, "{state}");
 }

@@ -129,8 +129,8 @@ impl Engine {
         let active = self.run(run).await?;
         {
             let mut held = self.held_for_hosts();
-            if held.len() < HELD_RUNS_MAX {
-                held.entry(run).or_insert_with(|| active.clone());
+            if held.len() < HELD_RUNS_MAX || held.contains_key(&run) {
+                held.insert(run, active.clone());
             }
         }
         self.turn_of(active, move |state, at| {
