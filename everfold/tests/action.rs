@@ -411,7 +411,8 @@ fn runs_of_a_guest_are_the_users_that_the_guest_becomes() {
 #[test]
 fn who_one_is_can_be_confirmed_by_whoever_followed_a_link_lately() {
     let server = Server::start();
-    let code = r#"export const actions = { wipe: async (io) => ({ sure: await io.confirmIdentity("Are you Ada?") }) };"#;
+    let code =
+        r#"export const actions = { wipe: async (io) => ({ sure: await io.confirmIdentity("Are you Ada?") }) };"#;
     let hook = Hook::running(&server, code);
     let run = Run::of(&hook, "wipe", &json!({}));
     let key = run.question()["key"].clone();

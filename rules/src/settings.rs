@@ -59,7 +59,13 @@ pub struct Step {
 impl Default for Settings {
     /// Nobody's, and open to all.
     fn default() -> Settings {
-        Settings { owner: None, closed_to_guests: false, closed_to_new_users: false, end: End::OF_NOTHING, resume_connected: false }
+        Settings {
+            owner: None,
+            closed_to_guests: false,
+            closed_to_new_users: false,
+            end: End::OF_NOTHING,
+            resume_connected: false,
+        }
     }
 }
 

@@ -109,7 +109,9 @@ impl Engine {
     async fn file_for(&self, id: u128) -> Result<Json, Refusal> {
         let file = self.file(id).await?;
         if file.bytes > FETCH_BODY_BYTES_MAX as u64 {
-            return Err(Refusal::FILE_TOO_LARGE.because(format!("A run reads files of at most {FETCH_BODY_BYTES_MAX} bytes.")));
+            return Err(
+                Refusal::FILE_TOO_LARGE.because(format!("A run reads files of at most {FETCH_BODY_BYTES_MAX} bytes."))
+            );
         }
         let mut body = Vec::with_capacity(file.bytes as usize);
         for index in 0..file.pieces() {

@@ -244,7 +244,7 @@ pub async fn resume(State(site): State<Site>, Own { run, .. }: Own) -> Result<Js
 }
 
 /// `POST /api/runs/ID/restart`: the same action and parameters again, with the code that is live now.
-pub async fn restart(State(site): State<Site>, Own { run, active, account }: Own) -> Result<Response, Problem> {
+pub async fn restart(State(site): State<Site>, Own { run, active, account, .. }: Own) -> Result<Response, Problem> {
     let Begun { action, context, .. } = active.state().await.run.begun.clone();
     let mut context: Map<String, Value> = serde_json::from_str(&context).map_err(|_| Refusal::FAULT)?;
     let params = match context.remove("params") {

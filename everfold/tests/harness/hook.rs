@@ -29,7 +29,8 @@ impl Owner {
         let mails = mails.as_array().or_else(|| mails["objects"].as_array()).expect("a list of mails").clone();
         let at = |mail: &&Value| mail["at"].as_u64();
         let newest = mails.iter().filter(|mail| mail["to"] == email).max_by_key(at).expect("a mail was sent");
-        let made = self.post("/api/auth/validate-signin-token", &json!({ "token": newest["token"] })).expect(200).json();
+        let made =
+            self.post("/api/auth/validate-signin-token", &json!({ "token": newest["token"] })).expect(200).json();
         Owner { address: self.address.clone(), jwt: made["jwt"].as_str().expect("a user gets a jwt").to_owned() }
     }
 
