@@ -134,7 +134,8 @@ fn who_does_not_answer_a_ping_is_closed_and_who_does_stays() {
 
 #[test]
 fn who_waits_costs_little() {
-    const WATCHERS: u64 = 600;
+    // So many that what the server takes once, for whoever comes first, does not count.
+    const WATCHERS: u64 = 2000;
     let server = Server::start();
     let hook = Hook::running(&server, COUNT);
     hook.fold(&json!({}));
@@ -147,7 +148,7 @@ fn who_waits_costs_little() {
     let mut sockets: Vec<_> = (0..WATCHERS).map(|_| watch(&server, &hook, "")).collect();
     sockets.iter_mut().for_each(|socket| drop(socket.next_state(PATIENCE).expect("the state of now")));
     let each_kib = (resident_mib().saturating_sub(before) << 10) / WATCHERS;
-    assert!(each_kib <= 16, "{each_kib} KiB for each");
+    assert!(each_kib <= 12, "{each_kib} KiB for each");
 }
 
 #[test]
