@@ -92,7 +92,8 @@ test("a syntax error is underlined at its place and said, and nothing is publish
     await hook.button("Publish").click();
     await expect(page.getByRole("alert")).toContainText(/line 4|4:/);
   });
-  await expect(hook.code.locator(".cm-line").nth(3).locator(".cm-lintRange-error")).toHaveText("=");
+  // The server and the language in the page may each put it where it broke off, a sign apart.
+  await expect(hook.code.locator(".cm-line").nth(3).locator(".cm-lintRange-error")).toHaveText(/^[=}]$/);
   await expect(hook.code.locator(".cm-lintRange-error")).toHaveCount(1);
   const { published } = await (await page.request.get(`/api/hooks/${made.id}`)).json();
   expect(published.version).toBe(made.published?.version);
