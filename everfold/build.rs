@@ -24,13 +24,15 @@ fn main() {
     let sources = root.join("dashboard");
     // Where there is no npm, the folders that it may come to are watched, and nothing else is.
     let watched: Vec<PathBuf> = if npm().is_some() {
-        SOURCES.map(|name| sources.join(name)).into_iter().chain(parts_of(&root.join("sdk"))).collect()
+        let beside = ["sdk", "examples/jobs"].into_iter().flat_map(|name| parts_of(&root.join(name)));
+        SOURCES.map(|name| sources.join(name)).into_iter().chain(beside).collect()
     } else {
         folders().collect()
     };
     for path in watched.iter().filter(|path| path.exists()) {
         println!("cargo:rerun-if-changed={}", path.display());
     }
+    pack_runtimes(&root.join("runtimes"), &out.join("runtimes.tar.gz")).expect("the runtimes can be packed");
     let list = out.join("dashboard.rs");
     fs::write(&list, listed(&[])).expect("cargo's own folder can be written");
     if env::var_os("EVERFOLD_NO_DASHBOARD").is_some() || !sources.join("package.json").is_file() {
@@ -54,7 +56,32 @@ fn main() {
     }
 }
 
-/// The types that the editor knows come from there.
+/// What functions are run with, without its tests: the same bytes from the same files.
+fn pack_runtimes(runtimes: &Path, to: &Path) -> io::Result<()> {
+    println!("cargo:rerun-if-changed={}", runtimes.display());
+    let mut archive = tar::Builder::new(GzEncoder::new(File::create(to)?, Compression::best()));
+    archive.mode(tar::HeaderMode::Deterministic);
+    let mut folders = vec![PathBuf::new()];
+    while let Some(folder) = folders.pop() {
+        let mut names: Vec<_> =
+            fs::read_dir(runtimes.join(&folder))?.flatten().map(|entry| entry.file_name()).collect();
+        names.sort();
+        for name in names
+            .into_iter()
+            .filter(|name| !["tests", "target", "node_modules", "__pycache__"].iter().any(|not| name == not))
+        {
+            let path = folder.join(name);
+            if runtimes.join(&path).is_dir() {
+                folders.push(path);
+            } else {
+                archive.append_path_with_name(runtimes.join(&path), &path)?;
+            }
+        }
+    }
+    archive.into_inner()?.finish().map(drop)
+}
+
+/// The types that the editor knows come from there, and the examples of the page of jobs.
 fn parts_of(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     entries.filter(|path| !path.ends_with("node_modules")).collect()

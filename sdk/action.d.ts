@@ -25,22 +25,33 @@ declare class Action {
   handler: ActionHandler;
 }
 
-/** A page of actions, and what it shows of its own. */
+/**
+ * A page of actions, and what it shows of its own. Its handler runs anew whenever somebody opens the page, in the
+ * published version, and nothing of it is kept: it only shows.
+ */
 declare class Page {
   constructor(page: {
     name: string;
     description?: string;
     unlisted?: boolean;
-    handler?: (display: IO["display"], ctx: ActionContext) => any;
+    handler?: (display: IO["display"], ctx: PageContext) => Layout | undefined | void | Promise<Layout | undefined | void>;
     routes?: HookActions;
   });
   add(slug: string, route: HookActions[string]): void;
   remove(slug: string): void;
 }
 
-/** What a page's handler returns. */
+/** What a page's handler returns; nothing, where a page shows only the actions on it. */
 declare class Layout {
-  constructor(layout: { title?: string; description?: string; children?: IOPromise<any>[]; menuItems?: ButtonItem[] });
+  constructor(layout: {
+    /** Waited for, as the description is; what they throw is said on the page. */
+    title?: Eventual<string>;
+    description?: Eventual<string>;
+    /** Buttons beside the title; an action on this page is reached by one with its `route`. */
+    menuItems?: ButtonItem[];
+    /** What `display` makes, not awaited. People page, sort and filter in each. */
+    children?: DisplayIOPromise[];
+  });
 }
 
 /** `io` of the action that runs; there is none outside of one. */
@@ -398,6 +409,20 @@ interface LoadingOptions {
   /** Shows a bar, which `completeOne` moves. */
   itemsInQueue?: number;
   itemsCompleted?: number;
+}
+
+/**
+ * What a page may do: look things up. `step`, `sleep`, `send`, `call`, `job`, `notify` and questions are for actions, and
+ * throw here: have an action do it, and lead there with one of the page's `menuItems`.
+ */
+interface PageContext
+  extends Pick<
+    ActionContext,
+    "user" | "params" | "environment" | "organization" | "redirect" | "now" | "random" | "uuid" | "fetch" | "state"
+  > {
+  readonly page: { slug: string; url: string };
+  /** A line in the page's log, which is shown below it for as long as it is open. */
+  log(...values: any[]): Promise<void>;
 }
 
 interface ActionContext {

@@ -1,6 +1,7 @@
 //! Measures the whole program on the machine at hand, the floors beside it in the same run, and prints one table.
 
 mod floor;
+mod jobs;
 mod load;
 mod peer;
 mod server;
@@ -30,28 +31,53 @@ struct Plan {
     runs: usize,
     load_seconds: u64,
     replay_requests: u64,
+    jobs: jobs::Plan,
 }
 
 fn main() {
     let flags: Vec<String> = env::args().skip(1).collect();
-    if flags.iter().any(|flag| !["--quick", "--against"].contains(&flag.as_str())) {
-        eprintln!("usage: cargo x bench [--quick] [--against]");
+    if flags.iter().any(|flag| !["--quick", "--against", "--jobs"].contains(&flag.as_str())) {
+        eprintln!("usage: cargo x bench [--quick] [--against] [--jobs]");
         std::process::exit(2);
     }
     let is_quick = flags.iter().any(|flag| flag == "--quick");
     let plan = if is_quick {
-        Plan { runs: 1, load_seconds: 2, replay_requests: 20_000 }
+        Plan {
+            runs: 1,
+            load_seconds: 2,
+            replay_requests: 20_000,
+            jobs: jobs::Plan { singly: 100, headless: 10_000, busy: 100, queued: 10_000 },
+        }
     } else {
-        Plan { runs: 3, load_seconds: 10, replay_requests: 200_000 }
+        Plan {
+            runs: 3,
+            load_seconds: 10,
+            replay_requests: 200_000,
+            jobs: jobs::Plan { singly: 500, headless: 40_000, busy: 400, queued: 100_000 },
+        }
     };
     let built = env::current_exe().expect("a program knows where it is");
     let beside = built.parent().expect("a program is in a folder");
     let folder = beside.join("bench-data");
-    let peer = flags.iter().any(|flag| flag == "--against").then(|| peer::prepare(&beside.join("bench-peer")));
-    let runs = (1..=plan.runs).map(|run| {
+    let say = |run: usize, what: &str| eprintln!("run {run}/{}: {what}", plan.runs);
+    let afresh = || {
         fs::remove_dir_all(&folder).ok();
         fs::create_dir_all(&folder).expect("a folder beside the program");
-        measure(&plan, &folder, peer.as_deref(), |what| eprintln!("run {run}/{}: {what}", plan.runs))
+    };
+    if flags.iter().any(|flag| flag == "--jobs") {
+        let broker = jobs::prepare(&beside.join("bench-broker"));
+        let runs = (1..=plan.runs).map(|run| {
+            afresh();
+            jobs::measure(&plan.jobs, &folder, &broker, |what| say(run, what))
+        });
+        let table = JobsTable(runs.collect());
+        fs::remove_dir_all(&folder).ok();
+        return table.print(&plan);
+    }
+    let peer = flags.iter().any(|flag| flag == "--against").then(|| peer::prepare(&beside.join("bench-peer")));
+    let runs = (1..=plan.runs).map(|run| {
+        afresh();
+        measure(&plan, &folder, peer.as_deref(), |what| say(run, what))
     });
     let table = Table(runs.collect());
     fs::remove_dir_all(&folder).ok();
@@ -261,5 +287,40 @@ impl Table {
         let [rest, awake] = [self.get(|run| run.rest_mb), self.get(|run| run.awake_mb)];
         row("resident MB, at rest / 1,000 hooks awake", format!("{rest:.0} / {awake:.0}"), "", Some(awake / rest));
         println!("\n{refused:.0} requests failed under load.");
+    }
+}
+
+/// The median of each number of jobs over the runs.
+struct JobsTable(Vec<jobs::Jobs>);
+
+impl JobsTable {
+    fn get(&self, number: impl Fn(&jobs::Jobs) -> f64) -> f64 {
+        median(self.0.iter().map(number).collect())
+    }
+
+    fn print(&self, plan: &Plan) {
+        let cores = thread::available_parallelism().map_or(0, usize::from);
+        println!("\nMedian of {} runs on {cores} cores, all on the same machine.\n", plan.runs);
+        println!("| what | measured | beside it | ratio |\n|---|---|---|---|");
+        let server = self.get(|jobs| jobs.server_p50_ms);
+        println!("| an empty job, POST to result, on the server, p50 ms | {server:.2} | | |");
+        let tab = self.get(|jobs| jobs.tab_p50_ms);
+        let dispatched = self.get(|jobs| jobs.tab_dispatched_ms);
+        println!("| … through a tab, p50 ms | {tab:.2} | of it from lease to result {dispatched:.0} | |");
+        let (headless, broker) = (self.get(|jobs| jobs.headless_per_s), self.get(|jobs| jobs.broker_per_s));
+        println!(
+            "| empty jobs/s through 4 headless workers | {headless:.0} | Node broker over ws, in memory, no sandbox {broker:.0} | {:.2} |",
+            headless / broker
+        );
+        let (busy, bare) = (self.get(|jobs| jobs.busy_per_s), self.get(|jobs| jobs.bare_per_s));
+        println!(
+            "| jobs of 20 ms/s, a tab with 4 threads | {busy:.1} | 4 bare Web Workers {bare:.1} | {:.2} |",
+            busy / bare
+        );
+        let (queued, inputs) = (self.get(|jobs| jobs.queued_mb), self.get(|jobs| jobs.queued_inputs_mb));
+        println!(
+            "| resident MB with {} jobs queued / one of as many inputs | {queued:.0} / {inputs:.0} | | |",
+            plan.jobs.queued
+        );
     }
 }

@@ -16,9 +16,15 @@ pub fn prepare(folder: &Path) -> PathBuf {
     for file in ["sqlite.mjs", "reducer.js"] {
         fs::copy(shared.join(file), folder.join(file)).unwrap_or_else(|error| panic!("{}: {error}", shared.display()));
     }
-    if !folder.join("node_modules/better-sqlite3").is_dir() {
-        let npm = Command::new("npm").args(["install", "--silent", "--no-audit", LIBRARY]).current_dir(folder).status();
-        assert!(npm.is_ok_and(|status| status.success()), "npm could not install {LIBRARY}");
-    }
+    bring(folder, LIBRARY);
     folder.to_owned()
+}
+
+/// Has npm bring `library`, a name with its version, unless it is there.
+pub fn bring(folder: &Path, library: &str) {
+    let name = library.split('@').next().unwrap_or(library);
+    if !folder.join("node_modules").join(name).is_dir() {
+        let npm = Command::new("npm").args(["install", "--silent", "--no-audit", library]).current_dir(folder).status();
+        assert!(npm.is_ok_and(|status| status.success()), "npm could not install {library}");
+    }
 }

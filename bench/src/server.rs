@@ -4,7 +4,7 @@ use std::{
     env, fs,
     io::{BufRead, BufReader},
     net::{TcpListener, TcpStream},
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -50,9 +50,19 @@ impl Process {
         Process { child, url, agent: Agent::new_with_defaults() }
     }
 
+    /// `everfold worker`, with as many threads as it has by itself.
+    pub fn start_worker(server: &Process, key: &str) -> Process {
+        let child = Command::new(beside("everfold"))
+            .args(["worker", "--url", &server.url])
+            .env("EVERFOLD_KEY", key)
+            .stdout(Stdio::null())
+            .spawn()
+            .expect("everfold is built");
+        Process { child, url: String::new(), agent: Agent::new_with_defaults() }
+    }
+
     fn start(program: &str, args: &[&str]) -> Process {
-        let folder = env::current_exe().expect("a program knows where it is");
-        let mut child = Command::new(folder.with_file_name(program))
+        let mut child = Command::new(beside(program))
             .args(args)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -99,6 +109,10 @@ impl Drop for Process {
     }
 }
 
+fn beside(program: &str) -> PathBuf {
+    env::current_exe().expect("a program knows where it is").with_file_name(program)
+}
+
 fn family(process: u32) -> Vec<u32> {
     let tasks = fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
     let children = tasks.filter_map(|task| fs::read_to_string(task.path().join("children")).ok());
@@ -119,6 +133,36 @@ pub struct Owner {
 impl Owner {
     pub fn guest(server: &Process) -> Owner {
         Owner { jwt: text(&server.send("POST", "/api/auth/guest-user", "", &json!({}))["jwt"]) }
+    }
+
+    pub fn worker_key(&self, server: &Process) -> String {
+        text(&server.send("POST", "/api/keys", &self.jwt, &json!({"type": "worker"}))["key"])
+    }
+
+    /// How many are connected, the server's own pool aside.
+    pub fn workers(&self, server: &Process) -> usize {
+        let listed: Value = server.get("/api/workers", &self.jwt).body_mut().read_json().expect("a list is JSON");
+        let objects = listed["objects"].as_array().expect("a list has objects");
+        objects.iter().filter(|worker| worker["kind"] != "server").count()
+    }
+
+    /// Gives the id of the job.
+    pub fn submit(&self, server: &Process, job: &Value) -> String {
+        text(&server.send("POST", "/api/jobs", &self.jwt, job)["id"])
+    }
+
+    /// Submits a job and waits until it is done.
+    pub fn run(&self, server: &Process, job: &Value) {
+        let path = format!("/api/jobs/{}?wait=25", self.submit(server, job));
+        loop {
+            let mut reply = server.get(&path, &self.jwt);
+            let seen: Value = reply.body_mut().with_config().limit(64 << 20).read_json().expect("a job is JSON");
+            match seen["status"].as_str() {
+                Some("done") => return,
+                Some("queued" | "leased") => {}
+                _ => panic!("{seen}"),
+            }
+        }
     }
 }
 

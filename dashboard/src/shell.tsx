@@ -42,8 +42,14 @@ export function Shell({ children }: { children: ReactNode }) {
         </Link>
         <nav aria-label="Main" className={style.places}>
           <Place href="/hooks">Hooks</Place>
-          <Place href="/history">History</Place>
-          <Place href="/health">Health</Place>
+          <Place href="/functions">Functions</Place>
+          <Place href="/jobs">Jobs</Place>
+          <Place href="/history" isAside>
+            History
+          </Place>
+          <Place href="/health" isAside>
+            Health
+          </Place>
           <a href="/docs" className={style.aside}>
             Docs
           </a>
@@ -114,10 +120,14 @@ function useOneCaller() {
   }, [id, cache]);
 }
 
-function Place({ href, children }: { href: string; children: ReactNode }) {
+function Place({ href, children, isAside = false }: { href: string; children: ReactNode; isAside?: boolean }) {
   const [location] = useLocation();
   return (
-    <Link href={href} aria-current={location === href || location.startsWith(`${href}/`) ? "page" : undefined}>
+    <Link
+      href={href}
+      className={isAside ? style.aside : undefined}
+      aria-current={location === href || location.startsWith(`${href}/`) ? "page" : undefined}
+    >
       {children}
     </Link>
   );

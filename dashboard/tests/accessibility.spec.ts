@@ -12,7 +12,7 @@ for (const [what, places] of [
   ["dialog", DIALOGS],
 ] as const) {
   test(`axe-core finds no violation on any ${what}, light or dark`, async ({ page, voice }) => {
-    test.setTimeout(100_000);
+    test.setTimeout(180_000);
     await page.emulateMedia({ reducedMotion: "reduce" });
     const hook = await furnished(page);
     const found: string[] = [];

@@ -3,7 +3,20 @@
 import { beGuest, makeHook } from "./hook.ts";
 import { expect, refusal, test } from "./journey.ts";
 
-const OWN = ["/", "/hooks", "/hooks/ID", "/a/users/create", "/r/ID", "/p/users", "/history", "/settings", "/health"];
+const OWN = [
+  "/",
+  "/hooks",
+  "/hooks/ID",
+  "/a/users/create",
+  "/r/ID",
+  "/p/users",
+  "/jobs",
+  "/functions",
+  "/functions/ID",
+  "/history",
+  "/settings",
+  "/health",
+];
 const ADDRESSES = [...OWN, "/docs", "/dev/mail"];
 
 test.describe("without JavaScript", () => {

@@ -1,6 +1,69 @@
-/** Pages of a connected program: what it shows there, the actions on them, and what is said while it is away. */
+/** Pages: what their code shows there, the actions on them, and what is said while a connected program is away. */
 
-import { expect, test } from "./run.ts";
+import { beGuest, makeHook } from "./hook.ts";
+import { expect, RunPage, test } from "./run.ts";
+
+const PEOPLE = `
+const PEOPLE = Array.from({ length: 45 }, (_, n) => ({ number: n + 1, name: "Person " + (n + 1) }));
+
+export const actions = {
+  users: new Page({
+    name: "Users",
+    routes: { greet: async (io, ctx) => io.display.heading("Hello, " + ctx.params.name) },
+    handler: async (display, ctx) => {
+      await ctx.log("looked at by", ctx.page.slug);
+      return new Layout({
+        title: async () => "All users",
+        description: Promise.resolve("Everybody there is"),
+        menuItems: [{ label: "Greet Ada", route: "users/greet", params: { name: "Ada" } }],
+        children: [
+          display.metadata("Figures", { data: [{ label: "People", value: async () => PEOPLE.length }] }),
+          display.table("All", {
+            getData: async ({ offset, pageSize, queryTerm, sortColumn, sortDirection }) => {
+              if (queryTerm === "nobody") throw new Error("nobody is called so");
+              const found = PEOPLE.filter(({ name }) => name.includes(queryTerm ?? ""));
+              if (sortColumn && sortDirection === "desc") found.reverse();
+              return { data: found.slice(offset, offset + pageSize), totalRecords: found.length };
+            },
+            rowMenuItems: ({ name }) => [{ label: "Greet", route: "users/greet", params: { name } }],
+          }),
+        ],
+      });
+    },
+  }),
+  broken: new Page({ name: "Broken", handler: async () => { await io.input.text("Name"); } }),
+};
+`;
+
+test("a hook's page shows what its code returns; its rows are paged, sorted and filtered; it leads to its actions", async ({
+  page,
+}) => {
+  await beGuest(page);
+  await makeHook(page, { name: "people", code: PEOPLE });
+  const run = new RunPage(page);
+  await page.goto("/p/users");
+  await expect(page.getByRole("heading", { level: 1, name: "All users" })).toBeVisible();
+  await expect(page.getByText("Everybody there is")).toBeVisible();
+  await expect(page.getByText("1 - 20 of 45")).toBeVisible();
+  await expect(page.getByRole("main").getByText("People", { exact: true })).toBeVisible();
+  await run.button("Next page").click();
+  await expect(page.getByText("21 - 40 of 45")).toBeVisible();
+  const table = run.table("All");
+  await expect(table.getByText("Person 21")).toBeVisible();
+  await table.getByRole("button", { name: "number" }).click();
+  await table.getByRole("button", { name: "number" }).click();
+  await expect(table.getByText("Person 45")).toBeVisible();
+  await page.getByRole("searchbox").fill("Person 3");
+  await expect(page.getByText("1 - 11 of 11")).toBeVisible();
+  await page.getByRole("searchbox").fill("nobody");
+  await expect(page.getByRole("alert")).toContainText("All: nobody is called so");
+  await page.getByRole("button", { name: "Logs" }).click();
+  await expect(page.getByText("looked at by users")).toBeVisible();
+  await page.getByRole("link", { name: "Greet Ada" }).click();
+  await expect(page.getByRole("heading", { name: "Hello, Ada" })).toBeVisible();
+  await page.goto("/p/broken");
+  await expect(page.getByRole("alert")).toContainText("a page only shows");
+});
 
 test("a page shows what its program put there, and its rows are gone through", async ({ page, run }) => {
   await page.goto("/");

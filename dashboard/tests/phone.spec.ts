@@ -8,7 +8,7 @@ import { DIALOGS, furnished, PAGES, TABS } from "./places.ts";
 test.use({ viewport: { width: 375, height: 740 }, hasTouch: true, isMobile: true });
 
 test("no page, tab or dialog scrolls sideways", async ({ page, voice }) => {
-  test.setTimeout(90_000);
+  test.setTimeout(150_000);
   const hook = await furnished(page);
   const wide: string[] = [];
   await voice.expecting([refusal(404)], async () => {

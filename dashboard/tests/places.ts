@@ -1,9 +1,11 @@
 /** Every place a person can stand at, with a hook that has something to show everywhere. */
 
 import type { Page } from "@playwright/test";
-import type { Hook } from "../src/api/types.ts";
+import type { Hook, UserFunction } from "../src/api/types.ts";
 import { run } from "./action.ts";
+import { deploy, execute, FunctionPage, GREETER, makeFunction } from "./functions.ts";
 import { beGuest, changeHook, folded, hookPage, makeHook, publish, send } from "./hook.ts";
+import { submit } from "./jobs.ts";
 import { expect } from "./journey.ts";
 
 const CODE = `function reducer(state = { total: 0, last: null }, { body }) {
@@ -16,19 +18,40 @@ export const actions = {
 };
 `;
 
-/** A hook with a run that waits, requests, an error, words in the console, a secret, two versions and a draft. */
+/** A hook with a run that waits, requests, an error, words in the console, a secret, two versions and a draft; a job; and a function. */
 export async function furnished(page: Page): Promise<Hook> {
   await beGuest(page);
   const made = await makeHook(page, { name: "orders", description: "from the shop", code: CODE });
   for (const name of ["tea", "poison", "jam"]) await send(page, made, { name });
   await folded(page, made, 3);
   await run(page, "ask");
+  const daily = { slug: "ask", cron: "0 9 * * *", timezone: "Europe/Berlin" };
+  await page.request.post("/api/schedules", { data: daily });
   await page.request.post(`/api/secrets/${made.id}`, { data: { key: "TOKEN", value: "secret" } });
   await changeHook(page, made.id, { code: CODE.replace("+ 1", "+ 2") });
   await publish(page, made.id);
   await changeHook(page, made.id, { code: CODE.replace("+ 1", "+ 3") });
+  await submit(page, { name: "six times seven", code: "console.log('so'); return input * 7", input: 6 });
+  const greeter = await makeFunction(page, { runtime: "node", entrypoint: "index.mjs" });
+  await page.request.post(`/api/functions/${greeter.id}/variables`, { data: { key: "GREETING", value: "Salve" } });
+  await deploy(page, greeter, GREETER);
+  await deploy(page, greeter, { ...GREETER, "more.txt": "more" });
+  await execute(page, greeter, "/tea");
   return made;
 }
+
+async function theFunction(page: Page): Promise<UserFunction> {
+  return (await (await page.request.get("/api/functions")).json()).objects[0];
+}
+
+const ofFunction = (name: string, tab: string, there: (of: FunctionPage) => Promise<void>): Place => ({
+  name,
+  reach: async (page) => {
+    const of = new FunctionPage(page);
+    await of.open(await theFunction(page), tab);
+    await there(of);
+  },
+});
 
 export interface Place {
   name: string;
@@ -50,6 +73,7 @@ export const PAGES: Place[] = [
       await page.goto("/");
       await expect(page.getByRole("table", { name: "Hooks" }).getByText("orders")).toBeVisible();
       await expect(page.getByRole("table", { name: "Waiting for you" }).getByText("What is it?")).toBeVisible();
+      await expect(page.getByRole("table", { name: "Schedules" }).getByText("Ask somebody")).toBeVisible();
     },
   },
   {
@@ -74,6 +98,36 @@ export const PAGES: Place[] = [
       await expect(page.getByRole("table", { name: "All hooks" }).getByText("orders")).toBeVisible();
     },
   },
+  {
+    name: "jobs",
+    reach: async (page) => {
+      await page.goto("/jobs");
+      await expect(page.getByRole("table", { name: "Jobs" }).getByText("six times seven")).toBeVisible();
+      await expect(page.getByRole("table", { name: "Workers" }).getByText("this tab")).toBeVisible();
+      await expect(page.getByRole("textbox", { name: "Code" })).toBeVisible();
+    },
+  },
+  {
+    name: "functions",
+    reach: async (page) => {
+      await page.goto("/functions");
+      await expect(page.getByRole("table", { name: "Functions" }).getByText("active")).toBeVisible();
+      await expect(page.getByRole("table", { name: "Sandbox" }).getByRole("cell").first()).toBeVisible();
+    },
+  },
+  ofFunction("a function", "", async (of) => {
+    await of.send("/tea?name=Ada");
+    await expect(of.answer.getByRole("tree")).toContainText("Ada");
+    await expect(of.button("Roll back")).toBeVisible();
+  }),
+  ofFunction("a function's deployments", "deployments", (of) =>
+    expect(of.deployments.getByText("active")).toBeVisible(),
+  ),
+  ofFunction("a function's executions", "executions", (of) =>
+    expect(of.executions.getByText("completed").first()).toBeVisible(),
+  ),
+  ofFunction("a function's variables", "variables", (of) => expect(of.variables.getByText("Salve")).toBeVisible()),
+  ofFunction("a function's settings", "settings", (of) => expect(of.button("Delete")).toBeVisible()),
   {
     name: "settings",
     reach: async (page) => {
@@ -135,6 +189,33 @@ export const DIALOGS: Place[] = [
     },
   },
   {
+    name: "a job",
+    reach: async (page) => {
+      await page.goto("/jobs");
+      await page.getByRole("table", { name: "Jobs" }).getByText("six times seven").click();
+      await expect(page.getByRole("dialog").getByText("so", { exact: true })).toBeVisible();
+    },
+  },
+  {
+    name: "new function",
+    reach: async (page) => {
+      await page.goto("/functions?new");
+      await expect(page.getByRole("dialog").getByRole("radio").first()).toBeVisible();
+    },
+  },
+  ofFunction("a deployment", "deployments", async (of) => {
+    await of.deployments.getByRole("row").filter({ hasText: "ready" }).click();
+    await expect(of.sheet.getByRole("heading", { name: "Build log" })).toBeVisible();
+  }),
+  ofFunction("an execution", "executions", async (of) => {
+    await of.executions.getByRole("row").filter({ hasText: "/tea" }).first().click();
+    await expect(of.sheet.getByRole("group", { name: "Logs" })).toBeVisible();
+  }),
+  ofFunction("run later", "executions", async (of) => {
+    await of.button("Run later").click();
+    await expect(of.sheet.getByLabel("When")).toBeVisible();
+  }),
+  {
     name: "preview",
     reach: async (page, hook) => {
       await hookPage(page).open(hook.id);
@@ -148,6 +229,14 @@ export const DIALOGS: Place[] = [
       await hookPage(page).open(hook.id, "?tab=keys");
       await hookPage(page).button("Revoke").first().click();
       await expect(page.getByRole("dialog")).toBeVisible();
+    },
+  },
+  {
+    name: "schedule",
+    reach: async (page) => {
+      await page.goto("/");
+      await page.getByRole("table", { name: "Schedules" }).getByText("Ask somebody").click();
+      await expect(page.getByRole("dialog").getByLabel("Time zone")).toHaveValue("Europe/Berlin");
     },
   },
   {

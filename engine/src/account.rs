@@ -101,6 +101,10 @@ impl Engine {
         let merged_into = self.merged_into(guest).await?;
         if merged_into == Some(user) {
             self.give_runs(guest, user).await?;
+            self.give_schedules(guest, user).await?;
+            self.give_queue(guest, user).await?;
+            self.give_jobs(guest, user).await?;
+            self.give_functions(guest, user).await?;
         }
         let hooks = match merged_into {
             Some(into) if into == user => self.hooks_of(guest, HOOKS_MOVED_MAX).await?,

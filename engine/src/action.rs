@@ -4,11 +4,12 @@ use std::{collections::HashMap, sync::Arc};
 
 use rules::{
     account::Account,
-    call::run::Declared,
+    call::{Json, run::Declared},
     hook::Config,
-    record::LaneId,
+    record::{At, LaneId},
     refusal::Refusal,
     row::{self, Source},
+    run::{Begun, Origin},
 };
 
 use crate::{ACTION_HOOKS_MAX, DESCRIBED_MAX, Engine, lanes::fault};
@@ -25,6 +26,24 @@ pub struct Hosted {
 
 /// What published versions declared when they were last asked; a version never changes.
 pub type Described = HashMap<(LaneId, u32), Arc<[Declared]>>;
+
+impl Hosted {
+    /// What a run of it begins with.
+    pub(crate) fn begun(self, owner: LaneId, context: Json, by: Option<String>, at: At) -> Begun {
+        let Hosted { hook, version, slug, declared } = self;
+        Begun {
+            owner,
+            origin: Origin::Hosted { hook, version },
+            action: slug,
+            declared: declared.slug,
+            name: declared.name,
+            description: declared.description,
+            context,
+            by,
+            at,
+        }
+    }
+}
 
 impl Engine {
     /// The actions of an account's hooks, hook by hook.

@@ -1,4 +1,4 @@
-//! What is left of a hook that was deleted is erased behind the commit that deleted it, a few records at a time.
+//! What is left of a hook or a schedule that was deleted is erased behind the commit that deleted it, a few records at a time.
 
 use rules::{
     record::{LaneId, Position},
@@ -51,6 +51,7 @@ impl Engine {
     }
 
     async fn erase(&self, lane: LaneId) -> Result<(), Refusal> {
+        self.drop_schedules_of(lane).await?;
         let store = &*self.world().store;
         let end = Position::from_u64(i64::MAX as u64);
         let expect = store.last(lane, end).await.map_err(fault)?.map_or(Position::START, |record| record.position);

@@ -24,11 +24,14 @@ use crate::{
     file::Uploads,
     fold::{self, Arrival},
     follow::{Following, View},
+    function::Functions,
     host::Hosts,
+    job::Queues,
     lane::{self, Answer, Awake, Doors, End, Lane, Message, Waiter},
     log::Damage,
     page::Pages,
     run::Runs,
+    schedule::Schedules,
     world::World,
 };
 
@@ -46,6 +49,9 @@ struct Inner {
     /// One loads a lane at a time; others that want the same wait here.
     loading: tokio::sync::Mutex<()>,
     runs: Runs,
+    queues: Queues,
+    functions: Functions,
+    schedules: Schedules,
     pages: Pages,
     hosts: Arc<Hosts>,
     /// One item of a queue is begun at a time, so that none is begun twice.
@@ -67,7 +73,10 @@ impl Engine {
             lanes: Mutex::default(),
             doors: Arc::default(),
             loading: tokio::sync::Mutex::default(),
+            queues: Queues::default(),
+            functions: Functions::default(),
             runs: Runs::default(),
+            schedules: Schedules::default(),
             pages: Pages::default(),
             hosts: Arc::default(),
             beginning: tokio::sync::Mutex::default(),
@@ -89,8 +98,20 @@ impl Engine {
         &self.inner.uploads
     }
 
+    pub(crate) fn queues(&self) -> &Queues {
+        &self.inner.queues
+    }
+
+    pub(crate) fn functions(&self) -> &Functions {
+        &self.inner.functions
+    }
+
     pub(crate) fn runs(&self) -> &Runs {
         &self.inner.runs
+    }
+
+    pub(crate) fn schedules(&self) -> &Schedules {
+        &self.inner.schedules
     }
 
     pub(crate) fn described(&self) -> std::sync::MutexGuard<'_, Described> {

@@ -4,13 +4,17 @@
 pub mod account;
 pub mod action;
 pub mod activity;
+pub mod archive;
+pub mod cron;
 mod erase;
 pub mod events;
 pub mod file;
 mod fold;
 pub mod follow;
+pub mod function;
 pub mod host;
 pub mod inbox;
+pub mod job;
 mod lane;
 mod lanes;
 pub mod log;
@@ -19,6 +23,7 @@ pub mod past;
 pub mod queue;
 pub mod replay;
 pub mod run;
+pub mod schedule;
 pub mod series;
 pub mod settings;
 pub mod transfer;
@@ -79,12 +84,24 @@ pub const ACTIVITY_HOURS_MAX: u64 = 30 * 24;
 pub const ACTION_HOOKS_MAX: usize = 1_000;
 /// Versions of hooks whose actions are remembered.
 pub const DESCRIBED_MAX: usize = 10_000;
-/// Pages of hosts that are looked at at once.
+/// Pages that are looked at at once.
 pub const PAGES_MAX: usize = 10_000;
+/// And by one account.
+pub const PAGES_OF_ACCOUNT_MAX: usize = 64;
+/// How often a person moves in a hosted page before its code begins anew: each move is played again with the next.
+pub const PAGE_MOVES_MAX: usize = 64;
+/// Moves that wait for a hosted page; who makes more of them waits.
+pub const PAGE_MOVES_WAITING_MAX: usize = 16;
+/// The last lines of a hosted page's log, which are shown with it.
+pub const PAGE_LOGS_MAX: usize = 100;
 /// How often a run that the clock or a crash stopped is played again before it has failed.
 pub const PLAYS_IN_VAIN_MAX: u32 = 3;
 /// Runs of connected hosts that are held in memory while their host is there.
 pub const HELD_RUNS_MAX: usize = 10_000;
+/// Schedules that begin something side by side.
+pub const FIRED_AT_ONCE_MAX: usize = 16;
+/// How long to wait before a scheduled action is tried again that could not be begun.
+pub const SCHEDULE_RETRY_MS: u64 = 2_000;
 /// Changes of runs that who follows the list may be behind.
 pub const RUNS_TOLD_MAX: usize = 256;
 /// Files whose bytes are coming at a time.
@@ -107,3 +124,23 @@ pub const HOST_LINE_BYTES_MAX: usize = 16 << 20;
 pub const HOST_AWAY_MS: u64 = 10_000;
 /// How long the tables of a run that is over are kept by its host when nobody looks at them.
 pub const RUN_LINGER_MS: u64 = 3_000;
+/// What may wait for the lane of an account's jobs.
+pub const JOB_ASKED_MAX: usize = 4_096;
+/// What may wait for a worker that is slow; beyond, it is let go.
+pub const JOB_LINE_MAX: usize = 1_024;
+/// Jobs of an account whose code and inputs are at hand.
+pub const JOB_TASKS_CACHED_MAX: usize = 256;
+/// Changes of jobs that who looks on may be behind.
+pub const JOBS_TOLD_MAX: usize = 4_096;
+/// Scripts of one account that the server runs at once itself.
+pub const JOB_SERVER_THREADS: u32 = 2;
+/// Builds that run at once.
+pub const BUILDS_AT_ONCE_MAX: usize = 2;
+/// Functions of which it is remembered where their calls go.
+pub const FUNCTION_ROUTES_MAX: usize = 100_000;
+/// Executions that nobody waits for and that run at once.
+pub const EXECUTIONS_AT_ONCE_MAX: usize = 32;
+/// Executions that are over and kept in one go.
+pub const EXECUTIONS_KEPT_AT_ONCE_MAX: usize = 256;
+/// Ends of executions that who waits for one may be behind.
+pub const EXECUTIONS_TOLD_MAX: usize = 1_024;

@@ -48,6 +48,18 @@ impl Engine {
         }
     }
 
+    /// Makes what waits in one account's queue wait in another's. A crash in between leaves an item in both, and it is
+    /// taken out of the first when this is done again.
+    pub(crate) async fn give_queue(&self, from: LaneId, to: LaneId) -> Result<(), Refusal> {
+        for item in self.queued(from, None, usize::MAX).await? {
+            if self.item(to, item.id).await?.is_none() {
+                self.enqueue(to, item.clone()).await?;
+            }
+            self.dequeue(from, item.id).await?;
+        }
+        Ok(())
+    }
+
     /// What waits, oldest first, behind `after`.
     pub async fn queued(&self, account: LaneId, after: Option<u128>, items_max: usize) -> Result<Vec<Item>, Refusal> {
         let (mut from, to) = row::queued_range(account);

@@ -1,8 +1,7 @@
 //! Does what runs decide: has their code played, waits for what they wait for, tells who looks on.
 
 use std::{
-    cmp::Reverse,
-    collections::{BTreeMap, BinaryHeap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap},
     sync::{Arc, Mutex, Weak},
 };
 
@@ -39,8 +38,8 @@ pub struct Runs {
     loading: tokio::sync::Mutex<()>,
     /// Whose runs began, wait or ended.
     told: broadcast::Sender<LaneId>,
-    /// Which runs go on when.
-    alarms: Mutex<BinaryHeap<Reverse<(At, LaneId)>>>,
+    /// Which runs are looked at when: sleeps end, and what failed is tried again.
+    alarms: Mutex<BTreeSet<(At, LaneId)>>,
     alarmed: Notify,
 }
 
@@ -101,6 +100,11 @@ impl State {
 }
 
 impl Active {
+    fn of(run: Run) -> Arc<Active> {
+        let state = State { run, rendered: BTreeMap::new(), is_lost: false, changes: 0, in_vain: 0, is_ending: false };
+        Arc::new(Active { state: tokio::sync::Mutex::new(state), changes: watch::channel(0).0 })
+    }
+
     /// What it is now: only what is kept.
     pub async fn state(&self) -> tokio::sync::MutexGuard<'_, State> {
         self.state.lock().await
@@ -121,25 +125,19 @@ impl Engine {
         context: Json,
         by: Option<String>,
     ) -> Result<LaneId, Refusal> {
-        let Hosted { hook, version, slug, declared } = action;
-        let begun = Begun {
-            owner,
-            origin: Origin::Hosted { hook, version },
-            action: slug,
-            declared: declared.slug,
-            name: declared.name,
-            description: declared.description,
-            context,
-            by,
-            at: self.now(),
-        };
-        self.begin(begun).await
+        self.begin(action.begun(owner, context, by, self.now())).await
     }
 
     /// A new run.
     pub async fn begin(&self, begun: Begun) -> Result<LaneId, Refusal> {
         let lane = LaneId(self.world().request_id(begun.at));
-        let (run, step) = Run::begin(lane, begun);
+        self.begin_as(lane, begun, Vec::new()).await
+    }
+
+    /// A new run whose id its caller knows, with rows that are kept with its beginning. There must be none of this id.
+    pub(crate) async fn begin_as(&self, lane: LaneId, begun: Begun, rows: Vec<row::Change>) -> Result<LaneId, Refusal> {
+        let (run, mut step) = Run::begin(lane, begun);
+        step.rows.extend(rows);
         let active = self.hold(lane, run);
         let engine = self.clone();
         let turn = async move {
@@ -255,7 +253,14 @@ impl Engine {
     }
 
     /// Goes on with what the end of a server interrupted, and wakes what slept.
-    pub async fn resume_runs(&self) -> Result<(), Refusal> {
+    pub async fn resume_runs(&self) {
+        while let Err(refusal) = self.resume_all().await {
+            tracing::error!(refusal.code, "runs do not go on yet");
+            self.world().clock.sleep(WORKER_RETRY_MAX_MS).await;
+        }
+    }
+
+    async fn resume_all(&self) -> Result<(), Refusal> {
         let store = self.world().store.clone();
         let (from, to) = row::run_wakes_range();
         for (key, value) in store.rows(from, to, Order::Ascending, usize::MAX).await.map_err(fault)? {
@@ -268,20 +273,23 @@ impl Engine {
             let Some(run) = row::lane_of(&key) else { continue };
             if let Err(refusal) = self.run(run).await {
                 tracing::warn!(run = format!("{:032x}", run.0), refusal.code, "a run does not go on");
+                if refusal.status >= 500 {
+                    self.wake_later(run);
+                }
             }
         }
         Ok(())
     }
 
-    /// Wakes runs when their sleep is over, for as long as it is polled.
+    /// Wakes runs when their time has come, for as long as it is polled.
     pub async fn keep_alarms(&self) {
         loop {
-            let next = self.lock_alarms().peek().map(|Reverse((at, _))| *at);
+            let next = self.lock_alarms().first().map(|(at, _)| *at);
             let now = self.now();
             match next {
                 Some(at) if at <= now => {
-                    let Some(Reverse((at, run))) = self.lock_alarms().pop() else { continue };
-                    if let Err(refusal) = self.woken(run, at).await {
+                    let Some((_, run)) = self.lock_alarms().pop_first() else { continue };
+                    if let Err(refusal) = self.wake_run(run).await {
                         tracing::warn!(run = format!("{:032x}", run.0), refusal.code, "a run does not wake");
                     }
                 }
@@ -298,27 +306,42 @@ impl Engine {
         }
     }
 
-    async fn woken(&self, run: LaneId, at: At) -> Result<(), Refusal> {
-        self.turn(run, move |state, now| {
+    /// Loads a run, so that what was under way goes on, and ends those of its sleeps that are over.
+    async fn wake_run(&self, run: LaneId) -> Result<(), Refusal> {
+        let loaded = self.run(run).await;
+        let active = loaded.inspect_err(|refusal| {
+            if refusal.status >= 500 {
+                self.wake_later(run);
+            }
+        })?;
+        let turn = self.turn_of(active, move |state, now| {
             let mut all: Option<Step> = None;
-            for id in state.run.sleeps_until(at.max(now)) {
+            for id in state.run.sleeps_until(now) {
                 let step = state.run.returned(&id, Ok("null".into()), now);
                 match &mut all {
                     None => all = Some(step),
                     Some(all) => all.follow(step),
                 }
             }
-            Ok((all, ()))
-        })
-        .await
+            Ok((all, state.run.wakes_at()))
+        });
+        if let Some(at) = turn.await? {
+            self.wake_at(at, run);
+        }
+        Ok(())
+    }
+
+    /// Nobody may come to look at a run whose commit or load failed: it is loaded anew all the same.
+    fn wake_later(&self, run: LaneId) {
+        self.wake_at(At(self.now().0 + WORKER_RETRY_MAX_MS), run);
     }
 
     fn wake_at(&self, at: At, run: LaneId) {
-        self.lock_alarms().push(Reverse((at, run)));
+        self.lock_alarms().insert((at, run));
         self.runs().alarmed.notify_one();
     }
 
-    fn lock_alarms(&self) -> std::sync::MutexGuard<'_, BinaryHeap<Reverse<(At, LaneId)>>> {
+    fn lock_alarms(&self) -> std::sync::MutexGuard<'_, BTreeSet<(At, LaneId)>> {
         self.runs().alarms.lock().expect("no thread panics while it holds this")
     }
 
@@ -332,7 +355,7 @@ impl Engine {
         self.turn_of(active, decide).await
     }
 
-    async fn turn_of<T, F>(&self, active: Arc<Active>, decide: F) -> Result<T, Refusal>
+    pub(crate) async fn turn_of<T, F>(&self, active: Arc<Active>, decide: F) -> Result<T, Refusal>
     where
         T: Send + 'static,
         F: FnOnce(&mut State, At) -> Result<(Option<Step>, T), Refusal> + Send + 'static,
@@ -363,6 +386,7 @@ impl Engine {
                 tracing::error!(run = format!("{:032x}", lane.0), ?commit, "a run's commit failed; it is loaded anew");
                 state.is_lost = true;
                 self.lock_active().remove(&lane);
+                self.wake_later(lane);
                 return Err(if commit == Commit::Full { Refusal::FULL } else { Refusal::UNCERTAIN });
             }
             if is_listed {
@@ -375,6 +399,9 @@ impl Engine {
         }
         state.changes += 1;
         active.changes.send_replace(state.changes);
+        if state.run.ended.is_some() {
+            self.scheduled_run_ended(&state.run);
+        }
         if !state.is_ending && state.run.close().is_some() {
             state.is_ending = true;
             let (engine, active) = (self.clone(), active.clone());
@@ -406,7 +433,7 @@ impl Engine {
 
     /// Has a worker play the journal, and hands in what came of it.
     async fn play(&self, active: Arc<Active>) {
-        let (origin, in_vain, running) = {
+        let (origin, in_vain, notes, running) = {
             let state = active.state.lock().await;
             let run = &state.run;
             let running = Running {
@@ -415,11 +442,10 @@ impl Engine {
                 secrets: "{}".into(),
                 run: run.lane.0,
                 began_at_ms: run.begun.at.0,
-                journal: run.journal().to_vec(),
+                journal: run.to_play(),
             };
-            (run.begun.origin, state.in_vain, running)
+            (run.begun.origin, state.in_vain, run.journal().len(), running)
         };
-        let notes = running.journal.len();
         let outcome = match origin {
             Origin::Hosted { hook, version } => self.played(hook, version, running, in_vain < PLAYS_IN_VAIN_MAX).await,
             Origin::Host { .. } => return,
@@ -495,9 +521,16 @@ impl Engine {
         }
     }
 
+    /// A page that somebody looks at: a run that nobody keeps, or finds. It plays until it is cancelled.
+    pub(crate) fn look(&self, begun: Begun) -> Arc<Active> {
+        let (run, step) = Run::look(LaneId(self.world().request_id(begun.at)), begun);
+        let active = Active::of(run);
+        self.act_on(&active, step.effects);
+        active
+    }
+
     fn hold(&self, lane: LaneId, run: Run) -> Arc<Active> {
-        let state = State { run, rendered: BTreeMap::new(), is_lost: false, changes: 0, in_vain: 0, is_ending: false };
-        let active = Arc::new(Active { state: tokio::sync::Mutex::new(state), changes: watch::channel(0).0 });
+        let active = Active::of(run);
         let mut all = self.lock_active();
         // Those that nobody holds any more are forgotten when there are as many as others.
         if all.len() >= 64 && all.len().is_power_of_two() {

@@ -4,7 +4,7 @@ use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
 use rules::record::At;
 use store::{Pending, Store};
-use worker::Worker;
+use worker::{Worker, runtimes::Runtimes};
 
 use crate::vault::Vault;
 
@@ -13,6 +13,10 @@ use crate::vault::Vault;
 pub struct World {
     pub store: Arc<dyn Store>,
     pub worker: Arc<dyn Worker>,
+    /// Runs the scripts of jobs: apart, so that a long one keeps no hook waiting.
+    pub scripts: Arc<dyn Worker>,
+    /// What functions are run with.
+    pub runtimes: Arc<Runtimes>,
     pub clock: Arc<dyn Clock>,
     pub entropy: Arc<dyn Entropy>,
     pub vault: Arc<Vault>,

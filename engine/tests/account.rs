@@ -41,6 +41,8 @@ fn engine() -> (Engine, Arc<Hand>) {
     let world = World {
         store: Arc::new(Memory::new()),
         worker: Arc::new(Scripted::counting()),
+        scripts: Arc::new(Scripted::counting()),
+        runtimes: Arc::new(worker::runtimes::Runtimes::none()),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),

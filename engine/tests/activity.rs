@@ -88,6 +88,8 @@ fn engine(clock: &Arc<Set>, store: &Memory) -> Engine {
     Engine::new(World {
         store: Arc::new(store.clone()),
         worker: Arc::new(Scripted::counting()),
+        scripts: Arc::new(Scripted::counting()),
+        runtimes: Arc::new(worker::runtimes::Runtimes::none()),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),

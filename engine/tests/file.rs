@@ -44,6 +44,8 @@ fn engine() -> (Engine, Arc<Hand>, Memory) {
     let world = World {
         store: Arc::new(store.clone()),
         worker: Arc::new(Scripted::counting()),
+        scripts: Arc::new(Scripted::counting()),
+        runtimes: Arc::new(worker::runtimes::Runtimes::none()),
         clock: clock.clone(),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),

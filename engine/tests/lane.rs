@@ -69,6 +69,8 @@ fn engine_on(store: Arc<Broken>) -> Engine {
     Engine::new(World {
         store,
         worker: Arc::new(Scripted::counting()),
+        scripts: Arc::new(Scripted::counting()),
+        runtimes: Arc::new(worker::runtimes::Runtimes::none()),
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),

@@ -9,7 +9,7 @@ use std::{
 };
 
 use engine::{
-    Engine,
+    Engine, JOB_SERVER_THREADS,
     vault::Vault,
     world::{SystemClock, SystemEntropy, World},
 };
@@ -22,7 +22,11 @@ use tokio::{
     sync::{Semaphore, watch},
     task::JoinSet,
 };
-use worker::quickjs::{Options, QuickJs};
+use worker::{
+    quickjs::{Options, QuickJs},
+    runtimes::{Places, Runtimes},
+    server,
+};
 
 use crate::{
     egress::Egress,
@@ -80,6 +84,8 @@ pub enum StartError {
     Worker(String),
     #[error("Cannot listen on {0}: {1}\nhint: choose another address with --listen, for example --listen 127.0.0.1:0")]
     Listen(SocketAddr, io::Error),
+    #[error("Cannot use {}: {error}", path.display())]
+    Folder { path: PathBuf, error: io::Error },
     #[error("Cannot use the key in {}: {error}", path.display())]
     Key { path: PathBuf, error: io::Error },
     #[error("{0:?} is not the address of a website.\nhint: write it as https://everfold.example, without a path")]
@@ -105,9 +111,14 @@ impl Server {
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
         let worker = Arc::new(worker);
+        let scripts = QuickJs::start(Options::of_this_binary(2 * JOB_SERVER_THREADS as usize))
+            .await
+            .map_err(|error| StartError::Worker(error.to_string()))?;
         let world = World {
             store: store.clone(),
             worker: worker.clone(),
+            scripts: Arc::new(scripts),
+            runtimes: Arc::new(runtimes(&config.data, &config.egress)?),
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             vault,
@@ -128,15 +139,21 @@ impl Server {
         }
         tokio::spawn(async move {
             let _ = left.resume_refolds().await;
-            let _ = left.resume_runs().await;
+            left.resume_runs().await;
             left.erase_deleted().await
         });
+        let jobs = engine.clone();
+        tokio::spawn(async move { jobs.resume_jobs().await });
+        let functions = engine.clone();
+        tokio::spawn(async move { functions.keep_functions().await });
         let alarms = engine.clone();
         tokio::spawn(async move { alarms.keep_alarms().await });
         let connections_max = connections_max();
         let places = Arc::new(Semaphore::new(connections_max));
         let machine = Machine { started: engine.now(), data: config.data, worker, places, connections_max };
         let site = Site::new(engine, handle, config.settings, draining, outbox, outside, machine);
+        let (schedules, context) = (site.engine.clone(), http::schedule::context(&site));
+        tokio::spawn(async move { schedules.keep_schedules(context).await });
         Ok(Server { listener, site, store, drain, address })
     }
 
@@ -176,6 +193,33 @@ impl Server {
         // What is still queued is committed before the last hand lets go of the store.
         drop(store);
     }
+}
+
+/// What functions are run with: unpacked once for each build of Everfold. The code of functions lies beside it. Those that
+/// are connected reach what is public if all of it is allowed, and the addresses that are allowed with their ports.
+pub fn runtimes(data: &Path, egress: &Allowed) -> Result<Runtimes, StartError> {
+    static PACKED: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/runtimes.tar.gz"));
+    let folder = data.join("functions");
+    let named = format!("runtimes.{}", &blake3::hash(PACKED).to_hex()[..16]);
+    let unpacked = folder.join(named);
+    let prepared = || {
+        let trees = folder.join("trees");
+        fs::create_dir_all(&trees)?;
+        if !unpacked.is_dir() {
+            let draft = folder.join(format!("unpacking.{}", std::process::id()));
+            let _ = fs::remove_dir_all(&draft);
+            fs::create_dir(&draft)?;
+            engine::archive::unpack(io::Cursor::new(PACKED), &draft)
+                .map_err(|why| io::Error::other(format!("{why:?}")))?;
+            fs::rename(&draft, &unpacked)?;
+        }
+        Ok(trees)
+    };
+    let trees = prepared().map_err(|error| StartError::Folder { path: folder.clone(), error })?;
+    let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
+    let allowed = egress.addresses().collect();
+    let servers = server::Config { reaches_public: egress.is_public(), allowed, ..server::Config::default() };
+    Ok(Runtimes::at(Places { runtimes: unpacked, home, servers, trees }))
 }
 
 /// How mail leaves, and what is known of who comes. On a developer's own machine mail is shown instead, and nobody is

@@ -128,6 +128,11 @@ fn a_link_turns_a_guests_things_into_the_users() {
     hook.publish(COUNT);
     hook.fold(&json!({}));
     let (_, key) = guest.key("api");
+    let job = |order: Value| guest.owner.post("/api/jobs", &order).expect(202).json()["id"].clone();
+    let [done, waits] =
+        [json!({"code": "40 + 2", "where": "server"}), json!({"code": "1", "inputs": [1, 2], "where": "tab"})].map(job);
+    let seen = |owner: &Owner, id: &Value| owner.get(&format!("/api/jobs/{}?wait=20", id.as_str().expect("an id")));
+    assert_eq!(seen(&guest.owner, &done).expect(200).json()["result"], 42);
 
     let token = guest.link("Ada@Example.com ");
     let user = Person::of(&server, follow(&server, &token, Some(&guest)).expect(200));
@@ -138,6 +143,12 @@ fn a_link_turns_a_guests_things_into_the_users() {
     owned.fold(&json!({}));
     assert_eq!(owned.state(), 2, "its keys and its past stay");
     assert_eq!(owned.verify()["ok"], true);
+
+    let job = seen(&user.owner, &done).expect(200).json();
+    assert_eq!((&job["status"], &job["result"], &job["code"]), (&json!("done"), &json!(42), &json!("40 + 2")), "{job}");
+    let listed = user.owner.get("/api/jobs").expect(200).json();
+    let ids: Vec<&Value> = listed["objects"].as_array().expect("a list").iter().map(|job| &job["id"]).collect();
+    assert_eq!(ids, [&waits, &done], "newest first");
 
     let by_key = Owner { jwt: key, ..user.owner.clone() };
     by_key.get(&hook.api("")).expect(200);

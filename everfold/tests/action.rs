@@ -2,14 +2,7 @@
 
 mod harness;
 
-use std::{
-    io::{Read, Write},
-    net::TcpListener,
-    process::Stdio,
-    sync::{Arc, Mutex},
-    thread,
-    time::Duration,
-};
+use std::{io::Write, process::Stdio, thread, time::Duration};
 
 use harness::{
     eventually,
@@ -17,6 +10,7 @@ use harness::{
     http::Ask,
     run::Run,
     server::Server,
+    shop::shop,
     socket::Socket,
 };
 use serde_json::{Value, json};
@@ -264,29 +258,6 @@ fn a_sleep_ends_by_itself_also_behind_a_restart() {
     server.kill();
     let server = Server::start_on(data.path());
     assert_eq!(run.at(&server.address).result(), json!(true));
-}
-
-/// A shop that answers whatever is asked, and remembers it.
-fn shop() -> (u16, Arc<Mutex<Vec<String>>>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    let heard: Arc<Mutex<Vec<String>>> = Arc::default();
-    let hears = heard.clone();
-    thread::spawn(move || {
-        for stream in listener.incoming() {
-            let Ok(mut stream) = stream else { continue };
-            let mut head = [0; 8192];
-            let length = stream.read(&mut head).unwrap_or(0);
-            hears.lock().expect("no panic").push(String::from_utf8_lossy(&head[..length]).into_owned());
-            let body = r#"{"ok":true}"#;
-            let _ = write!(
-                stream,
-                "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\nconnection: close\r\n\r\n{body}",
-                body.len()
-            );
-        }
-    });
-    (port, heard)
 }
 
 #[test]

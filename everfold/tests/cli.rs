@@ -238,6 +238,52 @@ fn a_directory_is_deployed_with_its_secrets() {
 }
 
 #[test]
+fn a_folder_becomes_a_function_that_is_called_and_rolled_back() {
+    let (server, mut session, _hook, home) = session();
+    let dir = home.path().join("shop");
+    let folder = dir.join("functions/greet");
+    fs::create_dir_all(folder.join("node_modules")).expect("a folder");
+    let write = |word: &str| {
+        let code = format!(
+            "module.exports = ({{ req, res, log }}) => {{ log('{word}', req.path); return res.text('{word} ' + req.bodyText); }};"
+        );
+        fs::write(folder.join("index.js"), code).expect("a file is written");
+    };
+    let shown = dir.to_str().expect("the path is text").to_owned();
+    let mut said = |words: &[&str]| {
+        let output = session.run(words);
+        let text = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&text).into_owned())
+    };
+    write("hello");
+    let (_, text) = said(&["deploy", &shown]);
+    assert!(text.contains("greet: new, node") && text.contains("built, and not live"), "{text}");
+    let (is_well, text) = said(&["exec", "greet"]);
+    assert!(!is_well && text.contains("function_not_ready"), "{text}");
+    let (_, text) = said(&["deploy", &shown, "--publish"]);
+    let live = format!("greet: live at http://{}/f/greet", server.address);
+    assert!(text.contains("greet: unchanged, nothing to build") && text.contains(&live), "{text}");
+    let (_, text) = said(&["exec", "greet", "/a?b", "--data", "you"]);
+    assert!(text.contains("hello you") && text.contains("log  hello /a") && text.contains("200  "), "{text}");
+    write("bye");
+    assert!(said(&["deploy", folder.to_str().expect("text"), "--publish"]).1.contains("greet: live at"));
+    assert!(said(&["exec", "greet"]).1.contains("bye "));
+    let (_, text) = said(&["deployments", "greet"]);
+    assert_eq!((text.lines().count(), text.matches("* ").count(), text.matches("ready").count()), (3, 1, 3), "{text}");
+    assert!(said(&["rollback", "greet"]).1.contains(" answers"));
+    assert!(said(&["exec", "greet"]).1.contains("hello "));
+    let (_, text) = said(&["logs", "greet", "-n", "2"]);
+    assert!(text.contains("GET /  200") && text.contains("    bye /") && text.contains("    hello /"), "{text}");
+    let (_, text) = said(&["functions"]);
+    assert!(text.contains("greet") && text.contains("live"), "{text}");
+    let (is_well, text) = said(&["exec", "nobody"]);
+    assert!(!is_well && text.contains("yours are greet"), "{text}");
+    fs::remove_file(folder.join("index.js")).expect("it is removed");
+    let (is_well, text) = said(&["deploy", folder.to_str().expect("text")]);
+    assert!(!is_well && text.contains("functions/hello/index.js"), "{text}");
+}
+
+#[test]
 fn a_backup_of_a_running_server_is_a_server_of_its_own() {
     let (server, mut session, hook, home) = session();
     let path = |name: &str| home.path().join(name).to_str().expect("the path is text").to_owned();
@@ -295,6 +341,7 @@ fn the_doctor_tells_what_holds_here() {
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
     assert!(said.contains("holds    system calls") && said.contains("Disk"), "{said}");
+    assert!(said.contains("Sandbox around functions") && said.contains("found    Node.js "), "{said}");
     let output = everfold().args(["doctor", "--json"]).output().expect("everfold starts");
     let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
     let layers = told["sandbox"].as_array().expect("the layers are listed");

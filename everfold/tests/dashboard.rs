@@ -1,10 +1,18 @@
 //! The dashboard in a real browser: each promise is a file of `dashboard/tests/`, played against this very program.
 
-use std::{path::Path, process::Command};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+fn folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("dashboard")
+}
 
 /// Plays one file, and fails with what Playwright says of it.
 fn played(file: &str) {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace").join("dashboard");
+    let folder = folder();
     let playwright = folder.join("node_modules/.bin/playwright");
     assert!(
         playwright.exists(),
@@ -23,6 +31,17 @@ fn played(file: &str) {
         .expect("Playwright starts");
     let said = [output.stdout, output.stderr].concat();
     assert!(output.status.success(), "dashboard/tests/{file}.spec.ts:\n{}", String::from_utf8_lossy(&said));
+}
+
+#[test]
+fn every_file_of_promises_is_played() {
+    let files = fs::read_dir(folder().join("tests"))
+        .expect("a folder")
+        .filter_map(|file| file.ok()?.file_name().into_string().ok());
+    let specs = files.filter_map(|file| file.strip_suffix(".spec.ts").map(str::to_owned));
+    let forgotten: Vec<_> =
+        specs.filter(|spec| !include_str!("dashboard.rs").contains(&format!("played({spec:?})"))).collect();
+    assert_eq!(forgotten, Vec::<String>::new());
 }
 
 #[test]
@@ -68,6 +87,46 @@ fn what_waits_and_what_can_be_run_stand_first_and_one_field_finds_it_all() {
 #[test]
 fn a_page_shows_what_its_program_put_there_and_says_when_it_is_away() {
     played("pages");
+}
+
+#[test]
+fn every_method_of_io_and_every_modifier_is_asked_answered_refused_with_words_and_shown() {
+    played("io");
+}
+
+#[test]
+fn ten_thousand_rows_are_gone_through_without_a_stall() {
+    played("rows");
+}
+
+#[test]
+fn every_call_of_ctx_says_what_it_should_and_is_seen() {
+    played("ctx");
+}
+
+#[test]
+fn a_run_goes_on_through_errors_reloads_a_second_tab_and_kills_of_either_side() {
+    played("runs");
+}
+
+#[test]
+fn a_tool_written_in_a_hook_is_used_by_a_person() {
+    played("hosted_run");
+}
+
+#[test]
+fn a_job_is_run_by_this_very_tab_also_while_the_server_is_away() {
+    played("jobs");
+}
+
+#[test]
+fn a_function_is_uploaded_built_called_and_rolled_back_at_its_page() {
+    played("functions");
+}
+
+#[test]
+fn an_action_is_scheduled_changed_and_paused_where_it_stands() {
+    played("schedules");
 }
 
 #[test]

@@ -38,6 +38,24 @@ fn a_guest_who_writes_too_fast_with_one_key_is_refused_and_nothing_of_it_is_kept
 }
 
 #[test]
+fn a_guest_who_begins_runs_too_fast_is_refused_and_nothing_is_begun() {
+    let server = Server::start_with(&[("EVERFOLD_GUEST_WRITES_PER_MINUTE", "5")]);
+    let hook = Hook::running(&server, "export const actions = { wait: (io) => io.input.text('Name') };");
+    let begin = || hook.owner.post("/api/actions/wait/runs", &json!({}));
+    (0..5).for_each(|_| drop(begin().expect(201)));
+    let reply = begin();
+    let problem = reply.problem(429, "too_many_writes");
+    assert!(
+        problem["detail"].as_str().is_some_and(|detail| detail.contains("5 runs and hosted pages a minute")),
+        "{problem}"
+    );
+    assert!((1..=61).contains(&retry_after(&reply)));
+    assert_eq!(hook.owner.get("/api/runs").expect(200).json()["objects"].as_array().map(Vec::len), Some(5));
+    let other = Owner::guest(&server);
+    other.post("/api/actions/wait/runs", &json!({})).problem(404, "action_unknown");
+}
+
+#[test]
 fn without_a_bound_a_guest_writes_as_fast_as_they_like() {
     let server = Server::start();
     let hook = Hook::running(&server, COUNT);

@@ -322,6 +322,10 @@ fn a_secret_is_seen_by_the_code_from_then_on_and_by_nobody_else() {
     server.kill();
     for entry in fs::read_dir(&server.data).expect("the data") {
         let path = entry.expect("a file").path();
+        // What functions are run with is a folder of its own.
+        if path.is_dir() {
+            continue;
+        }
         let bytes = fs::read(&path).expect("it is read");
         assert!(!bytes.windows(9).any(|window| window == b"plaintext"), "{} holds a secret", path.display());
     }

@@ -46,6 +46,8 @@ fn every_page_has_its_address_its_title_and_a_sentence_for_who_has_no_javascript
         "/r/01a1ffb4-ce32-796e-8a93-0409a751f23e",
         "/p/users",
         "/history",
+        "/functions",
+        "/functions/0190d2f0-0000-7000-8000-000000000000",
         "/settings",
         "/health",
     ] {

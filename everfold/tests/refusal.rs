@@ -220,12 +220,16 @@ fn a_body_that_breaks_off_keeps_nothing() {
 }
 
 /// What no test can bring about from outside at will: each has its reason.
-const NOT_AT_WILL: [&str; 5] = [
+const NOT_AT_WILL: [&str; 9] = [
     "busy",               // overload.rs meets it as a status
     "draining",           // the moment between SIGTERM and the closed connection
     "worker_unavailable", // the sim's lying workers
     "fault",              // a damaged store: disk.rs
     "queue_full",         // 10,000 items: rules/src/queue.rs
+    "schedules_too_many", // engine/tests/schedule.rs
+    "functions_too_many", // 1,000 functions: rules/tests/function.rs, as the two below
+    "deployments_too_many",
+    "executions_too_many",
 ];
 
 #[test]

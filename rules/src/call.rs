@@ -19,6 +19,15 @@ pub struct Program {
     pub id: ProgramId,
     /// TypeScript, of which JavaScript is a part.
     pub source: Arc<str>,
+    pub kind: ProgramKind,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ProgramKind {
+    /// Exports what hooks.md and actions.md name.
+    Module,
+    /// A job's: the body of a function of `input`, or one that declares `main(input)`, or an expression. JavaScript only.
+    Script,
 }
 
 /// BLAKE3 of the source.
@@ -28,7 +37,14 @@ pub struct ProgramId(pub [u8; 32]);
 impl Program {
     pub fn new(source: impl Into<Arc<str>>) -> Self {
         let source = source.into();
-        Program { id: ProgramId(*blake3::hash(source.as_bytes()).as_bytes()), source }
+        Program { id: ProgramId(*blake3::hash(source.as_bytes()).as_bytes()), source, kind: ProgramKind::Module }
+    }
+
+    /// Its query runs it: the state is its input, and the answer `{"value": what it returned}`.
+    pub fn script(source: impl Into<Arc<str>>) -> Self {
+        let source = source.into();
+        let id = blake3::derive_key("everfold 2026 script of a job", source.as_bytes());
+        Program { id: ProgramId(id), source, kind: ProgramKind::Script }
     }
 }
 

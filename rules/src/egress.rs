@@ -8,7 +8,7 @@ use alloc::{
     string::{String, ToString},
     vec::Vec,
 };
-use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
 /// The hosts that the operator of a server allows.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +56,19 @@ impl Allowed {
     pub fn parse(list: &str) -> Result<Allowed, String> {
         let patterns = list.split(',').map(str::trim).filter(|pattern| !pattern.is_empty());
         patterns.map(Pattern::parse).collect::<Result<_, _>>().map(Allowed)
+    }
+
+    /// Whether every host is allowed at every port, if it has a public address.
+    pub fn is_public(&self) -> bool {
+        self.0.contains(&Pattern { host: Hosts::Any, port: None })
+    }
+
+    /// The addresses among them that were named with their ports: where nothing is known of names, these alone count.
+    pub fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.0.iter().filter_map(|pattern| match (&pattern.host, pattern.port) {
+            (Hosts::One(host), Some(port)) => Some(SocketAddr::new(host.parse().ok()?, port)),
+            _ => None,
+        })
     }
 
     /// `host` is as URLs have it: in lower case, an address in its shortest form and without brackets.
@@ -138,36 +151,85 @@ pub fn is_public(address: IpAddr) -> bool {
     }
 }
 
-/// By IANA's registry of special addresses.
-fn is_public_v4(address: Ipv4Addr) -> bool {
-    !matches!(
-        address.octets(),
-        // "This network", private, shared by a provider's customers, this machine, this link, private, private.
-        [0 | 10 | 127, ..] | [100, 64..=127, ..] | [169, 254, ..] | [172, 16..=31, ..] | [192, 168, ..]
-        // For protocols, for documentation, for relays of 6to4, for benchmarks.
-        | [192, 0, 0 | 2, _] | [198, 51, 100, _] | [203, 0, 113, _] | [192, 88, 99, _] | [198, 18 | 19, ..]
-        // Multicast, reserved, broadcast.
-        | [224..=255, ..]
-        // In no registry: what Azure tells its machines of themselves.
-        | [168, 63, 129, 16]
-    )
+/// Addresses that begin with the same bits.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Range<A> {
+    pub first: A,
+    pub bits: u8,
 }
 
-/// Of IPv6 only what was given out is public, and of the ways to write an IPv4 address those that reach one that is.
-fn is_public_v6(address: Ipv6Addr) -> bool {
-    let [a, b, c, d, e, f, g, h] = address.segments();
-    let embedded = || {
-        let ([g0, g1], [h0, h1]) = (g.to_be_bytes(), h.to_be_bytes());
-        is_public_v4(Ipv4Addr::new(g0, g1, h0, h1))
-    };
-    match (a, b, c, d, e, f) {
-        // Mapped, and by NAT64: DNS of a network without IPv4 makes such of every public address.
-        (0, 0, 0, 0, 0, 0xffff) | (0x64, 0xff9b, 0, 0, 0, 0) => embedded(),
-        // For protocols (Teredo, benchmarks, ORCHID), for documentation, 6to4.
-        (0x2001, 0..=0x1ff | 0xdb8, ..) | (0x2002, ..) | (0x3fff, 0..=0xfff, ..) => false,
-        (0x2000..=0x3fff, ..) => true,
-        _ => false,
+const fn v4(first: [u8; 4], bits: u8) -> Range<Ipv4Addr> {
+    let [a, b, c, d] = first;
+    Range { first: Ipv4Addr::new(a, b, c, d), bits }
+}
+
+const fn v6(first: [u16; 2], bits: u8) -> Range<Ipv6Addr> {
+    let [a, b] = first;
+    Range { first: Ipv6Addr::new(a, b, 0, 0, 0, 0, 0, 0), bits }
+}
+
+impl Range<Ipv4Addr> {
+    fn holds(self, address: Ipv4Addr) -> bool {
+        (address.to_bits() ^ self.first.to_bits()).leading_zeros() >= u32::from(self.bits)
     }
+
+    /// As a network without IPv4 writes it.
+    pub fn by_nat64(self) -> Range<Ipv6Addr> {
+        let first = Ipv6Addr::from_bits(NAT64.first.to_bits() | u128::from(self.first.to_bits()));
+        Range { first, bits: NAT64.bits + self.bits }
+    }
+}
+
+impl Range<Ipv6Addr> {
+    fn holds(self, address: Ipv6Addr) -> bool {
+        (address.to_bits() ^ self.first.to_bits()).leading_zeros() >= u32::from(self.bits)
+    }
+}
+
+/// By IANA's registry of special addresses.
+pub const NOT_PUBLIC_V4: [Range<Ipv4Addr>; 16] = [
+    // "This network", private, shared by a provider's customers, this machine, this link, private, private.
+    v4([0, 0, 0, 0], 8),
+    v4([10, 0, 0, 0], 8),
+    v4([100, 64, 0, 0], 10),
+    v4([127, 0, 0, 0], 8),
+    v4([169, 254, 0, 0], 16),
+    v4([172, 16, 0, 0], 12),
+    v4([192, 168, 0, 0], 16),
+    // For protocols, for documentation, for relays of 6to4, for benchmarks.
+    v4([192, 0, 0, 0], 24),
+    v4([192, 0, 2, 0], 24),
+    v4([198, 51, 100, 0], 24),
+    v4([203, 0, 113, 0], 24),
+    v4([192, 88, 99, 0], 24),
+    v4([198, 18, 0, 0], 15),
+    // Multicast, reserved (broadcast is the last of these).
+    v4([224, 0, 0, 0], 4),
+    v4([240, 0, 0, 0], 4),
+    // In no registry: what Azure tells its machines of themselves.
+    v4([168, 63, 129, 16], 32),
+];
+
+/// Of IPv6 only what was given out is public,
+pub const PUBLIC_V6: Range<Ipv6Addr> = v6([0x2000, 0], 3);
+/// but for protocols (Teredo, benchmarks, ORCHID), for documentation, 6to4, for documentation again;
+pub const NOT_PUBLIC_V6: [Range<Ipv6Addr>; 4] =
+    [v6([0x2001, 0], 23), v6([0x2001, 0xdb8], 32), v6([0x2002, 0], 16), v6([0x3fff, 0], 20)];
+/// and where DNS of a network without IPv4 puts every IPv4 address: of these, those that are public.
+pub const NAT64: Range<Ipv6Addr> = v6([0x64, 0xff9b], 96);
+
+fn is_public_v4(address: Ipv4Addr) -> bool {
+    !NOT_PUBLIC_V4.iter().any(|range| range.holds(address))
+}
+
+fn is_public_v6(address: Ipv6Addr) -> bool {
+    if let Some(mapped) = address.to_ipv4_mapped() {
+        return is_public_v4(mapped);
+    }
+    if NAT64.holds(address) {
+        return is_public_v4(Ipv4Addr::from_bits(address.to_bits() as u32));
+    }
+    PUBLIC_V6.holds(address) && !NOT_PUBLIC_V6.iter().any(|range| range.holds(address))
 }
 
 /// As fetch writes it: the usual methods in capitals. None where it would open a tunnel or show what was sent.

@@ -59,6 +59,8 @@ pub const RUN_BUDGET_TICKS: u32 = 3_000;
 pub const RUN_CALL_MS_MAX: u64 = 10_000;
 /// What a run may do between two returns, and what its result may be, as bytes of JSON.
 pub const RUN_MOVES_BYTES_MAX: usize = 8 << 20;
+/// What a page that is looked at may hold in memory: what it fetched, shows and logged, and how people moved in it.
+pub const PAGE_BYTES_MAX: usize = 16 << 20;
 
 /// How long one `fetch` may take, its redirects and all.
 pub const FETCH_MS_MAX: u64 = 30_000;
@@ -94,6 +96,16 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// Of a job that may take so long.
+    pub fn of_job(timeout_ms: u64) -> Limits {
+        Limits {
+            budget_ticks: JOB_BUDGET_TICKS,
+            call_ms: timeout_ms,
+            response_bytes: RUN_MOVES_BYTES_MAX,
+            ..Limits::default()
+        }
+    }
+
     /// Of a run of an action.
     pub fn of_run() -> Limits {
         Limits {
@@ -104,6 +116,9 @@ impl Limits {
         }
     }
 }
+
+/// What a job's script may use besides its time: one that only computes is stopped by the clock.
+pub const JOB_BUDGET_TICKS: u32 = u32::MAX;
 
 impl Default for Limits {
     fn default() -> Self {

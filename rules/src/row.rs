@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::{
     call::{Error, Exports, Line, Stop},
     hook::{Config, Entry},
-    record::{LaneId, Seq},
+    record::{At, LaneId, Seq},
 };
 
 /// A change of one row; `None` deletes it.
@@ -114,6 +114,60 @@ pub fn run_wakes_range() -> (Vec<u8>, Vec<u8>) {
     prefix("wakes/".into())
 }
 
+/// `Journal` of an account's jobs.
+pub fn jobs(account: LaneId) -> Vec<u8> {
+    lane_key("jobs", account).into_bytes()
+}
+
+/// `Brief` of a job.
+pub fn job(account: LaneId, id: u128) -> Vec<u8> {
+    format!("job/{:032x}/{id:032x}", account.0).into_bytes()
+}
+
+pub fn job_range(account: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("job", account) + "/")
+}
+
+/// `Brief` of a job that is not over.
+pub fn open_job(account: LaneId, id: u128) -> Vec<u8> {
+    format!("open-job/{:032x}/{id:032x}", account.0).into_bytes()
+}
+
+pub fn open_job_range(account: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("open-job", account) + "/")
+}
+
+pub fn all_open_jobs_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("open-job/".into())
+}
+
+/// Account and job of an `open_job` row.
+pub fn open_job_of(key: &[u8]) -> Option<(LaneId, u128)> {
+    let mut parts = core::str::from_utf8(key).ok()?.strip_prefix("open-job/")?.split('/');
+    let mut number = || u128::from_str_radix(parts.next()?, 16).ok();
+    Some((LaneId(number()?), number()?))
+}
+
+/// `Task` of a job.
+pub fn task(account: LaneId, id: u128) -> Vec<u8> {
+    format!("task/{:032x}/{id:032x}", account.0).into_bytes()
+}
+
+/// `Outcome` of one part of a job.
+pub fn part(account: LaneId, job: u128, index: u32) -> Vec<u8> {
+    format!("part/{:032x}/{job:032x}/{index:08x}", account.0).into_bytes()
+}
+
+pub fn part_range(account: LaneId, job: u128) -> (Vec<u8>, Vec<u8>) {
+    prefix(format!("part/{:032x}/{job:032x}/", account.0))
+}
+
+/// The index of a `part` row.
+pub fn index_of(key: &[u8]) -> Option<u32> {
+    let text = core::str::from_utf8(key).ok()?;
+    u32::from_str_radix(text.rsplit('/').next()?, 16).ok()
+}
+
 /// `Queue` of an account.
 pub fn queue(account: LaneId) -> Vec<u8> {
     lane_key("queue", account).into_bytes()
@@ -126,6 +180,130 @@ pub fn queued(account: LaneId, id: u128) -> Vec<u8> {
 
 pub fn queued_range(account: LaneId) -> (Vec<u8>, Vec<u8>) {
     prefix(lane_key("queued", account) + "/")
+}
+
+/// `Schedule` of an account.
+pub fn schedule(owner: LaneId, id: LaneId) -> Vec<u8> {
+    format!("schedule/{:032x}/{:032x}", owner.0, id.0).into_bytes()
+}
+
+pub fn schedule_range(owner: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("schedule", owner) + "/")
+}
+
+/// `Function` of an account.
+pub fn function(owner: LaneId, id: LaneId) -> Vec<u8> {
+    format!("function/{:032x}/{:032x}", owner.0, id.0).into_bytes()
+}
+
+pub fn function_range(owner: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("function", owner) + "/")
+}
+
+/// Whose a function is: its `LaneId`.
+pub fn function_owner(id: LaneId) -> Vec<u8> {
+    lane_key("function-owner", id).into_bytes()
+}
+
+/// `function::Claim` of a slug.
+pub fn function_slug(slug: &str) -> Vec<u8> {
+    format!("function-slug/{slug}").into_bytes()
+}
+
+/// A function with something to build; empty.
+pub fn building(id: LaneId) -> Vec<u8> {
+    lane_key("building", id).into_bytes()
+}
+
+pub fn building_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("building/".into())
+}
+
+/// A function that is called by the clock: its cron expression.
+pub fn function_cron(id: LaneId) -> Vec<u8> {
+    lane_key("function-cron", id).into_bytes()
+}
+
+pub fn function_cron_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("function-cron/".into())
+}
+
+/// `function::execution::Executions` of a function.
+pub fn executions(function: LaneId) -> Vec<u8> {
+    lane_key("executions", function).into_bytes()
+}
+
+/// `function::execution::Execution`.
+pub fn execution(function: LaneId, id: u128) -> Vec<u8> {
+    format!("execution/{:032x}/{id:032x}", function.0).into_bytes()
+}
+
+pub fn execution_range(function: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("execution", function) + "/")
+}
+
+/// An execution that waits for its time; empty.
+pub fn execution_due(at: At, function: LaneId, id: u128) -> Vec<u8> {
+    format!("execution-due/{:016x}/{:032x}/{id:032x}", at.0, function.0).into_bytes()
+}
+
+/// In order of their times.
+pub fn execution_due_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("execution-due/".into())
+}
+
+/// When an execution is due, of which function, and which it is.
+pub fn execution_due_of(key: &[u8]) -> Option<(At, LaneId, u128)> {
+    let mut words = core::str::from_utf8(key).ok()?.split('/').skip(1);
+    let at = u64::from_str_radix(words.next()?, 16).ok()?;
+    let function = u128::from_str_radix(words.next()?, 16).ok()?;
+    Some((At(at), LaneId(function), u128::from_str_radix(words.next()?, 16).ok()?))
+}
+
+/// What a build printed, as text.
+pub fn build_log(function: LaneId, deployment: u128) -> Vec<u8> {
+    format!("build-log/{:032x}/{deployment:032x}", function.0).into_bytes()
+}
+
+pub fn build_log_range(function: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("build-log", function) + "/")
+}
+
+/// `Due` of a schedule: whose it is, and when it is next to begin something.
+pub fn due(schedule: LaneId) -> Vec<u8> {
+    lane_key("due", schedule).into_bytes()
+}
+
+pub fn due_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("due/".into())
+}
+
+/// Present for each schedule of a hook's actions.
+pub fn planned(hook: LaneId, schedule: LaneId) -> Vec<u8> {
+    format!("planned/{:032x}/{:032x}", hook.0, schedule.0).into_bytes()
+}
+
+pub fn planned_range(hook: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("planned", hook) + "/")
+}
+
+/// Present for a run that a schedule began, until it is over and that was told.
+pub fn awaited(schedule: LaneId, run: LaneId) -> Vec<u8> {
+    format!("awaited/{:032x}/{:032x}", schedule.0, run.0).into_bytes()
+}
+
+pub fn awaited_range(schedule: LaneId) -> (Vec<u8>, Vec<u8>) {
+    prefix(lane_key("awaited", schedule) + "/")
+}
+
+pub fn all_awaited_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("awaited/".into())
+}
+
+/// The schedule and the run of an `awaited` row.
+pub fn awaited_of(key: &[u8]) -> Option<(LaneId, LaneId)> {
+    let (schedule, _) = key.split_at_checked(key.len().checked_sub(33)?)?;
+    Some((lane_of(schedule)?, lane_of(key)?))
 }
 
 /// `Inbox` of an account.
@@ -202,8 +380,20 @@ pub fn lane_of(key: &[u8]) -> Option<LaneId> {
 
 /// The ranges of all that is kept of a lane under keys that go on behind its name.
 pub fn kept_of(lane: LaneId) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
-    const WORDS: [&str; 10] =
-        ["source", "published", "head", "snapshot", "fate", "keyed", "duplicate", "secrets", "seen", "said"];
+    const WORDS: [&str; 12] = [
+        "source",
+        "published",
+        "head",
+        "snapshot",
+        "fate",
+        "keyed",
+        "duplicate",
+        "secrets",
+        "seen",
+        "said",
+        "execution",
+        "build-log",
+    ];
     WORDS.into_iter().map(move |word| prefix(lane_key(word, lane) + "/"))
 }
 

@@ -35,6 +35,14 @@ fn an_address_that_is_not_of_the_internet_is_not_public() {
 }
 
 #[test]
+fn a_list_tells_the_addresses_that_it_names_with_their_ports() {
+    let list = allowed("*:443,api.stripe.com:443,1.1.1.1,10.1.2.3:5432,[FD12::1]:53,*.example.com:80");
+    let addresses: Vec<_> = list.addresses().map(|address| address.to_string()).collect();
+    assert_eq!(addresses, ["10.1.2.3:5432", "[fd12::1]:53"]);
+    assert!(!list.is_public() && !allowed("").is_public() && allowed("10.1.2.3:1,*").is_public());
+}
+
+#[test]
 fn a_list_allows_the_hosts_that_it_names_and_no_others() {
     let list = allowed("api.stripe.com, *.Example.com ,build.internal:8080,*.cdn.net:443,[::1]:9000,127.0.0.1:9000");
     for (host, port, reach) in [

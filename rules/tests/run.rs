@@ -5,6 +5,7 @@ use rules::{
         Error, Json,
         run::{End, Kind, Move, Name, Note, Stand, Telling},
     },
+    limits::PAGE_BYTES_MAX,
     record::{At, LaneId, Record},
     refusal::Refusal,
     run::{Answer, Begun, Effect, Ending, Entry, Heard, Origin, Question, Run, Said, Status, Step, Why},
@@ -162,6 +163,41 @@ fn what_a_worker_made_of_an_older_journal_is_thrown_away() {
     assert_eq!(told.keep(step), [Effect::Play]);
     assert!(told.run.call("2").is_none());
     assert_eq!(told.run.status(), Status::Running);
+}
+
+#[test]
+fn of_one_who_goes_through_a_table_only_the_last_move_is_played_again() {
+    let shows = |id: &str, method: &str| {
+        let payload = json!({ "toRender": [{ "methodName": method, "label": "Name", "props": {} }] });
+        let name = Name { method: method.into(), ..name(id, Kind::Io) };
+        Move::Called { name, payload: payload.to_string().into() }
+    };
+    let mut told = Told::hosted();
+    told.played(vec![shows("0", "DISPLAY_TABLE"), shows("1", "SEARCH"), shows("2", "SELECT_TABLE+SEARCH")], None);
+    let moves = |told: &mut Told, id: &str, values: &[Value]| {
+        for values in values {
+            let step = told.run.state(id, values.to_string().into(), At(3_000)).expect("it is shown");
+            told.keep(step);
+        }
+        let played = told.run.to_play().into_iter().filter_map(|note| match note {
+            Note::Stated { id: one, values, .. } if one == id => Some(serde_json::from_str(&values).expect("JSON")),
+            _ => None,
+        });
+        played.collect::<Vec<Value>>()
+    };
+    let to = |offset: usize| json!({ "offset": offset });
+    let all = [json!([to(0)]), json!([to(20)]), json!([to(40)])];
+    assert_eq!(moves(&mut told, "0", &all), [json!([to(40)])]);
+    assert_eq!(moves(&mut told, "1", &all).len(), 3, "what was found before may still be chosen");
+    let [table, other, both] = [json!([to(0), null]), json!([null, to(0)]), json!([to(20), to(0)])];
+    assert_eq!(moves(&mut told, "2", &[table.clone(), other.clone()]), [table.clone(), other.clone()]);
+    assert_eq!(moves(&mut told, "2", &[table.clone(), both.clone()]), [table.clone(), other.clone(), both]);
+    // A fetch that the last move led to stands behind it, and is led to again.
+    told.played(vec![calls("0.0", Kind::Fetch)], None);
+    let fetched = moves(&mut told, "0", &[json!([to(60)])]);
+    told.played(vec![calls("0.1", Kind::Fetch)], None);
+    assert_eq!(fetched, [json!([to(40)]), json!([to(60)])]);
+    assert_eq!(moves(&mut told, "0", &[json!([to(80)])]).len(), 3);
 }
 
 #[test]
@@ -493,4 +529,78 @@ fn an_answer_has_a_value_for_each_part_and_a_choice_that_is_offered() {
     let settled = question.settle(with(None));
     assert_eq!(settled.choice.as_deref(), Some("go"));
     assert_eq!(settled.meta, Some(json!({ "values": { "0": ["undefined"] } })));
+}
+
+/// A page that somebody looks at. Whatever it decides, nothing is to be kept.
+struct Looked(Run);
+
+impl Looked {
+    fn at() -> Looked {
+        let (run, step) = Run::look(RUN, begun(Origin::Hosted { hook: LaneId(2), version: 1 }));
+        let mut looked = Looked(run);
+        assert_eq!(looked.decided(step), [Effect::Play]);
+        looked
+    }
+
+    fn decided(&mut self, step: Step) -> Vec<Effect> {
+        assert!(step.records.is_empty() && step.rows.is_empty(), "{step:?}");
+        step.effects
+    }
+
+    fn played(&mut self, moves: Vec<Move>) -> Vec<Effect> {
+        let stand = Stand { moves, rendered: Vec::new(), end: None };
+        let step = self.0.played(self.0.journal().len(), Ok(stand), Vec::new(), At(2_000));
+        self.decided(step)
+    }
+
+    fn returned(&mut self, id: &str, json: Json) -> Vec<Effect> {
+        let step = self.0.returned(id, Ok(json), At(3_000));
+        self.decided(step)
+    }
+
+    fn error(&self) -> String {
+        match &self.0.ended {
+            Some((Ending::Failed(error), _)) => error.message.clone(),
+            other => panic!("it goes on: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_page_plays_as_a_run_does_and_nothing_of_it_is_kept() {
+    let mut page = Looked::at();
+    let effects = page.played(vec![calls("0", Kind::Fetch), calls("1", Kind::State)]);
+    assert!(matches!(&effects[..], [Effect::Do { kind: Kind::Fetch, .. }, Effect::Do { kind: Kind::State, .. }]));
+    assert_eq!((page.returned("0", "1".into()), page.0.layout().is_none()), (vec![Effect::Play], true));
+    assert_eq!(page.returned("1", "1".into()), []);
+    page.0.not_played();
+    page.played(vec![asks("2")]);
+    assert!(page.0.layout().is_some_and(|layout| layout.name.id == "2") && !page.0.is_busy());
+    let step = page.0.state("2", "[1]".into(), At(4_000)).expect("it is shown");
+    assert_eq!(page.decided(step), [Effect::Play]);
+    let step = page.0.cancel(At(5_000)).expect("it is open");
+    assert_eq!(page.decided(step), []);
+    assert_eq!(page.played(vec![calls("3", Kind::Fetch)]), [], "nobody looks");
+}
+
+#[test]
+fn a_page_that_would_change_something_does_nothing_more() {
+    for kind in [Kind::Step, Kind::Sleep, Kind::Send, Kind::Function, Kind::Job, Kind::Notify] {
+        let mut page = Looked::at();
+        assert_eq!(page.played(vec![calls("0", Kind::Fetch), calls("1", kind)]), [], "{kind:?}");
+        assert_eq!(page.error(), "A page only shows.");
+    }
+}
+
+#[test]
+fn a_page_holds_only_so_much() {
+    let much = || Json::from(format!("\"{}\"", "x".repeat(PAGE_BYTES_MAX)));
+    let mut page = Looked::at();
+    page.played(vec![calls("0", Kind::Fetch)]);
+    assert_eq!(page.returned("0", much()), []);
+    assert!(page.error().starts_with("A page fetches, shows and logs at most"));
+    let mut page = Looked::at();
+    let shown = Move::Called { name: name("0", Kind::Io), payload: much() };
+    assert_eq!(page.played(vec![shown]), []);
+    assert!(page.error().starts_with("A page fetches, shows and logs at most"));
 }

@@ -161,6 +161,8 @@ fn begin(story: &Story) -> (Engine, Arc<Jumping>, Arc<Scripted>) {
     let world = World {
         store: Arc::new(story.store.clone()),
         worker: worker.clone(),
+        scripts: worker.clone(),
+        runtimes: Arc::new(worker::runtimes::Runtimes::none()),
         clock: clock.clone(),
         entropy: Arc::new(story.dice.clone()),
         vault: Arc::new(Vault::new(&[0; 32])),

@@ -82,3 +82,83 @@ pub const CALL_GRACE: Duration = Duration::from_millis(1_000);
 pub const RESPAWN_PAUSE_MAX: Duration = Duration::from_secs(2);
 /// The first of those pauses.
 pub const RESPAWN_PAUSE_MIN: Duration = Duration::from_millis(10);
+
+/// How many runtime servers run at once, over all functions.
+pub const SERVERS_MAX: usize = 256;
+/// How many calls may wait for a seat in one function's servers.
+pub const SEATS_WAITED_FOR_MAX: usize = 1_024;
+/// How often a server that starts is asked whether it accepts.
+pub const ACCEPTS_POLL: Duration = Duration::from_millis(1);
+/// A function whose server failed to start is not tried again before this is over.
+pub const START_PAUSE: Duration = Duration::from_secs(1);
+/// How often the processor time of servers at work is looked at.
+pub const PROCESSOR_POLL: Duration = Duration::from_millis(50);
+/// How long the last words of a process that is dead are waited for.
+pub const LAST_WORDS_WAIT: Duration = Duration::from_millis(200);
+/// The last lines that a process printed, which go with the report of its end.
+pub const LINES_KEPT_MAX: usize = 20;
+/// One of those lines; the rest is cut.
+pub const LINE_BYTES_MAX: usize = 2_048;
+/// One line of a server's log pipe: 8,000 characters of text, each escaped, and its names. A longer one is dropped.
+pub const LOG_LINE_BYTES_MAX: usize = 128 << 10;
+/// What the log of one request may weigh; what comes after is counted and dropped.
+pub const LOG_BYTES_MAX: usize = 5 << 20;
+/// How much of a log pipe is read at once; after a full read comes a pause, so that a flood costs its own function time.
+pub const LOG_READ_BYTES: usize = 64 << 10;
+pub const LOG_READ_PAUSE: Duration = Duration::from_millis(1);
+
+/// Where user ids of sandboxed processes begin, beyond those of systemd's containers.
+pub const SANDBOX_USERS_FIRST: u32 = 0x7000_0000;
+/// How many one Everfold may use at a time, and how many of it may run on a machine before two use the same.
+pub const SANDBOX_USERS: u32 = 1 << 10;
+pub const SANDBOX_HOSTS: u32 = 1 << 18;
+/// The folder of a server's socket.
+pub const SOCKET_FOLDER_BYTES: u64 = 1 << 20;
+/// `/dev/shm` of a sandbox.
+pub const SHARED_MEMORY_BYTES: u64 = 16 << 20;
+/// The descriptors one sandboxed process may hold.
+pub const SANDBOX_OPEN_FILES_MAX: u64 = 4_096;
+/// The largest file one sandboxed process may write.
+pub const SANDBOX_FILE_BYTES_MAX: u64 = 256 << 20;
+/// Folders of the machine that one sandbox may be shown, beside its code and its runtime.
+pub const SHOWN_FOLDERS_MAX: usize = 16;
+/// Variables of one sandboxed process: bubblewrap takes so many arguments and no more.
+pub const VARIABLES_MAX: usize = 2_000;
+/// Tasks of a sandbox that are not its own: who starts it, who waits outside, and who reaps inside.
+pub const SANDBOX_TASKS: u64 = 3;
+/// What bubblewrap says of the process it made.
+pub const SANDBOX_INFO_BYTES_MAX: u64 = 4_096;
+/// How long the parts of a sandbox's way to the internet may each take until they are in place.
+pub const NETWORK_WAIT: Duration = Duration::from_secs(5);
+/// How often a network that is being made is asked for its loopback.
+pub const LOOPBACK_POLL: Duration = Duration::from_millis(1);
+/// Connections that one sandbox may have to the internet, less a few: its stack has a descriptor for each.
+pub const STACK_OPEN_FILES_MAX: u64 = 1_024;
+/// What is read of the reasons of a stack that did not start.
+pub const STACK_WORDS_BYTES_MAX: u64 = 4_096;
+/// Tasks of a sandbox that is connected, beside the others that are not its own.
+pub const STACK_TASKS: u64 = 1;
+/// How often the size of a build's tree is looked at.
+pub const TREE_POLL: Duration = Duration::from_secs(1);
+/// The same for servers that have nothing to do.
+pub const IDLE_POLL: Duration = Duration::from_secs(1);
+/// Threads that wait to start a sandbox: from the beginning, and at most.
+pub const STATIONS_AT_HAND: usize = 2;
+pub const STATIONS_IDLE_MAX: usize = 8;
+/// When none is left, one more is made after this.
+pub const STATION_PAUSE: Duration = Duration::from_secs(1);
+
+/// What is allowed beyond the time of a request before its server is killed.
+pub const REPLY_GRACE: Duration = Duration::from_millis(50);
+/// How long the rest of a request's log is waited for once it was answered.
+pub const LOG_WAIT: Duration = Duration::from_millis(200);
+/// The head of a function's response.
+pub const REPLY_HEAD_BYTES_MAX: usize = 256 << 10;
+/// And how many headers it has.
+pub const REPLY_HEADERS_MAX: usize = 512;
+/// How long a connection to a server stays open when nothing is sent on it.
+pub const CONNECTION_IDLE_MAX: Duration = Duration::from_secs(1);
+/// And how many of one server do.
+pub const IDLE_CONNECTIONS_MAX: usize = 64;
+/// How long a connection whose answer has ended may take until it is ready for another request.
+pub const CONNECTION_READY_WAIT: Duration = Duration::from_millis(5);

@@ -13,7 +13,10 @@ pub mod frame;
 pub mod jail;
 pub mod outcome;
 pub mod quickjs;
+pub mod runtimes;
+pub mod script;
 pub mod scripted;
+pub mod server;
 
 mod child;
 mod isolate;

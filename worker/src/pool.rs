@@ -9,7 +9,7 @@ use std::{
 };
 
 use rules::{
-    call::{Call, Foldable, Outcome, Program, Ran, Stop},
+    call::{Call, Foldable, Outcome, Program, ProgramKind, Ran, Stop},
     limits::Limits,
 };
 use tokio::{sync::oneshot, time::sleep};
@@ -94,7 +94,7 @@ impl Pool {
     pub async fn call(self, program: Arc<Program>, call: Call, limits: Limits) -> Outcome {
         let (reply, mut replied) = oneshot::channel();
         let claimed = Arc::new(AtomicBool::new(false));
-        let urgency = urgency(&call);
+        let urgency = urgency(&program, &call);
         let wait = if urgency == Urgency::Patient { FOLD_WAIT } else { CALL_WAIT };
         let id = program.id;
         let job = Job { program, call: bounded(call), limits, claimed: claimed.clone(), reply };
@@ -118,8 +118,9 @@ impl Pool {
     }
 }
 
-fn urgency(call: &Call) -> Urgency {
+fn urgency(program: &Program, call: &Call) -> Urgency {
     match call {
+        Call::Query { .. } if program.kind == ProgramKind::Script => Urgency::Patient,
         Call::Fold { .. } | Call::Keys { .. } | Call::Run(_) => Urgency::Patient,
         Call::Describe | Call::Answer { .. } | Call::Query { .. } | Call::Templates { .. } => Urgency::Prompt,
     }
@@ -229,7 +230,7 @@ impl Seat {
             None if worked < QUICK_RUN / 2 => self.run(&job.program, job.call, job.limits).await,
             None => {
                 // Once its program counts as slow, it is not for this seat.
-                let (program, urgency, now) = (job.program.id, urgency(&job.call), Instant::now());
+                let (program, urgency, now) = (job.program.id, urgency(&job.program, &job.call), Instant::now());
                 self.lines.was_slow(program, now);
                 job.claimed.store(false, Ordering::Release);
                 // A job that finds no room is dropped, and with it goes the reply its caller waits for.
@@ -256,7 +257,7 @@ impl Seat {
             Outcome::Keyed(ran) => ran.len().max(1),
             _ => 1,
         } as u32;
-        if urgency(&job.call) == Urgency::Prompt {
+        if urgency(&job.program, &job.call) == Urgency::Prompt {
             self.lines.answered(program, took);
         }
         if !matches!(outcome, Outcome::Described(_)) {

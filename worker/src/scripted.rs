@@ -14,6 +14,7 @@ use rules::{
     call::{
         Bytes, Call, Described, Error, Exports, Failure, Foldable, Json, Level, Line, Outcome, Program, Ran, Request,
         Response, Stop,
+        run::{Running, Stand},
     },
     limits::Limits,
 };
@@ -29,6 +30,8 @@ pub struct Script {
     pub key: Key,
     /// Names, and what each makes of the state, as JSON.
     pub templates: Vec<(String, Template)>,
+    /// Every action of it.
+    pub action: Action,
 }
 
 /// From the state and a request to the next state.
@@ -38,6 +41,8 @@ pub type Responder = Box<dyn Fn(&Request) -> Result<Response, String> + Send + S
 pub type Query = Box<dyn Fn(Option<&str>, &str) -> Result<Response, String> + Send + Sync>;
 /// From a request to its key.
 pub type Key = Box<dyn Fn(&Request) -> Result<String, String> + Send + Sync>;
+/// From a journal to how far the code comes.
+pub type Action = Box<dyn Fn(&Running) -> Result<Stand, String> + Send + Sync>;
 /// From the state to a request to prefill.
 pub type Template = Box<dyn Fn(Option<&str>) -> String + Send + Sync>;
 
@@ -60,6 +65,7 @@ impl Script {
             query: Box::new(move |state, _| Ok(json(200, state.unwrap_or("null").into()))),
             key: Box::new(|request| Ok(request.id.to_string())),
             templates: Vec::new(),
+            action: Box::new(|_| Err("It has no action.".into())),
         }
     }
 }
@@ -195,7 +201,7 @@ fn run(script: &Script, call: Call, limits: &Limits) -> Outcome {
         Call::Fold { state, requests, .. } => Outcome::Folded(fold(script, state, &requests, limits)),
         Call::Keys { requests, .. } => Outcome::Keyed(requests.iter().map(|request| key(script, request)).collect()),
         Call::Templates { state, .. } => Outcome::Templated(templates(script, state.as_deref())),
-        Call::Run(_) => Outcome::Unavailable("No script has an action.".into()),
+        Call::Run(running) => Outcome::Ran(ran((script.action)(&running))),
     }
 }
 

@@ -29,8 +29,10 @@ use rules::{
 
 mod places;
 mod purity;
+mod script;
 
 pub use places::Places;
+pub use script::script_of;
 
 /// What an owner's code is called in their stack traces.
 pub const FILE_NAME: &str = "hook.ts";
@@ -48,10 +50,7 @@ pub struct Module {
 
 /// Strips the types and exports what a hook or its actions need and the source only declares.
 pub fn module_of(source: &str) -> Result<Module, Error> {
-    if source.len() > SOURCE_BYTES_MAX {
-        let message = format!("The source is larger than {SOURCE_BYTES_MAX} bytes.");
-        return Err(Error { name: "RangeError".into(), message, stack: String::new(), place: None });
-    }
+    refuse_large(source)?;
     let source = &*spoilt(source);
     let arena = Allocator::default();
     let parsed = Parser::new(&arena, source, SourceType::ts()).parse();
@@ -86,6 +85,13 @@ pub fn module_of(source: &str) -> Result<Module, Error> {
     }
     let places = printed.map.map(|map| Places::of(&map)).unwrap_or_default();
     Ok(Module { source, places, is_pure })
+}
+
+fn refuse_large(source: &str) -> Result<(), Error> {
+    if source.len() <= SOURCE_BYTES_MAX {
+        return Ok(());
+    }
+    Err(Error::plain("RangeError", format!("The source is larger than {SOURCE_BYTES_MAX} bytes.")))
 }
 
 /// A planted bug: what a reducer changed before it threw is its result.

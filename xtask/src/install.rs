@@ -10,12 +10,13 @@ use crate::step::{Failed, Step, cargo, root};
 
 /// A program from one of Debian's packages.
 pub fn program(name: &str, debian_package: &str) -> Result<(), Failed> {
-    if is_there(name) {
-        return Ok(());
-    }
+    if is_there(name) { Ok(()) } else { debian(&format!("`{name}`"), debian_package) }
+}
+
+fn debian(missing: &str, debian_package: &str) -> Result<(), Failed> {
     let is_root = fs::metadata("/proc/self").is_ok_and(|process| process.uid() == 0);
     if !is_root || !is_there("apt-get") {
-        return Err(Failed(format!("`{name}` is missing; on Debian: sudo apt-get install {debian_package}")));
+        return Err(Failed(format!("{missing} is missing; on Debian: sudo apt-get install {debian_package}")));
     }
     println!("   installing {debian_package}");
     let apt_get = |args: &[&str]| Step::new("apt-get").args(["-qq", "-o=Dpkg::Use-Pty=0"]).args(args).run();
@@ -40,6 +41,46 @@ pub fn payloads() -> Result<(), Failed> {
 /// The package that programs connect with, for the tests of everfold/tests/host.rs.
 pub fn host() -> Result<(), Failed> {
     packages("everfold/tests/host")
+}
+
+/// The languages that everfold/tests/runtimes.rs runs functions in.
+pub fn languages() -> Result<(), Failed> {
+    const FROM_NPM: [(&str, &str); 2] = [("bun", "bun@1.4.5"), ("deno", "deno@2.9.6")];
+    const FROM_DEBIAN: [(&str, &str); 7] = [
+        ("node", "nodejs"),
+        ("npm", "npm"),
+        ("python3", "python3"),
+        ("php", "php-cli"),
+        ("ruby", "ruby"),
+        ("go", "golang-go"),
+        ("javac", "openjdk-17-jdk-headless"),
+    ];
+    const GSON: &str = "/usr/share/java/gson.jar";
+    for (name, debian_package) in FROM_DEBIAN {
+        program(name, debian_package)?;
+    }
+    if !Path::new(GSON).is_file() {
+        debian(GSON, "libgoogle-gson-java")?;
+    }
+    for (name, package) in FROM_NPM {
+        if !is_there(name) {
+            let install = ["install", "--global", "--silent", "--no-audit", "--no-fund"];
+            Step::new("npm").args(install).args([package]).run()?;
+        }
+    }
+    Ok(())
+}
+
+/// What connects sandboxes, and the machine that worker/tests/network.rs connects them to.
+pub fn network() -> Result<(), Failed> {
+    program("slirp4netns", "slirp4netns")?;
+    // Not everybody's PATH leads there.
+    for (file, debian_package) in [("/usr/sbin/nft", "nftables"), ("/usr/sbin/ip", "iproute2")] {
+        if !Path::new(file).is_file() {
+            debian(file, debian_package)?;
+        }
+    }
+    Ok(())
 }
 
 /// What the dashboard is built and checked with. Without npm, everfold/build.rs leaves the dashboard out.

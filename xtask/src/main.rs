@@ -121,8 +121,11 @@ fn test(args: &[String]) -> Result<(), Failed> {
         install::host()?;
         install::dashboard()?;
         install::program("chromium", "chromium")?;
+        install::program("bwrap", "bubblewrap")?;
+        install::network()?;
         install::mail_server()?;
         install::schemathesis()?;
+        install::languages()?;
         if names_a_package { cargo(["build", "--quiet", "--release", "-p", "everfold"]).run() } else { Ok(()) }
     })?;
     let scope: &[&str] = if names_a_package { &[] } else { &["--workspace"] };

@@ -82,7 +82,7 @@ function follow(cache: QueryClient): () => void {
   let timer: ReturnType<typeof setTimeout> | undefined;
   const look = () => {
     timer = undefined;
-    for (const key of ["runs", "queue"]) void cache.invalidateQueries({ queryKey: [key] });
+    for (const key of ["runs", "queue", "schedules"]) void cache.invalidateQueries({ queryKey: [key] });
   };
   const line = {
     path: "/run-events",

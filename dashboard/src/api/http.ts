@@ -47,11 +47,13 @@ export async function callOnce<T>(method: Method, path: string, body?: unknown):
 /** A file, which may be large: told how much of it is sent, from 0 to 1. `fetch` does not tell. */
 export async function upload<T>(
   path: string,
-  file: File,
+  sent: File | FormData,
   onSent: (share: number) => void,
   signal: AbortSignal,
 ): Promise<T> {
-  const post = () => send("POST", path, file, "application/zstd", onSent, signal);
+  // A form says itself what parts it.
+  const type = sent instanceof File ? "application/zstd" : undefined;
+  const post = () => send("POST", path, sent, type, onSent, signal);
   const response = await post();
   if (response.status !== 401) return answer(response);
   await recover();
@@ -67,21 +69,21 @@ export async function put(address: string, file: File, onSent: (share: number) =
 function send(
   method: Method,
   address: string,
-  file: File,
-  type: string,
+  sent: File | FormData,
+  type: string | undefined,
   onSent: (share: number) => void,
   signal: AbortSignal,
 ): Promise<Response> {
   return new Promise((resolve, reject) => {
     const sender = new XMLHttpRequest();
     sender.open(method, address);
-    sender.setRequestHeader("content-type", type);
+    if (type) sender.setRequestHeader("content-type", type);
     sender.upload.onprogress = ({ loaded, total }) => onSent(total > 0 ? loaded / total : 0);
     sender.onload = () => resolve(new Response(sender.responseText, { status: sender.status }));
     sender.onerror = () => reject(new Away());
     sender.onabort = () => reject(signal.reason);
     signal.addEventListener("abort", () => sender.abort());
-    sender.send(file);
+    sender.send(sent);
   });
 }
 

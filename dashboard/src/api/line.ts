@@ -1,7 +1,7 @@
 /** A line to the server that stays: where it breaks it is mended, and the page can say that it is broken. */
 
 import { useSyncExternalStore } from "react";
-import { recover } from "./session.ts";
+import { entered, recover } from "./session.ts";
 
 const RETRY_MS_MIN = 200;
 const RETRY_MS_MAX = 2_000;
@@ -10,7 +10,8 @@ interface Line {
   /** Of a WebSocket of this server, such as `/hook-events?hookId=1`. */
   path: string;
   /** It is up; `wasDown` says that something may have been missed. */
-  onUp?: (wasDown: boolean) => void;
+  onUp?: (wasDown: boolean, send: (frame: string) => void) => void;
+  onDown?: () => void;
   onFrame: (frame: string) => void;
 }
 
@@ -34,6 +35,25 @@ export function useReconnecting(): boolean {
   );
 }
 
+/**
+ * As `listen`, for what is one's own: who is here for the first time is nobody yet. To whom the server is closed, nothing
+ * is told; where nobody answers, the line goes on asking.
+ */
+export function listenAsOneself(line: Line): () => void {
+  let isOver = false;
+  let hangUp = () => {};
+  const begin = () => {
+    if (!isOver) hangUp = listen(line);
+  };
+  entered().then(begin, (error: Error) => {
+    if (error.name === "Away") begin();
+  });
+  return () => {
+    isOver = true;
+    hangUp();
+  };
+}
+
 /** Listens until what it returns is called. */
 export function listen(line: Line): () => void {
   let socket: WebSocket | undefined;
@@ -44,11 +64,12 @@ export function listen(line: Line): () => void {
 
   const connect = () => {
     if (isOver) return;
-    socket = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${line.path}`);
+    const made = new WebSocket(`${location.protocol === "https:" ? "wss" : "ws"}://${location.host}${line.path}`);
+    socket = made;
     socket.onopen = () => {
       delay = RETRY_MS_MIN;
       setLine(line, true);
-      line.onUp?.(wasDown);
+      line.onUp?.(wasDown, (frame) => made.send(frame));
       wasDown = false;
     };
     socket.onmessage = ({ data }) => {
@@ -59,6 +80,7 @@ export function listen(line: Line): () => void {
       if (isOver) return;
       wasDown = true;
       setLine(line, false);
+      line.onDown?.();
       timer = setTimeout(() => {
         recover().then(connect, () => {
           if (!isOver) socket?.onclose?.(new CloseEvent("close"));

@@ -1,4 +1,4 @@
-/** Pages of connected programs: shown for as long as somebody looks. */
+/** Pages: shown for as long as somebody looks. */
 
 import { queryOptions, skipToken, useQueryClient } from "@tanstack/react-query";
 import { useEffect } from "react";
@@ -6,7 +6,7 @@ import { actions } from "./actions.ts";
 import { call } from "./http.ts";
 import { listen } from "./line.ts";
 import { client } from "./queries.ts";
-import { TOLD_TIMES, waiting } from "./runs.ts";
+import { waiting } from "./runs.ts";
 import type { Component, Json, PageShown } from "./types.ts";
 
 /** Never read, only told. `params` are those of its address. */
@@ -17,7 +17,7 @@ export const page = (slug: string, params: string) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-/** As long as its program is there it is open, and changes come as they are made. */
+/** As long as its code is there it is open, and changes come as they are made. */
 export function usePageLive(slug: string, params: string, isThere: boolean) {
   const cache = useQueryClient();
   useEffect(() => {
@@ -43,8 +43,16 @@ export function usePageLive(slug: string, params: string, isThere: boolean) {
   }, [slug, params, isThere, cache]);
 }
 
+interface Place {
+  slug: string;
+  params: string;
+  index: number;
+  /** How often its code tells what came of a move. */
+  toldTimes: number;
+}
+
 /** Tells a part of a page what a person looks for in it, and waits for what it looks like then. */
-export async function askPage(slug: string, params: string, index: number, state: Json): Promise<Component> {
+export async function askPage({ slug, params, index, toldTimes }: Place, state: Json): Promise<Component> {
   const { queryKey } = page(slug, params);
   const shown = client.getQueryData(queryKey);
   const read = () => client.getQueryData(queryKey)?.layout?.children?.toRender ?? [];
@@ -53,7 +61,7 @@ export async function askPage(slug: string, params: string, index: number, state
   const before = parts[index];
   if (!shown || !before) throw new Error("This is no longer shown.");
   const values = parts.map((_, place) => (place === index ? state : null));
-  const told = times() + TOLD_TIMES;
+  const told = times() + toldTimes;
   const look = waiting(() => read()[index]?.props !== before.props || times() >= told);
   try {
     await call("POST", `/api/pages/${encodeURIComponent(shown.key)}/state`, { values });

@@ -9,6 +9,8 @@ import type { Component, Json, Run, RunEvent, UploadPlace } from "./types.ts";
 
 /** So long one waits for what a component looks like. */
 const LOOK_MS_MAX = 20_000;
+/** And so long until it is said again what was looked for. */
+const REPEAT_MS = 5_000;
 /** A program tells twice what a component looks like in a new state; the second time it may be late. */
 export const TOLD_TIMES = 2;
 
@@ -61,12 +63,19 @@ export async function askComponent(id: string, key: string, index: number, state
   const before = read();
   if (!before) throw new Error("This is no longer shown.");
   const values = Array.from({ length: before.count }, (_, place) => (place === index ? state : null));
-  const told = toldTimes(id, key) + TOLD_TIMES;
+  // Who sorts what is in that order already sees the same again: what was told counts, not what changed.
+  const { source } = client.getQueryData(run(id).queryKey) ?? {};
+  const told = toldTimes(id, key) + (source === "hosted" ? 1 : TOLD_TIMES);
   const look = waiting(() => read()?.component.props !== before.component.props || toldTimes(id, key) >= told);
+  let repeat: ReturnType<typeof setInterval> | undefined;
   try {
-    await call("POST", runPath(id, "/state"), { key, values });
+    const say = () => call("POST", runPath(id, "/state"), { key, values });
+    await say();
+    // What it came to may have been told before anybody listened, and nobody keeps it.
+    repeat = setInterval(() => void say().catch(() => {}), REPEAT_MS);
     await look.isThere;
   } finally {
+    clearInterval(repeat);
     look.stop();
   }
   return read()?.component ?? before.component;

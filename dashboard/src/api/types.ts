@@ -248,6 +248,28 @@ export interface Queued {
   createdAt: number;
 }
 
+/** What a person says of one; what is left away stays as it is. */
+export interface NewSchedule {
+  slug: string;
+  /** Empty: it is called as its action is. */
+  name: string | null;
+  cron: string;
+  timezone: string;
+  params: { [name: string]: Json } | null;
+  paused: boolean;
+  notifyOnSuccess: boolean;
+}
+
+/** An action that is begun by itself, time after time. */
+export interface Schedule extends NewSchedule {
+  id: string;
+  hookId: string | null;
+  nextAt: number | null;
+  /** What was begun last, or why nothing was. */
+  lastRun: { id: string | null; at: number; status: RunStatus | null; error: string | null } | null;
+  createdAt: number;
+}
+
 /** One thing that is asked or shown, in the words of @interval/sdk; `props` with `propsMeta` are superjson's. */
 export interface Component {
   methodName: string;
@@ -371,6 +393,187 @@ export interface PageShown {
   key: string;
   layout: Layout | null;
   redirect: Target | null;
+  /** What the code of a hook's page logged last. */
+  logs: LogLine[];
   /** The program that shows it is gone. */
   isOver: boolean;
+}
+
+export type JobStatus = "queued" | "leased" | "done" | "failed" | "timed_out" | "cancelled";
+
+/** Where a job may run. */
+export type Where = "any" | "tab" | "server";
+
+export interface JobProgress {
+  done: number;
+  total: number;
+  note?: string | null;
+}
+
+/** A job as a list shows it. */
+export interface JobBrief {
+  id: string;
+  name?: string | null;
+  status: JobStatus;
+  where: Where;
+  result?: Json;
+  error?: { name: string; message: string; stack?: string | null } | null;
+  progress?: JobProgress | null;
+  /** The name of the worker that has it, or had it last. */
+  worker?: string | null;
+  /** So often it was given to a worker. */
+  attempts: number;
+  /** Of a script over many inputs: how many, and how many of them are done. */
+  count?: number | null;
+  done?: number | null;
+  createdAt: number;
+  startedAt?: number | null;
+  finishedAt?: number | null;
+}
+
+/** A job, whole. */
+export interface Job extends JobBrief {
+  console: { level: ConsoleLine["level"]; text: string }[];
+}
+
+/** A frame of `/job-events`. */
+export type JobEvent =
+  /** Without its result where that is long, and where it is that of many inputs. */
+  | { type: "job"; job: Job }
+  /** More changed than was told. */
+  | { type: "behind" };
+
+/** Whatever runs jobs. */
+export interface JobWorker {
+  id: string;
+  name: string;
+  threads: number;
+  /** So many jobs it has now. */
+  running: number;
+  userAgent?: string | null;
+  kind: "tab" | "headless" | "server";
+  connectedAt: number;
+}
+
+export interface Limits {
+  timeoutMs: number;
+  cpuSeconds: number;
+  memoryMb: number;
+  processes: number;
+  tmpMb: number;
+  requestBytes: number;
+  responseBytes: number;
+  /** Requests that one instance is given at a time. */
+  concurrency: number;
+  minInstances: number;
+  maxInstances: number;
+  queueWaitMs: number;
+}
+
+/** A function: a folder of code in some language, deployed to an address. */
+export interface UserFunction {
+  id: string;
+  name: string;
+  slug: string;
+  /** Where it is called. */
+  url: string;
+  runtime: string;
+  /** The runtime's own where nothing is said; `build` as well. */
+  entrypoint: string | null;
+  build: string | null;
+  limits: Limits;
+  /** A cron expression of five fields. */
+  schedule: string | null;
+  network: "none" | "internet";
+  /** The id of the deployment that answers. */
+  activeDeployment: string | null;
+  /** So many run now. */
+  instances: number;
+  createdAt: number;
+}
+
+/** What a person says of one; what is left away stays as it is. */
+export type FunctionChange = Partial<
+  Pick<UserFunction, "name" | "slug" | "runtime" | "entrypoint" | "build" | "schedule" | "network">
+> & { limits?: Partial<Limits> };
+
+export type DeploymentStatus = "waiting" | "building" | "ready" | "failed" | "cancelled";
+
+/** One state of a function's code, which never changes. */
+export interface Deployment {
+  id: string;
+  status: DeploymentStatus;
+  isActive: boolean;
+  hash: string;
+  /** Of what was sent. */
+  bytes: number;
+  /** Of the built tree, as `builtBytes`. */
+  files: number | null;
+  builtBytes: number | null;
+  runtime: string;
+  entrypoint: string | null;
+  build: string | null;
+  /** Why it could not be built. */
+  error: string | null;
+  createdAt: number;
+  endedAt: number | null;
+}
+
+/** An environment variable; nobody is shown the value of a secret one. */
+export interface Variable {
+  key: string;
+  value: string | null;
+  secret: boolean;
+}
+
+export type ExecutionStatus = "waiting" | "processing" | "completed" | "failed";
+
+/** A call of a function, as a list shows it. */
+export interface ExecutionBrief {
+  id: string;
+  status: ExecutionStatus;
+  trigger: "http" | "api" | "schedule";
+  method: string;
+  path: string;
+  /** The id of the one that answered. */
+  deployment: string | null;
+  statusCode: number | null;
+  /** Which failure it was, such as `function_timed_out`; `error` says it in a sentence. */
+  code: string | null;
+  error: string | null;
+  durationMs: number | null;
+  coldStart: boolean | null;
+  attempts: number;
+  createdAt: number;
+}
+
+/** A call, whole. */
+export interface Execution extends ExecutionBrief {
+  headers: Record<string, string>;
+  body: string;
+  bodyEncoding?: "base64";
+  logs: string;
+  errors: string;
+  scheduledAt: number | null;
+}
+
+export interface Runtime {
+  name: string;
+  title: string;
+  version: string | null;
+  available: boolean;
+  /** What to install. */
+  reason: string | null;
+  entrypoint: string;
+  build: string | null;
+}
+
+/** What this machine can run, and what stands between that and the machine. */
+export interface Machine {
+  objects: Runtime[];
+  sandbox: {
+    available: boolean;
+    reason: string | null;
+    layers: { name: string; present: boolean; detail: string }[];
+  };
 }

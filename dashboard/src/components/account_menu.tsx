@@ -56,6 +56,12 @@ function Items({ isUser }: { isUser: boolean }) {
         Settings
       </Item>
       <div className={style.narrow}>
+        <Item icon="clock" onSelect={() => go("/history")}>
+          History
+        </Item>
+        <Item icon="check" onSelect={() => go("/health")}>
+          Health
+        </Item>
         <Item icon="right" onSelect={() => location.assign("/docs")}>
           Docs
         </Item>

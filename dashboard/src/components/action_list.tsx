@@ -5,6 +5,7 @@ import { Link } from "wouter";
 import { pathOf } from "../api/actions.ts";
 import type { Action } from "../api/types.ts";
 import style from "./action_list.module.css";
+import { ScheduleButton } from "./schedule_dialog.tsx";
 import { Sign } from "./status.tsx";
 
 export interface Group {
@@ -68,6 +69,11 @@ export function Actions({ actions }: { actions: readonly Action[] }) {
           <ActionLink action={action} />
           <span className={style.about}>{action.description}</span>
           <Where action={action} />
+          {!action.isPage && (
+            <span className={style.aside}>
+              <ScheduleButton slug={action.slug} name={action.name} isQuiet />
+            </span>
+          )}
         </li>
       ))}
     </ul>

@@ -5,6 +5,7 @@ import { Command as Bar, defaultFilter } from "cmdk";
 import { useLayoutEffect, useMemo, useRef, useState } from "react";
 import { useLocation, useRoute } from "wouter";
 import { actions, pathOf, recentRuns } from "../api/actions.ts";
+import { functions } from "../api/functions.ts";
 import * as queries from "../api/queries.ts";
 import type { Hook } from "../api/types.ts";
 import { type Command, useLeftCommands } from "../commands.ts";
@@ -23,13 +24,14 @@ const HOOKS_OFFERED = 5;
 /** Actions, and runs, that are offered before anything is typed. */
 const ACTIONS_OFFERED = 5;
 const RUNS_OFFERED = 3;
+const FUNCTIONS_OFFERED = 3;
 /** Hooks whose tabs can be found: those used last. */
 const HOOKS_WITH_TABS = 100;
 /** A likeness below this is chance. */
 const LIKENESS_MIN = 0.02;
 
 interface Offer extends Command {
-  group: "On this page" | "Actions" | "Runs" | "Hooks" | "Do" | "Go to" | "Theme";
+  group: "On this page" | "Actions" | "Runs" | "Hooks" | "Functions" | "Do" | "Go to" | "Theme";
   icon: IconName;
   /** What it is called without the word of what is done to it. */
   noun?: string;
@@ -147,6 +149,7 @@ function useOffers(): Offer[] {
   const { data: hooks } = useQuery(queries.hooks);
   const { data: known = [] } = useQuery(actions);
   const { data: runs = [] } = useQuery(recentRuns);
+  const { data: deployed = [] } = useQuery(functions);
   const { data: me } = useQuery(queries.me);
   const [, go] = useLocation();
   const [, here] = useRoute("/hooks/:id");
@@ -199,8 +202,27 @@ function useOffers(): Offer[] {
         run: () => go(`/hooks/${hook.id}`),
       }),
     ),
+    ...deployed.map(
+      ({ id, name, slug, runtime }, index): Offer => ({
+        group: "Functions",
+        icon: "function",
+        name,
+        words: [id, slug, runtime],
+        isHidden: index >= FUNCTIONS_OFFERED,
+        run: () => go(`/functions/${id}`),
+      }),
+    ),
     { group: "Do", icon: "plus", name: "New hook", words: ["create", "make"], run: newHook.make },
+    { group: "Do", icon: "plus", name: "New function", words: ["create", "make"], run: () => go("/functions?new") },
     { group: "Go to", icon: "hook", name: "All hooks", words: ["import"], run: () => go("/hooks") },
+    {
+      group: "Go to",
+      icon: "function",
+      name: "Functions",
+      words: ["deploy", "runtimes", "sandbox"],
+      run: () => go("/functions"),
+    },
+    { group: "Go to", icon: "play", name: "Jobs", words: ["workers", "threads", "script"], run: () => go("/jobs") },
     { group: "Go to", icon: "clock", name: "History", words: ["runs"], run: () => go("/history") },
     { group: "Go to", icon: "right", name: "Home", run: () => go("/") },
     {

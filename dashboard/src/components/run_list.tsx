@@ -1,5 +1,6 @@
 /** Runs in a table: what each does, how it stands, and the way to it. */
 
+import type { ReactNode } from "react";
 import { Link, useLocation } from "wouter";
 import type { RunBrief, RunStatus } from "../api/types.ts";
 import type { IconName } from "./icon.tsx";
@@ -62,7 +63,7 @@ export function RunList({ label, runs, hasMore = false, onSight }: Props) {
 }
 
 /** A link too, so that it can be opened in a tab of its own; the row is what Tab stops at. */
-export function RunLink({ id, children }: { id: string; children: string }) {
+export function RunLink({ id, children }: { id: string; children: ReactNode }) {
   return (
     <Link href={`/r/${id}`} tabIndex={-1} className={style.name} onClick={(event) => event.stopPropagation()}>
       {children}

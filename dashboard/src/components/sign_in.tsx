@@ -86,13 +86,13 @@ function OnItsWay({ email, onAgain }: { email: string; onAgain: () => void }) {
 }
 
 /** What a guest is, said once, at the foot of the hooks. */
-export function GuestNote() {
+export function GuestNote({ what = "hooks" }: { what?: string }) {
   const { data: me } = useQuery(queries.me);
   const signIn = useSignIn();
   if (me?.workflowState !== "guest") return null;
   return (
     <p className={style.note}>
-      Guests’ hooks live in this browser;{" "}
+      Guests’ {what} live in this browser;{" "}
       <button type="button" onClick={signIn}>
         sign in
       </button>{" "}

@@ -6,7 +6,7 @@ import { javascript } from "@codemirror/lang-javascript";
 import { bracketMatching, indentOnInput } from "@codemirror/language";
 import { type Diagnostic, lintGutter, lintKeymap, setDiagnostics } from "@codemirror/lint";
 import { highlightSelectionMatches, searchKeymap } from "@codemirror/search";
-import { EditorState, type Text } from "@codemirror/state";
+import { Annotation, EditorState, type Text } from "@codemirror/state";
 import {
   drawSelection,
   EditorView,
@@ -16,7 +16,7 @@ import {
   keymap,
   lineNumbers,
 } from "@codemirror/view";
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 import type { Json } from "../api/types.ts";
 import { typescript } from "./language.ts";
 import { nonce, theme } from "./theme.ts";
@@ -36,6 +36,9 @@ interface Props {
   /** The newest state, whose names are offered. */
   state: Json;
 }
+
+/** The page wrote it, not its reader. */
+const given = Annotation.define<true>();
 
 export default function Editor({ label, value, onChange, wrong, state }: Props) {
   const place = useRef<HTMLDivElement>(null);
@@ -78,7 +81,8 @@ export default function Editor({ label, value, onChange, wrong, state }: Props) 
             indentWithTab,
           ]),
           EditorView.updateListener.of((update) => {
-            if (update.docChanged) newest.current.onChange(update.state.doc.toString());
+            const isGiven = update.transactions.some((one) => one.annotation(given));
+            if (update.docChanged && !isGiven) newest.current.onChange(update.state.doc.toString());
           }),
         ],
       }),
@@ -87,10 +91,14 @@ export default function Editor({ label, value, onChange, wrong, state }: Props) 
     return () => made.destroy();
   }, []);
 
-  useEffect(() => {
+  // Before the next key: an older value would take it back.
+  useLayoutEffect(() => {
     const doc = view.current?.state.doc;
     if (doc && doc.toString() !== value)
-      view.current?.dispatch({ changes: { from: 0, to: doc.length, insert: value } });
+      view.current?.dispatch({
+        changes: { from: 0, to: doc.length, insert: value },
+        annotations: given.of(true),
+      });
   }, [value]);
 
   useEffect(() => {

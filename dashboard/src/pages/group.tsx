@@ -1,10 +1,11 @@
-/** A page of actions that belong together, with what its program shows above them. */
+/** A page of actions that belong together, with what its code shows above them. */
 
 import { useQuery } from "@tanstack/react-query";
 import { useCallback, useEffect } from "react";
 import { Link, useLocation, useSearch } from "wouter";
 import { actions, pathOf } from "../api/actions.ts";
 import { askPage, page, usePageLive } from "../api/pages.ts";
+import { TOLD_TIMES } from "../api/runs.ts";
 import type { Action, Component, Json, Layout } from "../api/types.ts";
 import { Actions, Offline } from "../components/action_list.tsx";
 import { Empty } from "../components/empty.tsx";
@@ -13,6 +14,7 @@ import { Card, Page } from "../components/page.tsx";
 import { shownOf } from "../run/component.ts";
 import { Display } from "../run/displays/display.tsx";
 import { LeadButton, usePlace } from "../run/displays/place.tsx";
+import { Logs } from "../run/logs.tsx";
 import { useTitle } from "../title.ts";
 import style from "./group.module.css";
 import { NotFoundPage } from "./not_found.tsx";
@@ -36,7 +38,7 @@ interface WholeProps {
 function Whole({ slug, own, inside }: WholeProps) {
   const params = useSearch();
   const isConnected = own?.source === "host";
-  usePageLive(slug, params, isConnected && own.online);
+  usePageLive(slug, params, own?.online === true);
   const { data: shown } = useQuery(page(slug, params));
   const layout = shown?.layout;
   const title = layout?.title ?? own?.name ?? slug;
@@ -63,7 +65,14 @@ function Whole({ slug, own, inside }: WholeProps) {
       )}
       <Errors layout={layout ?? undefined} />
       {parts.map((component, index) => (
-        <Part key={index} slug={slug} params={params} index={index} component={component} />
+        <Part
+          key={index}
+          slug={slug}
+          params={params}
+          index={index}
+          component={component}
+          toldTimes={isConnected ? TOLD_TIMES : 1}
+        />
       ))}
       {inside && inside.length > 0 ? (
         <Card isFlush>
@@ -77,6 +86,7 @@ function Whole({ slug, own, inside }: WholeProps) {
           </Card>
         )
       )}
+      {shown && shown.logs.length > 0 && <Logs logs={shown.logs} />}
     </Page>
   );
 }
@@ -86,10 +96,14 @@ interface PartProps {
   params: string;
   index: number;
   component: Component;
+  toldTimes: number;
 }
 
-function Part({ slug, params, index, component }: PartProps) {
-  const ask = useCallback((state: Json) => askPage(slug, params, index, state).then(shownOf), [slug, params, index]);
+function Part({ slug, params, index, component, toldTimes }: PartProps) {
+  const ask = useCallback(
+    (state: Json) => askPage({ slug, params, index, toldTimes }, state).then(shownOf),
+    [slug, params, index, toldTimes],
+  );
   return <Display shown={shownOf(component)} ask={ask} isReadOnly={false} />;
 }
 

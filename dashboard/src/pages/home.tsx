@@ -6,6 +6,7 @@ import { Link, useLocation } from "wouter";
 import { actions, openRuns, queue, useRunsTold, waiting } from "../api/actions.ts";
 import { firstHook } from "../api/first_hook.ts";
 import * as queries from "../api/queries.ts";
+import { schedules } from "../api/schedules.ts";
 import { ActionList, listed } from "../components/action_list.tsx";
 import { AddAction } from "../components/add_action.tsx";
 import { Button } from "../components/button.tsx";
@@ -15,6 +16,7 @@ import { HookList } from "../components/hook_list.tsx";
 import { NewHook } from "../components/new_hook.tsx";
 import { Card, Page, Section } from "../components/page.tsx";
 import { Results, resultsOf } from "../components/results.tsx";
+import { ScheduleList } from "../components/schedule_list.tsx";
 import { GuestNote } from "../components/sign_in.tsx";
 import { count } from "../components/time.tsx";
 import { useToast } from "../components/toast.tsx";
@@ -135,6 +137,7 @@ function Everything() {
         <>
           <WaitingForYou />
           {known && known.length > 0 && <Actions />}
+          <Schedules />
           <Hooks />
           {known?.length === 0 && <NoActions />}
         </>
@@ -169,6 +172,20 @@ function Actions() {
     <Section title="Actions">
       <Card isFlush>
         <ActionList actions={listed(known)} />
+      </Card>
+    </Section>
+  );
+}
+
+/** Nothing, while nothing is scheduled. */
+function Schedules() {
+  const { data: known = [] } = useQuery(actions);
+  const { data: all = [] } = useQuery(schedules);
+  if (all.length === 0) return null;
+  return (
+    <Section title="Schedules">
+      <Card isFlush>
+        <ScheduleList schedules={all} actions={known} />
       </Card>
     </Section>
   );

@@ -8,7 +8,7 @@ use std::{
 use rules::{
     call::Json,
     limits::HOST_GRACE_MS,
-    record::{LaneId, Position},
+    record::{At, LaneId, Position},
     refusal::Refusal,
     run::{Begun, Heard, Origin, Said, Status, Why, transaction_of},
 };
@@ -27,6 +27,27 @@ const GONE: &str = "The program that ran it ended. Resume runs its code again, o
 const SILENT: &str = "The line to its program broke while it worked, and nothing was heard of it since. It may have ended \
     unheard: Resume runs its code again, over the answers there are.";
 
+impl Offered {
+    /// What a run of it begins with, if its host is there.
+    pub(crate) fn begun(self, owner: LaneId, context: Json, by: Option<String>, at: At) -> Result<Begun, Refusal> {
+        if !self.is_online {
+            return Err(Refusal::ACTION_OFFLINE);
+        }
+        let route = self.route;
+        Ok(Begun {
+            owner,
+            origin: Origin::Host { is_backgroundable: route.backgroundable },
+            declared: route.slug.clone(),
+            action: route.slug,
+            name: route.name,
+            description: route.description,
+            context,
+            by,
+            at,
+        })
+    }
+}
+
 impl Engine {
     /// A new run of a connected host's action.
     pub async fn begin_connected(
@@ -36,22 +57,7 @@ impl Engine {
         context: Json,
         by: Option<String>,
     ) -> Result<LaneId, Refusal> {
-        if !offered.is_online {
-            return Err(Refusal::ACTION_OFFLINE);
-        }
-        let route = offered.route;
-        let begun = Begun {
-            owner,
-            origin: Origin::Host { is_backgroundable: route.backgroundable },
-            declared: route.slug.clone(),
-            action: route.slug,
-            name: route.name,
-            description: route.description,
-            context,
-            by,
-            at: self.now(),
-        };
-        self.begin(begun).await
+        self.begin(offered.begun(owner, context, by, self.now())?).await
     }
 
     /// Has the host that is there run the code anew.

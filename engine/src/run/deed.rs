@@ -7,6 +7,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rules::{
     call::{Bytes, Error, Json, Request, run::Kind},
     hook::{Config, Reply},
+    job::{Brief, JobId, Place, Task},
     limits::{BODY_BYTES_MAX, FETCH_BODY_BYTES_MAX},
     record::LaneId,
     refusal::Refusal,
@@ -19,6 +20,7 @@ use serde_json::json;
 use super::Active;
 use crate::{
     Engine,
+    job::result_of,
     world::{Fetch, World},
 };
 
@@ -39,6 +41,13 @@ struct Fetching {
     body: Option<String>,
 }
 
+/// A job that a run asks for.
+#[derive(Deserialize)]
+struct Scripted {
+    code: String,
+    input: serde_json::Value,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {
@@ -48,11 +57,19 @@ struct Sealed {
 /// No secret has this name: a name is not empty, and this is no name of a variable.
 const SEALED_AS: &str = "what a run sends";
 
+/// Follows from the run and the call: of the run's time, so that it stands in the list where it belongs.
+fn job_id(run: LaneId, id: &str) -> JobId {
+    let hash = blake3::hash(format!("everfold 2026 job of a run {:032x} {id}", run.0).as_bytes());
+    let bits = u128::from_le_bytes(hash.as_bytes()[..16].try_into().expect("16 bytes"));
+    let kept = 0xffff_ffff_ffff_f000_c000_0000_0000_0000;
+    run.0 & kept | bits & !kept
+}
+
 impl Engine {
     pub(super) async fn do_deed(&self, active: Arc<Active>, id: String, kind: Kind, payload: Json) {
-        let (run, origin) = {
+        let (run, owner, origin) = {
             let state = active.state().await;
-            (state.run.lane, state.run.begun.origin)
+            (state.run.lane, state.run.owner, state.run.begun.origin)
         };
         let Origin::Hosted { hook, .. } = origin else { return };
         let result = match kind {
@@ -63,9 +80,28 @@ impl Engine {
             Kind::Fetch => self.fetch_for(hook, &payload).await,
             Kind::Notify => Ok("null".into()),
             Kind::Function => Err(Error::plain("NotFoundError", "There are no functions on this server yet.")),
-            Kind::Job => Err(Error::plain("NotFoundError", "There are no jobs on this server yet.")),
+            Kind::Job => self.job_for(owner, run, &id, &payload).await,
         };
         let _ = self.turn_of(active, move |state, at| Ok((Some(state.run.returned(&id, result, at)), ()))).await;
+    }
+
+    /// A script on whatever is open, and what it returns. Asked again after a crash, it is the same job.
+    async fn job_for(&self, owner: LaneId, run: LaneId, id: &str, payload: &str) -> Result<Json, Error> {
+        let asked: Scripted =
+            serde_json::from_str(payload).map_err(|_| Error::plain("TypeError", "A job has code and an input."))?;
+        let refused = |refusal: Refusal| Error::plain("JobError", refusal.detail);
+        let code: Arc<str> = asked.code.into();
+        self.check_script(&code).await.map_err(refused)?;
+        let brief = Brief { name: Some(format!("of a run, {id}")), ..Brief::new(Place::Any, false, 1, self.now()) };
+        let task = Task { code, inputs: vec![asked.input.to_string().into()] };
+        let job = job_id(run, id);
+        let seen = self.job_done(owner, job, brief, task).await.map_err(refused)?;
+        let outcomes = self.outcomes(owner, job).await.map_err(refused)?;
+        match (result_of(&seen.brief, &outcomes), seen.brief.error) {
+            (Some(result), _) => Ok(result),
+            (None, Some(error)) => Err(error),
+            (None, None) => Err(Error::plain("JobError", "The job was cancelled.")),
+        }
     }
 
     async fn state_for(&self, hook: LaneId) -> Result<Json, Refusal> {

@@ -228,6 +228,28 @@ impl Client {
         parse(&expect(Reply { status, body })?.body)
     }
 
+    /// The fields of server-sent events as they come, until nobody wants more.
+    pub fn events(&self, path: &str, mut take: impl FnMut(&str, &str) -> bool) -> Result<(), Failure> {
+        let request =
+            self.agent.get(format!("{}{path}", self.url)).header("authorization", format!("Bearer {}", self.identity));
+        let request = request.config().timeout_global(None).build();
+        let mut response = request.call().map_err(|error| self.unreachable(error))?;
+        let status = response.status().as_u16();
+        if status != 200 {
+            let body = response.body_mut().read_to_string().map_err(|error| self.unreachable(error))?;
+            return expect(Reply { status, body }).map(drop);
+        }
+        let lines = std::io::BufRead::lines(std::io::BufReader::new(response.body_mut().as_reader()));
+        for line in lines {
+            let line = line.map_err(|error| self.unreachable(error))?;
+            let Some((field, data)) = line.split_once(':') else { continue };
+            if !field.is_empty() && !take(field, data.trim_start()) {
+                return Ok(());
+            }
+        }
+        Ok(())
+    }
+
     fn unreachable(&self, error: impl Display) -> Failure {
         Failure::new(format!("{} does not answer: {error}.", self.url))
             .hint("start one with 'everfold serve' or 'everfold dev', or name another with --url")

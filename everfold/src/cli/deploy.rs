@@ -8,6 +8,7 @@ use similar::TextDiff;
 use super::{
     Failure, Remote,
     client::{Client, Hook, expect},
+    function,
     progress::watch_refold,
     project::{Project, hook_of, set_secrets},
     say, versions,
@@ -15,10 +16,11 @@ use super::{
 
 #[derive(clap::Args)]
 pub struct Deploy {
-    /// The directory with `hooks/*.ts`, and `.env` for their secrets
+    /// The directory with `hooks/*.ts`, `actions/*.ts`, `functions/*/`, and `.env` for their secrets; or one function
     #[arg(default_value = ".")]
     dir: PathBuf,
-    /// Publish what changed; without it, it is saved as drafts, and what would change is shown
+    /// Publish what changed; without it, it is saved as drafts, and what would change is shown; functions are built, and
+    /// what answered goes on answering
     #[arg(long)]
     publish: bool,
     #[command(flatten)]
@@ -40,6 +42,9 @@ impl Deploy {
                 say(format_args!("{name}: secret {secret} is set"))?;
             }
             self.deploy(&client, &hook, &path.display().to_string(), &source)?;
+        }
+        for (name, folder) in project.functions()? {
+            function::deploy(&client, &name, &folder, self.publish)?;
         }
         Ok(())
     }

@@ -15,6 +15,7 @@ use serde_json::json;
 use super::{
     Failure, Listening, PING_MS,
     client::{Client, Hook, expect},
+    function,
     progress::watch_refold,
     project::{Project, hook_of, set_secrets},
     runtime, say,
@@ -26,7 +27,7 @@ use crate::{
 
 #[derive(clap::Args)]
 pub struct Dev {
-    /// The directory with `hooks/*.ts`; without one, an example hook
+    /// The directory with `hooks/*.ts`, `actions/*.ts` and `functions/*/`; without one, an example hook
     dir: Option<PathBuf>,
     #[command(flatten)]
     listening: Listening,
@@ -91,8 +92,11 @@ fn develop(url: &str, project: Option<Project>, known: &OnceLock<LaneId>) -> Res
     for dir in sources.iter().map(PathBuf::as_path).chain([project.dir()]) {
         watcher.watch(dir, RecursiveMode::NonRecursive).map_err(unwatchable)?;
     }
+    for folder in project.functions()?.values() {
+        watcher.watch(folder, RecursiveMode::Recursive).map_err(unwatchable)?;
+    }
 
-    let mut deployed = HashMap::new();
+    let (mut deployed, mut functions) = (HashMap::new(), HashMap::new());
     let mut is_first = true;
     loop {
         // A file that is being written may be gone for a moment: the next event brings it.
@@ -101,8 +105,15 @@ fn develop(url: &str, project: Option<Project>, known: &OnceLock<LaneId>) -> Res
             Err(failure) => Err(failure),
         };
         report(saved)?;
+        report(save_functions(&client, &project, &mut functions))?;
         if std::mem::take(&mut is_first) {
-            let watched = sources.iter().map(|dir| dir.display().to_string()).collect::<Vec<_>>().join(" and ");
+            let folders = project.functions()?;
+            let watched = sources
+                .iter()
+                .chain(folders.values())
+                .map(|dir| dir.display().to_string())
+                .collect::<Vec<_>>()
+                .join(" and ");
             say(format_args!("\nwatching {watched} — save a file, and everything it ever received is folded again"))?;
         }
         if events.recv().is_err() {
@@ -131,6 +142,18 @@ fn save(
             let is_new = !deployed.contains_key(&name);
             report(deploy(client, &name, &path.display().to_string(), &now.0, secrets, is_new))?;
             deployed.insert(name, now);
+        }
+    }
+    Ok(())
+}
+
+/// Builds what is not built as it stands, and lets it answer.
+fn save_functions(client: &Client, project: &Project, deployed: &mut HashMap<String, Vec<u8>>) -> Result<(), Failure> {
+    for (name, folder) in project.functions()? {
+        let Ok(code) = function::packed(&folder) else { continue };
+        if deployed.get(&name) != Some(&code) {
+            report(function::deploy_packed(client, &name, &folder, &code, true))?;
+            deployed.insert(name, code);
         }
     }
     Ok(())

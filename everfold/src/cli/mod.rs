@@ -13,17 +13,24 @@ mod backup;
 mod client;
 mod credentials;
 mod deploy;
+mod deployments;
 mod dev;
 mod doctor;
+mod exec;
+mod function;
+mod functions;
 mod history;
 mod hooks;
+mod jobs;
 mod keys;
 mod login;
 mod logout;
+mod logs;
 mod manage;
 mod progress;
 mod project;
 mod request;
+mod rollback;
 mod run;
 mod secrets;
 mod send;
@@ -34,6 +41,7 @@ mod transfer;
 mod verify;
 mod versions;
 mod whoami;
+mod worker;
 
 use client::Client;
 use rules::egress::Allowed;
@@ -96,8 +104,22 @@ enum Command {
     Secrets(secrets::Secrets),
     /// The keys of a hook: list, make, pause, play, revoke
     Keys(keys::Keys),
+    /// List your functions, with their addresses
+    Functions(functions::Functions),
+    /// List the deployments of a function, newest first
+    Deployments(deployments::Deployments),
+    /// Call a function
+    Exec(exec::Exec),
+    /// Show what the calls of a function logged, newest last
+    Logs(logs::Logs),
+    /// Let an earlier deployment of a function answer again
+    Rollback(rollback::Rollback),
     /// Run an action here: its questions become prompts
     Run(run::Run),
+    /// Scripts that run on whatever is open: run, list, cancel
+    Jobs(jobs::Jobs),
+    /// Run jobs on this machine
+    Worker(worker::Worker),
     /// Write a hook with its whole history to a file
     Export(transfer::Export),
     /// Make a hook of such a file
@@ -233,7 +255,14 @@ pub fn main() -> ExitCode {
         Command::Resend(request) => request.resend(),
         Command::Secrets(secrets) => secrets.run(),
         Command::Keys(keys) => keys.run(),
+        Command::Functions(functions) => functions.run(),
+        Command::Deployments(deployments) => deployments.run(),
+        Command::Exec(exec) => exec.run(),
+        Command::Logs(logs) => logs.run(),
+        Command::Rollback(rollback) => rollback.run(),
         Command::Run(run) => run.run(),
+        Command::Jobs(jobs) => jobs.run(),
+        Command::Worker(worker) => worker.run(),
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Backup(backup) => backup.run(),

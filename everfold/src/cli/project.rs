@@ -1,4 +1,4 @@
-//! A directory that is deployed: `hooks/*.{js,ts}`, `actions/*.{js,ts}`, and `.env` as their secrets.
+//! A directory that is deployed: `hooks/*.{js,ts}`, `actions/*.{js,ts}`, `functions/*/`, and `.env` as secrets of hooks.
 
 use std::{
     collections::BTreeMap,
@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 use super::{
     Failure,
     client::{Client, Hook, expect},
+    function,
 };
 
 pub struct Project {
@@ -22,10 +23,10 @@ pub struct Project {
 impl Project {
     pub fn open(dir: PathBuf) -> Result<Project, Failure> {
         let project = Project { dir };
-        if project.sources().is_empty() {
+        if project.sources().is_empty() && project.functions()?.is_empty() {
             let dir = project.dir.display();
-            return Err(Failure::new(format!("{dir} has no directory 'hooks', and none 'actions'."))
-                .hint("put a file such as hooks/counter.ts or actions/refund.ts into it"));
+            return Err(Failure::new(format!("{dir} has no directory 'hooks', none 'actions', and none 'functions'."))
+                .hint("put a file such as hooks/counter.ts, actions/refund.ts or functions/hello/index.js into it"));
         }
         Ok(project)
     }
@@ -57,6 +58,25 @@ impl Project {
             }
         }
         Ok(files)
+    }
+
+    /// The functions by name: `functions/hello/` is the function `hello`. A folder that is itself one is the only one.
+    pub fn functions(&self) -> Result<BTreeMap<String, PathBuf>, Failure> {
+        let folder = self.dir.join("functions");
+        let mut functions = BTreeMap::new();
+        if folder.is_dir() {
+            for entry in fs::read_dir(folder)? {
+                let path = entry?.path();
+                if let (true, Some(name)) = (path.is_dir(), path.file_name()) {
+                    functions.insert(name.to_string_lossy().into_owned(), path);
+                }
+            }
+        } else if self.sources().is_empty() && function::is_function(&self.dir) {
+            let named = fs::canonicalize(&self.dir)?;
+            let name = named.file_name().map_or_else(|| "function".into(), |name| name.to_string_lossy().into_owned());
+            functions.insert(name, self.dir.clone());
+        }
+        Ok(functions)
     }
 
     /// What `.env` sets, if there is one.

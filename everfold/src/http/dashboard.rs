@@ -18,7 +18,11 @@ static FILES: &[(&str, &[u8])] = include!(concat!(env!("OUT_DIR"), "/dashboard.r
 /// Nothing but our own files and calls, and the pictures of runs: the page loads none that nobody agreed to. The nonce is
 /// for the style elements that the editor makes; no script has one.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self' 'nonce-NONCE'; \
-    img-src 'self' data: https:; media-src 'self' data: https:; font-src 'self'; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+    img-src 'self' data: https:; media-src 'self' data: https:; font-src 'self'; connect-src 'self'; worker-src 'self'; frame-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'";
+/// The frame that the threads of jobs live in: scripts that are in it, and what these are told to run; an origin of its
+/// own, and no address at all. Its threads inherit this. The file says the same of itself, and which script is its own.
+const THREADS_POLICY: &str = "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; worker-src blob:; \
+    base-uri 'none'; form-action 'none'; frame-ancestors 'self'; sandbox allow-scripts";
 /// A file's name holds the hash of its content, and is its ETag.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 const CROSS_ORIGIN_OPENER_POLICY: HeaderName = HeaderName::from_static("cross-origin-opener-policy");
@@ -70,6 +74,21 @@ const HISTORY: Page = Page {
     title: "History · Everfold",
     sentence: "This page lists the runs of your actions, and needs JavaScript.",
 };
+const JOBS: Page = Page {
+    status: StatusCode::OK,
+    title: "Jobs · Everfold",
+    sentence: "This page runs jobs on whatever tabs are open, and needs JavaScript.",
+};
+const FUNCTIONS: Page = Page {
+    status: StatusCode::OK,
+    title: "Functions · Everfold",
+    sentence: "This page lists your functions and what this machine can run, and needs JavaScript.",
+};
+const FUNCTION: Page = Page {
+    status: StatusCode::OK,
+    title: "Function · Everfold",
+    sentence: "This page shows the deployments and the executions of a function, and needs JavaScript.",
+};
 const SETTINGS: Page = Page {
     status: StatusCode::OK,
     title: "Settings · Everfold",
@@ -119,6 +138,21 @@ pub async fn group(State(site): State<Site>) -> Response {
 /// `GET /history`
 pub async fn history(State(site): State<Site>) -> Response {
     HISTORY.of(&site)
+}
+
+/// `GET /jobs`
+pub async fn jobs(State(site): State<Site>) -> Response {
+    JOBS.of(&site)
+}
+
+/// `GET /functions`
+pub async fn functions(State(site): State<Site>) -> Response {
+    FUNCTIONS.of(&site)
+}
+
+/// `GET /functions/ID`
+pub async fn function(State(site): State<Site>) -> Response {
+    FUNCTION.of(&site)
 }
 
 /// `GET /settings`
@@ -199,6 +233,28 @@ pub async fn asset(Path(file): Path<String>, headers: HeaderMap) -> Result<Respo
     } else {
         (response, inflated(gzipped)).into_response()
     })
+}
+
+/// `GET /jobs/FILE`: the frame of the threads.
+pub async fn threads(Path(file): Path<String>) -> Result<Response, Problem> {
+    let gzipped = held(&format!("jobs/{file}")).filter(|_| file.ends_with(".html")).ok_or(Refusal::PATH_UNKNOWN)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static("text/html; charset=utf-8")),
+        (header::CACHE_CONTROL, HeaderValue::from_static(FOR_EVER)),
+        (header::CONTENT_SECURITY_POLICY, HeaderValue::from_static(THREADS_POLICY)),
+        (header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff")),
+    ];
+    Ok((headers, inflated(gzipped)).into_response())
+}
+
+/// `GET /service-worker.js`: a new build is found by who comes next.
+pub async fn service_worker() -> Result<Response, Problem> {
+    let gzipped = held("service-worker.js").ok_or(Refusal::PATH_UNKNOWN)?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(kind_of("service-worker.js"))),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-cache")),
+    ];
+    Ok((headers, secured("of-no-page"), inflated(gzipped)).into_response())
 }
 
 /// Whether gzip is named, or everything is, and not with a weight of nothing.

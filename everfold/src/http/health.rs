@@ -8,14 +8,22 @@ use axum::{
     http::{HeaderMap, header},
     response::{IntoResponse, Response},
 };
-use rules::{account, inbox, limits, queue, refusal::Refusal, slug};
+use engine::archive;
+use rules::{
+    account,
+    function::{self, execution},
+    inbox, job, limits, queue,
+    refusal::Refusal,
+    schedule, slug,
+};
 
 use super::{
     Site, admission, hook,
     host::{rpc, socket as host_socket},
     identity::identify,
+    job as http_job,
     problem::Problem,
-    request, socket, transfer, upload, wire,
+    request, socket, transfer, upload, wire, worker as http_worker,
 };
 use crate::{egress, http, serve};
 
@@ -100,7 +108,9 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
             CONSOLE_BYTES_MAX, KEYS_MAX, SECRETS_MAX, SECRET_NAME_BYTES_MAX, SECRET_BYTES_MAX,
             IDEMPOTENCY_KEY_BYTES_MAX, TEMPLATES_MAX, IDEMPOTENCY_MS, BUDGET_TICKS, CALL_MS_MAX, HEAP_BYTES_MAX,
             ACTIONS_MAX, ACTION_SLUG_BYTES_MAX, RUN_CALLS_MAX, RUN_LOGS_MAX, RUN_LOG_BYTES_MAX, RUN_BUDGET_TICKS, RUN_CALL_MS_MAX, RUN_MOVES_BYTES_MAX,
+            PAGE_BYTES_MAX,
             HOST_GRACE_MS, IDENTITY_MS, FETCH_MS_MAX, FETCH_SENT_BYTES_MAX, FETCH_BODY_BYTES_MAX, FETCH_HEADER_BYTES_MAX, FETCH_REDIRECTS_MAX,
+            JOB_BUDGET_TICKS,
             FILE_BYTES_MAX, FILE_PIECE_BYTES, FILE_NAME_BYTES_MAX, FILE_TYPE_BYTES_MAX, UPLOAD_MS_MAX,
         }
         account {
@@ -114,9 +124,32 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
             HOOKS_MOVED_MAX, SERIES_FOLDED_MAX, SERIES_BYTES_MAX, SERIES_POINTS_MAX, ACTIVITY_BUCKETS,
             ACTIVITY_HOURS_MAX, HOSTS_OF_ACCOUNT_MAX, HOST_ACCOUNTS_MAX, ROUTES_SEEN_MAX, HOST_RUNS_MAX, HOST_LINE_MAX,
             HOST_LINE_BYTES_MAX, HOST_AWAY_MS, RUN_LINGER_MS, UPLOADS_MAX, ACTION_HOOKS_MAX, DESCRIBED_MAX,
-            RUNS_TOLD_MAX, PAGES_MAX, PLAYS_IN_VAIN_MAX, HELD_RUNS_MAX,
+            RUNS_TOLD_MAX, PAGES_MAX, PAGES_OF_ACCOUNT_MAX, PAGE_MOVES_MAX, PAGE_MOVES_WAITING_MAX, PAGE_LOGS_MAX, PLAYS_IN_VAIN_MAX, HELD_RUNS_MAX,
+            JOB_ASKED_MAX, JOB_LINE_MAX, JOB_TASKS_CACHED_MAX, JOBS_TOLD_MAX, JOB_SERVER_THREADS,
+            FIRED_AT_ONCE_MAX, SCHEDULE_RETRY_MS,
+            BUILDS_AT_ONCE_MAX, FUNCTION_ROUTES_MAX, EXECUTIONS_AT_ONCE_MAX, EXECUTIONS_KEPT_AT_ONCE_MAX,
+            EXECUTIONS_TOLD_MAX,
         }
+        job {
+            JOB_PARTS_OPEN_MAX, JOB_INPUTS_MAX, JOB_JSON_BYTES_MAX, JOB_RESULTS_BYTES_MAX, JOB_TIMEOUT_MS,
+            JOB_TIMEOUT_MS_MAX, JOB_VERIFY_MAX, JOB_NAME_CHARS_MAX, JOB_LEASE_MS, JOB_THREADS_MAX, JOB_WORKERS_MAX,
+        }
+        function {
+            FUNCTIONS_MAX, FUNCTION_NAME_CHARS_MAX, FUNCTION_SLUG_BYTES_MAX, FUNCTION_ENTRYPOINT_BYTES_MAX,
+            FUNCTION_BUILD_BYTES_MAX, DEPLOYMENTS_MAX, VARIABLES_MAX, VARIABLE_KEY_BYTES_MAX, VARIABLE_VALUE_BYTES_MAX,
+        }
+        execution {
+            EXECUTION_BODY_BYTES_MAX, EXECUTION_LOG_BYTES_MAX, EXECUTION_ATTEMPTS_MAX, EXECUTIONS_WAITING_MAX,
+            EXECUTION_DELAY_MS_MAX, EXECUTION_PATH_BYTES_MAX,
+        }
+        archive { ARCHIVE_ENTRIES_MAX, ARCHIVE_UNPACKED_BYTES_MAX, ARCHIVE_PATH_BYTES_MAX }
+        http_job { JOB_BODY_BYTES_MAX }
+        http_worker { WORKER_FRAME_BYTES_MAX }
         queue { QUEUE_ITEMS_MAX, QUEUE_PARAMS_BYTES_MAX }
+        schedule {
+            SCHEDULES_MAX, SCHEDULE_NAME_BYTES_MAX, SCHEDULE_PARAMS_BYTES_MAX, CRON_BYTES_MAX, SCHEDULE_RUNS_MAX,
+            SCHEDULE_PATIENCE_MS,
+        }
         inbox {
             NOTICES_MAX, NOTICE_ADDRESSES_MAX, NOTICE_TITLE_BYTES_MAX, NOTICE_MESSAGE_BYTES_MAX, NOTICE_MAILS_MAX,
             NOTICE_MAILS_MS,

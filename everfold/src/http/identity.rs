@@ -3,7 +3,7 @@
 use axum::{
     Json,
     extract::{FromRequestParts, State},
-    http::{HeaderMap, HeaderName, StatusCode, header, request::Parts},
+    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request::Parts},
     response::{AppendHeaders, IntoResponse, Response},
 };
 use engine::vault::ACCOUNT_KEY_PREFIX;
@@ -22,6 +22,12 @@ const ISSUER: &str = "everfold";
 const COOKIE: &str = "everfold";
 /// A browser's refresh token: by then its access token is long gone. Only the calls that take it are sent it.
 const REFRESH_COOKIE: &str = "everfold_refresh";
+
+/// Whether a `name=value` is one of those.
+pub fn is_cookie_of_ours(cookie: &str) -> bool {
+    let name = cookie.split('=').next().unwrap_or_default().trim();
+    name == COOKIE || name == REFRESH_COOKIE
+}
 
 /// Every one of them is required.
 #[derive(Serialize, Deserialize)]
@@ -106,6 +112,26 @@ pub async fn identify(site: &Site, headers: &HeaderMap) -> Result<Identity, Refu
     }
     let (account, family) = signed_in_by(site, token).await?.ok_or(Refusal::IDENTITY_INVALID)?;
     Ok(Identity { account, proof: Proof::Session { family } })
+}
+
+/// Whose worker it is, by any key of an account or a sign-in; and whether a person's browser it is.
+pub async fn worker_of(site: &Site, headers: &HeaderMap) -> Result<(LaneId, bool), Refusal> {
+    let token = token_of(headers).ok_or(Refusal::IDENTITY_MISSING)?;
+    if token.starts_with(ACCOUNT_KEY_PREFIX) {
+        let holder = site.engine.key_holder(token).await?.ok_or(Refusal::IDENTITY_INVALID)?;
+        return Ok((holder.account.lane, false));
+    }
+    let (account, _) = signed_in_by(site, token).await?.ok_or(Refusal::IDENTITY_INVALID)?;
+    Ok((account.lane, true))
+}
+
+/// Headers in which `?key=` stands as if it had been sent with them: what opens a WebSocket may not be able to.
+pub fn with_key(mut headers: HeaderMap, query: Option<&str>) -> HeaderMap {
+    let key = form_urlencoded::parse(query.unwrap_or_default().as_bytes()).find(|(name, _)| name == "key");
+    if let Some(value) = key.and_then(|(_, key)| HeaderValue::from_str(&format!("Bearer {key}")).ok()) {
+        headers.insert(header::AUTHORIZATION, value);
+    }
+    headers
 }
 
 /// Whose sign-in an access token shows, if it still lasts.

@@ -23,12 +23,16 @@ mod admission;
 mod dashboard;
 mod docs;
 mod events;
+mod files;
+mod function;
 mod health;
 mod history;
 mod hook;
 mod host;
 mod identity;
 mod inbox;
+mod invoke;
+mod job;
 mod key;
 mod live;
 mod mail;
@@ -42,6 +46,7 @@ mod queue;
 mod read;
 mod request;
 mod run;
+pub mod schedule;
 mod secret;
 mod series;
 mod settings;
@@ -54,9 +59,12 @@ mod upload;
 mod version;
 pub mod visitor;
 pub mod wire;
+mod worker;
 mod write;
 
 use admission::Admission;
+pub use worker::{WORKER_FRAME_BYTES_MAX, WORKER_READ_BYTES};
+
 use pace::Pace;
 use problem::Problem;
 use tally::Tally;
@@ -147,6 +155,13 @@ pub fn router(site: Site) -> Router {
         .route("/uploads/{id}", get(upload::get).put(upload::put).options(upload::ask))
         .layer(DefaultBodyLimit::disable())
         .layer(middleware::from_fn(cross_origin));
+    let jobs = Router::new()
+        .route("/jobs", get(job::list).post(job::submit))
+        .route("/jobs/delivered", post(job::deliver))
+        .layer(DefaultBodyLimit::max(job::JOB_BODY_BYTES_MAX));
+    let code = Router::new()
+        .route("/functions/{id}/deployments", get(function::deployments).post(function::deploy))
+        .layer(DefaultBodyLimit::disable());
     let own_pages = middleware::from_fn_with_state(site.clone(), visitor::same_origin);
     let api = Router::new()
         .route("/auth/guest-user", post(identity::guest))
@@ -202,11 +217,29 @@ pub fn router(site: Site) -> Router {
         .route("/actions/dequeue", post(queue::dequeue))
         .route("/queue", get(queue::list))
         .route("/queue/{id}/runs", post(queue::begin))
+        .route("/jobs/{id}", get(job::show).delete(job::cancel))
+        .route("/workers", get(job::workers))
+        .route("/schedules", get(schedule::list).post(schedule::make))
+        .route("/schedules/{id}", get(schedule::show).put(schedule::change).delete(schedule::delete))
         .route("/notify", post(inbox::notify))
         .route("/notices", get(inbox::list))
+        .route("/functions", get(function::list).post(function::make))
+        .route("/functions/{id}", get(function::show).put(function::change).delete(function::delete))
+        .route("/functions/{id}/deployments/{did}", get(function::deployment).delete(function::undeploy))
+        .route("/functions/{id}/deployments/{did}/activate", post(function::activate))
+        .route("/functions/{id}/deployments/{did}/cancel", post(function::cancel))
+        .route("/functions/{id}/deployments/{did}/logs", get(function::logs))
+        .route("/functions/{id}/deployments/{did}/download", get(function::download))
+        .route("/functions/{id}/variables", get(function::variables).post(function::set_variable))
+        .route("/functions/{id}/variables/{key}", delete(function::remove_variable))
+        .route("/functions/{id}/executions", get(function::executions).post(function::execute))
+        .route("/functions/{id}/executions/{execution}", get(function::execution))
+        .route("/runtimes", get(function::runtimes))
         .route("/limits", get(health::limits))
         .route("/health", get(health::show))
         .layer(DefaultBodyLimit::max(wire::CONTROL_BYTES_MAX))
+        .merge(jobs)
+        .merge(code)
         .layer(own_pages.clone())
         .merge(open.clone())
         .merge(files);
@@ -218,10 +251,15 @@ pub fn router(site: Site) -> Router {
         .merge(open)
         .merge(pages)
         .nest("/api", api)
+        .route("/f/{slug}", any(invoke::below))
+        .route("/f/{slug}/", any(invoke::below))
+        .route("/f/{slug}/{*path}", any(invoke::below))
         .route("/state-events", get(live::state_events))
         .route("/hook-events", get(events::hook_events))
         .route("/run-events", get(run::run_events))
         .route("/page-events", get(page::page_events))
+        .route("/job-events", get(job::job_events))
+        .route("/worker", get(worker::connect))
         .route("/websocket", get(host::connect))
         .route("/page/{file}", get(state_page::file))
         .route("/healthz", get(health::alive))
@@ -237,6 +275,11 @@ pub fn router(site: Site) -> Router {
         .route("/r/{id}", get(dashboard::run))
         .route("/p/{*slug}", get(dashboard::group))
         .route("/history", get(dashboard::history))
+        .route("/jobs", get(dashboard::jobs))
+        .route("/jobs/{file}", get(dashboard::threads))
+        .route("/functions", get(dashboard::functions))
+        .route("/functions/{id}", get(dashboard::function))
+        .route("/service-worker.js", get(dashboard::service_worker))
         .route("/settings", get(dashboard::settings))
         .route("/health", get(dashboard::health))
         .route("/assets/{file}", get(dashboard::asset))
@@ -248,6 +291,9 @@ pub fn router(site: Site) -> Router {
 
 /// What no handler has to look at again: headers within their bound, and a path that is text.
 async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> Response {
+    if let Some(slug) = invoke::slug_of_host(&site, request.headers()).map(str::to_owned) {
+        return invoke::of_host(&site, &slug, request).await;
+    }
     let path = request.uri().path();
     if percent_encoding::percent_decode_str(path).decode_utf8().is_err() {
         let names_a_key = path.contains("/write/") || path.contains("/read/");

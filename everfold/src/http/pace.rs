@@ -1,4 +1,4 @@
-//! How fast a guest's hook may be written to with one key.
+//! How fast a guest's hook may be written to with one key, and how fast a guest begins runs and opens hosted pages.
 
 use std::{
     collections::HashMap,
@@ -75,6 +75,17 @@ impl Pace {
         }
         count.now = count.now.saturating_add(1);
         Pass::Free
+    }
+
+    /// A guest's doing. Refused, it says when to try again, in seconds.
+    pub fn enter_as_guest(&self, key: &str, at: At) -> Result<(), u32> {
+        loop {
+            match self.enter(key, at) {
+                Pass::Free => return Ok(()),
+                Pass::WhoseHook => self.learn(key, Owner::Guest, at),
+                Pass::TooFast { retry_after_s } => return Err(retry_after_s),
+            }
+        }
     }
 
     pub fn learn(&self, key: &str, owner: Owner, at: At) {

@@ -1,4 +1,4 @@
-//! Pages of connected hosts, for who looks at them.
+//! Pages, for who looks at them.
 
 use axum::{
     Json,
@@ -6,7 +6,7 @@ use axum::{
     http::HeaderMap,
     response::Response,
 };
-use engine::page::{Page, Shown};
+use engine::page::Page;
 use futures_util::{Stream, stream};
 use rules::refusal::Refusal;
 use serde_json::{Map, Value};
@@ -18,7 +18,7 @@ use super::{
     run, socket, wire,
 };
 
-/// `GET /page-events?slug=SLUG&params=JSON`: a page as its host shows it, for as long as somebody looks.
+/// `GET /page-events?slug=SLUG&params=JSON`: a page as its code shows it, for as long as somebody looks.
 pub async fn page_events(
     State(site): State<Site>,
     Identity { account, .. }: Identity,
@@ -42,7 +42,14 @@ pub async fn page_events(
     let context = run::context(&site, &account, "page", &slug, params, None);
     // Nothing is opened for who cannot look.
     let upgrade = Ok(upgrade.map_err(|_| Refusal::NOT_WEBSOCKET)?);
-    let page = site.engine.open_page(account.lane, &slug, context)?;
+    let hosted = site.engine.hosted_actions(&account).await?.into_iter().find(|action| action.slug == slug);
+    let page = match hosted.filter(|action| action.declared.is_page) {
+        Some(page) => {
+            run::keep_pace(&site, &account)?;
+            site.engine.open_hosted_page(account.lane, page, context)?
+        }
+        None => site.engine.open_page(account.lane, &slug, context)?,
+    };
     socket::tell(&site, upgrade, frames(page), events::gone(site.clone(), headers))
 }
 
@@ -54,7 +61,7 @@ pub async fn state(
     body: wire::Body,
 ) -> Result<Json<wire::Done>, Problem> {
     let wire::NewPageState { values } = wire::body_of(&body)?;
-    site.engine.state_page(caller, &key, &Value::from(values).to_string())?;
+    site.engine.state_page(caller, &key, values).await?;
     Ok(Json(wire::Done {}))
 }
 
@@ -66,8 +73,8 @@ fn frames(page: Page) -> impl Stream<Item = String> + Send {
             }
             page.shown.changed().await.ok()?;
         }
-        let Shown { layout, redirect, is_over } = page.shown.borrow_and_update().clone();
-        let event = wire::PageEvent::of(&page.key, layout.as_deref(), redirect.as_deref(), is_over);
+        let shown = page.shown.borrow_and_update().clone();
+        let event = wire::PageEvent::of(&page.key, &shown);
         Some((serde_json::to_string(&event).expect("a frame is plain data"), (page, false)))
     })
 }

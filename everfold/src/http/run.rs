@@ -87,6 +87,7 @@ pub async fn begin_action(
     params: Map<String, Value>,
     params_meta: Option<Value>,
 ) -> Result<LaneId, Refusal> {
+    keep_pace(site, account)?;
     let context = context(site, account, "action", slug, params, params_meta);
     let action = site.engine.hosted_actions(account).await?.into_iter().find(|action| action.slug == slug);
     if let Some(action) = action.filter(|action| !action.declared.is_page) {
@@ -95,6 +96,19 @@ pub async fn begin_action(
     let offered = site.engine.hosts().route(account.lane, slug).filter(|offered| !offered.route.is_page);
     let offered = offered.ok_or(Refusal::ACTION_UNKNOWN)?;
     site.engine.begin_connected(account.lane, offered, context, name_of(account)).await
+}
+
+/// Refuses a guest who begins more than a guest may.
+pub fn keep_pace(site: &Site, account: &Account) -> Result<(), Refusal> {
+    if !account.is_guest() {
+        return Ok(());
+    }
+    let key = format!("begun by {}", wire::id_of(account.lane));
+    site.pace.enter_as_guest(&key, site.engine.now()).map_err(|retry_after_s| {
+        let most = site.settings.guest_writes_per_minute;
+        let detail = format!("A guest begins {most} runs and hosted pages a minute; this one was not begun.");
+        Refusal { retry_after_s: Some(retry_after_s), ..Refusal::TOO_FAST.because(detail) }
+    })
 }
 
 /// What `ctx` says of itself.

@@ -50,17 +50,34 @@ impl Ask {
 }
 
 /// One connection, kept open for many requests.
-pub struct Connection(BufReader<TcpStream>);
+pub struct Connection<S = TcpStream>(BufReader<S>);
 
 impl Connection {
     pub fn open(address: &str) -> io::Result<Connection> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(REPLY_TIMEOUT))?;
-        Ok(Connection(BufReader::new(stream)))
+        Ok(Connection::over(stream))
+    }
+}
+
+impl<S: Read + Write> Connection<S> {
+    pub fn over(stream: S) -> Connection<S> {
+        Connection(BufReader::new(stream))
     }
 
     pub fn ask(&mut self, ask: &Ask) -> io::Result<Reply> {
+        let sent = self.send(ask);
+        self.reply(ask.method != "HEAD").map_err(|error| sent.err().unwrap_or(error))
+    }
+
+    /// The head alone of a reply that goes on: `chunk` gives the rest.
+    pub fn begin(&mut self, ask: &Ask) -> io::Result<Reply> {
+        self.send(ask)?;
+        self.reply(false)
+    }
+
+    fn send(&mut self, ask: &Ask) -> io::Result<()> {
         let mut text = format!("{} {} HTTP/1.1\r\n", ask.method, ask.path).into_bytes();
         if !ask.headers.iter().any(|(name, _)| name == "host") {
             text.extend_from_slice(b"host: everfold.test\r\n");
@@ -73,21 +90,21 @@ impl Connection {
         }
         text.extend_from_slice(b"\r\n");
         text.extend_from_slice(&ask.body);
-        self.raw(&text)
+        self.0.get_mut().write_all(&text)
     }
 
     /// Bytes that need not be HTTP at all. A server may refuse before it has read everything: its reply still counts.
     pub fn raw(&mut self, bytes: &[u8]) -> io::Result<Reply> {
         let sent = self.0.get_mut().write_all(bytes);
-        match self.reply() {
-            Ok(reply) => Ok(reply),
-            Err(error) => Err(sent.err().unwrap_or(error)),
-        }
+        self.reply(true).map_err(|error| sent.err().unwrap_or(error))
     }
 
-    fn reply(&mut self) -> io::Result<Reply> {
+    fn reply(&mut self, has_body: bool) -> io::Result<Reply> {
         let broken = || io::Error::new(io::ErrorKind::InvalidData, "not an HTTP reply");
         let status_line = self.line()?;
+        if !status_line.starts_with("HTTP/1.") {
+            return Err(broken());
+        }
         let status = status_line.split(' ').nth(1).and_then(|status| status.parse().ok()).ok_or_else(broken)?;
         let mut headers = vec![];
         loop {
@@ -99,14 +116,16 @@ impl Connection {
             headers.push((name.to_ascii_lowercase(), value.trim().to_owned()));
         }
         let mut reply = Reply { status, headers, body: vec![] };
+        if !has_body {
+            return Ok(reply);
+        }
         if reply.header("transfer-encoding") == Some("chunked") {
             loop {
-                let size = usize::from_str_radix(&self.line()?, 16).map_err(|_| broken())?;
-                self.take(size, &mut reply.body)?;
-                self.line()?;
-                if size == 0 {
+                let chunk = self.chunk()?;
+                if chunk.is_empty() {
                     break;
                 }
+                reply.body.extend(chunk);
             }
         } else if let Some(length) = reply.header("content-length") {
             let length = length.parse().map_err(|_| broken())?;
@@ -115,6 +134,15 @@ impl Connection {
             self.0.read_to_end(&mut reply.body)?;
         }
         Ok(reply)
+    }
+
+    /// One chunk; an empty one is the last.
+    pub fn chunk(&mut self) -> io::Result<Vec<u8>> {
+        let size = usize::from_str_radix(&self.line()?, 16).map_err(|_| io::ErrorKind::InvalidData)?;
+        let mut chunk = vec![];
+        self.take(size, &mut chunk)?;
+        self.line()?;
+        Ok(chunk)
     }
 
     fn line(&mut self) -> io::Result<String> {

@@ -3,6 +3,7 @@
 
 pub mod browser;
 pub mod figures;
+pub mod function;
 pub mod hook;
 pub mod host;
 pub mod http;
@@ -10,11 +11,14 @@ pub mod line;
 pub mod load;
 pub mod memory;
 pub mod run;
+pub mod runtime;
 pub mod server;
+pub mod shop;
 pub mod smtp;
 pub mod socket;
 pub mod stream;
 pub mod transcript;
+pub mod worker;
 
 use std::{
     thread,

@@ -73,6 +73,11 @@ impl Socket {
         self.0.send(Message::text(text)).expect("the socket is open");
     }
 
+    /// Says what the server may refuse before it has read the whole of it.
+    pub fn say_in_vain(&mut self, text: &str) {
+        let _ = self.0.send(Message::text(text));
+    }
+
     /// Whether the server has closed, waiting that long for it.
     pub fn is_closed_within(&mut self, patience: Duration) -> bool {
         let until = Instant::now() + patience;

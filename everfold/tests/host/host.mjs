@@ -7,6 +7,7 @@ const { Interval, Action, Page, Layout, IOError } = sdk;
 const say = event => process.stdout.write(JSON.stringify(event) + "\n");
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 const people = Array.from({ length: 45 }, (_, id) => ({ id, name: `Person ${id}`, born: new Date(id * 86_400_000) }));
+const many = Array.from({ length: 10_000 }, (_, id) => ({ id, name: `Row ${id}`, born: new Date(id * 86_400_000) }));
 
 const actions = {
   patient: new Action({
@@ -26,12 +27,14 @@ const actions = {
   },
   rich: async io => io.input.richText("Body"),
   date: async io => {
-    const { jsDate, ...date } = await io.input.date("Day");
+    const min = { year: 2020, month: 1, day: 1 };
+    const { jsDate, ...date } = await io.input.date("Day", { min, max: { ...min, year: 2030 } });
     return { ...date, isDate: jsDate instanceof Date };
   },
-  time: async io => io.input.time("Hour"),
+  time: async io => io.input.time("Hour", { min: { hour: 6, minute: 0 }, max: { hour: 20, minute: 0 } }),
   datetime: async io => {
-    const { jsDate, ...moment } = await io.input.datetime("Moment");
+    const min = { year: 2020, month: 1, day: 1, hour: 0, minute: 0 };
+    const { jsDate, ...moment } = await io.input.datetime("Moment", { min });
     return { ...moment, isDate: jsDate instanceof Date };
   },
   file: async io => {
@@ -53,8 +56,18 @@ const actions = {
       onSearch: async query => people.filter(person => person.name.endsWith(query)),
       renderResult: person => ({ label: person.name, description: `no. ${person.id}` }),
     }),
+  search_many: async io => {
+    const one = io.search("Who", {
+      initialResults: people.slice(0, 5),
+      onSearch: async query => people.filter(person => person.name.endsWith(query)),
+      renderResult: person => person.name,
+    });
+    const found = await one.multiple({ defaultValue: [people[3]] });
+    return { found: found.map(person => person.name).join(" and ") };
+  },
   // confirm, spreadsheet
   confirm: async io => io.confirm("Really?", { helpText: "for good" }),
+  confirm_validate: async io => io.confirm("Really?").validate(isSure => (isSure ? undefined : "It has to be.")),
   identity: async io => io.confirmIdentity("You?"),
   sheet: async io => io.experimental.spreadsheet("Rows", { columns: { name: "string", age: "number?" } }),
   // display.*
@@ -76,6 +89,24 @@ const actions = {
     const getData = async ({ offset, pageSize }) => ({ data: people.slice(offset, offset + pageSize), totalRecords: 45 });
     await io.display.table("Pages", { getData, defaultPageSize: 10 });
     return io.input.text("Seen");
+  },
+  many: async io => {
+    await io.display.table("Many", { data: many });
+    return io.input.text("Seen");
+  },
+  many_fetched: async io => {
+    const getData = async ({ queryTerm = "", sortColumn, sortDirection, offset, pageSize }) => {
+      if (queryTerm.startsWith("slow")) await sleep(3_000);
+      const found = many.filter(row => row.name.includes(queryTerm.replace("slow ", "")));
+      if (sortColumn && sortDirection === "desc") found.reverse();
+      return { data: found.slice(offset, offset + pageSize), totalRecords: found.length };
+    };
+    await io.display.table("Many", { getData });
+    return io.input.text("Seen");
+  },
+  many_chosen: async io => {
+    const chosen = await io.select.table("Many", { data: many });
+    return { count: chosen.length, first: chosen[0]?.name, last: chosen.at(-1)?.name };
   },
   table_stays: async io => {
     await io.display.table("Stays", { data: people, defaultPageSize: 10 });
@@ -105,6 +136,11 @@ const actions = {
     ]);
     return { name, ageIs: typeof age, year: day.year };
   },
+  group_button: async io => {
+    const continueButton = { label: "Send it off", theme: "danger" };
+    const [name] = await io.group([io.input.text("Name")], { continueButton });
+    return name;
+  },
   group_named: async io => io.group({ name: io.input.text("Name"), sure: io.input.boolean("Sure") }),
   group_validate: async io =>
     io
@@ -112,9 +148,16 @@ const actions = {
       .validate(([name]) => (name === "bad" ? "not that one" : undefined))
       .withChoices(["Go", { label: "Stop", value: "stop", theme: "danger" }]),
   validate: async io => io.input.text("Even").validate(text => (text.length % 2 ? "one more letter" : undefined)),
+  optional: async io => ({ type: typeof (await io.input.number("Age", { min: 1 }).optional()) }),
+  not_optional: async io => io.input.text("Name").optional(false),
   optional_validate: async io => {
     const value = await io.input.text("Maybe").optional().validate(text => (text === "no" ? "not no" : undefined));
     return { type: typeof value };
+  },
+  choices: async io => {
+    const stop = { label: "Stop", value: "stop", theme: "danger" };
+    const { choice, returnValue } = await io.input.text("Word").withChoices(["Go", stop]);
+    return { choice, word: returnValue };
   },
   choices_validate: async io =>
     io.input
@@ -130,6 +173,19 @@ const actions = {
     const { user, params, environment, organization, action } = ctx;
     return { user, params, isDate: params.when instanceof Date, environment, organization, action };
   },
+  ...Object.fromEntries(
+    ["user", "params", "environment", "organization", "action"].map(name => [`ctx_${name}`, async (_io, ctx) => ctx[name]]),
+  ),
+  loading_start: async (io, ctx) => {
+    await ctx.loading.start("Counting sheep");
+    await sleep(60_000);
+  },
+  loading_update: async (io, ctx) => {
+    await ctx.loading.start({ label: "Mapping", itemsInQueue: 2 });
+    await sleep(300);
+    await ctx.loading.update({ label: "Reducing", description: "what was mapped" });
+    await sleep(60_000);
+  },
   work: async (io, ctx) => {
     await ctx.log("first", { a: 1 });
     await ctx.loading.start({ label: "Working", itemsInQueue: 2 });
@@ -137,6 +193,11 @@ const actions = {
     await sleep(300);
     await ctx.log("second");
     return io.input.text("More?");
+  },
+  long_work: async (io, ctx) => {
+    await ctx.loading.start({ label: "Working", itemsInQueue: 2 });
+    await ctx.loading.completeOne();
+    await sleep(60_000);
   },
   redirect: async (io, ctx) => {
     await ctx.redirect({ route: "text", params: { a: 1 } });
@@ -193,6 +254,20 @@ const pages = {
     },
     routes: {
       create: new Action({ name: "Create", backgroundable: true, handler: async io => io.input.text("New name") }),
+    },
+  }),
+  about: new Page({
+    name: "About",
+    handler: async (display, ctx) => {
+      const { page, params, environment, organization, user } = ctx;
+      const facts = { page: page.slug, x: params.x, environment, organization: organization.slug, role: user.role };
+      const data = Object.entries(facts).map(([label, value]) => ({ label, value }));
+      return new Layout({
+        title: "About this page",
+        description: `At ${page.slug}`,
+        menuItems: [{ label: "Say a word", route: "text" }],
+        children: [display.metadata("Facts", { data })],
+      });
     },
   }),
   moved: new Page({

@@ -74,12 +74,12 @@ pub fn list<'js>(ctx: &Ctx<'js>, exported: Value<'js>) -> Result<Vec<Action>> {
     each.collect()
 }
 
-/// Plays a run as far as it goes.
+/// Plays a run, or a page that somebody looks at, as far as it goes.
 pub fn play(run: &Run, running: &Running) -> Ran<Stand> {
     clock::begin(running.began_at_ms, &play::dice_of(running.run, ""));
     let ran = run.bounded(|| {
         let known = run.program.actions.iter().find(|action| action.declared.slug == running.action);
-        let Some(action) = known.filter(|action| !action.declared.is_page) else {
+        let Some(action) = known else {
             let message = format!("The program has no action `{}`.", running.action);
             return Ok(ended_with(End::Failed(error::plain("ReferenceError", &message))));
         };
@@ -88,7 +88,7 @@ pub fn play(run: &Run, running: &Running) -> Ran<Stand> {
         let context = body::parse_json(run.ctx, running.context.as_bytes())?;
         let handler = action.handler.clone().restore(run.ctx)?;
         let begin_run = run.machine.prelude.function(run.ctx, "beginRun")?;
-        unless_decided(begin_run.call((handler, context)))
+        unless_decided(begin_run.call((handler, context, action.declared.is_page)))
             .and_then(|promise: Option<Value>| to_the_end(run, promise.as_ref()))
     });
     PLAY.0.take();

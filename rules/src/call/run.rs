@@ -27,7 +27,8 @@ pub struct Declared {
 pub struct Running {
     /// Its slug.
     pub action: String,
-    /// What `ctx` says of itself: `{user, params, paramsMeta?, environment, organization, action}`, JSON.
+    /// What `ctx` says of itself: `{user, params, paramsMeta?, environment, organization, action}`, JSON. Of a page
+    /// `page` in place of `action`, and `states?`: where people are in its parts already.
     pub context: Json,
     pub secrets: Json,
     /// Names the run: seeds `random()` and `uuid()`, begins every idempotency token.
@@ -92,6 +93,14 @@ pub enum Kind {
     Job,
     /// `{message, title?, delivery: [{to, method?}], idempotencyKey?}`, returns null.
     Notify,
+}
+
+impl Kind {
+    /// Whether a page may call it, which changes nothing and is opened as often as anybody looks. What it shows is a
+    /// question that nobody answers: its payload is the SDK's LAYOUT.
+    pub fn is_of_pages(self) -> bool {
+        matches!(self, Kind::Io | Kind::Fetch | Kind::State)
+    }
 }
 
 /// What came of playing a run as far as it goes.

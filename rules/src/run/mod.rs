@@ -17,10 +17,14 @@ use crate::{
 pub mod answer;
 mod entry;
 mod host;
+mod page;
 
 pub use answer::{Answer, Question, Wrong};
 pub use entry::{Begun, Ending, Entry, Origin, Why};
 pub use host::{Heard, Said, transaction_of};
+
+/// What is shown in pages of rows, and how it looks follows from where one is.
+const TABLES: [&str; 3] = ["DISPLAY_TABLE", "DISPLAY_GRID", "SELECT_TABLE"];
 
 /// A run as its journal tells it.
 #[derive(Clone, Debug)]
@@ -46,6 +50,10 @@ pub struct Run {
     attempt: u32,
     /// A worker plays it now.
     is_played: bool,
+    /// Else it is a page that somebody looks at.
+    is_kept: bool,
+    /// What came and was done, of what is not kept.
+    bytes: usize,
     tail: Tail,
 }
 
@@ -138,15 +146,18 @@ impl Step {
 
 impl Run {
     pub fn begin(lane: LaneId, begun: Begun) -> (Run, Step) {
-        let mut run = Run::new(lane, begun.clone());
-        let mut step = run.step();
-        run.keep(Entry::Begun(begun), &mut step);
-        match run.begun.origin {
-            Origin::Hosted { .. } => run.play(&mut step),
-            Origin::Host { .. } => run.start(&mut step),
+        Run::new(lane, begun).first()
+    }
+
+    fn first(mut self) -> (Run, Step) {
+        let mut step = self.step();
+        self.keep(Entry::Begun(self.begun.clone()), &mut step);
+        match self.begun.origin {
+            Origin::Hosted { .. } => self.play(&mut step),
+            Origin::Host { .. } => self.start(&mut step),
         }
-        run.keep_brief(&mut step);
-        (run, step)
+        self.keep_brief(&mut step);
+        (self, step)
     }
 
     fn new(lane: LaneId, begun: Begun) -> Run {
@@ -166,6 +177,8 @@ impl Run {
             asked: Vec::new(),
             attempt: 1,
             is_played: false,
+            is_kept: true,
+            bytes: 0,
             tail: Tail::OF_NOTHING,
         }
     }
@@ -228,6 +241,29 @@ impl Run {
         &self.journal
     }
 
+    /// The journal as a worker plays it. Of one who goes through a table only the last move counts: those before it led to
+    /// nothing that the journal holds, and every play would make them again.
+    pub fn to_play(&self) -> Vec<Note> {
+        let nexts = self.journal.iter().skip(1).map(Some).chain([None]);
+        let moot = |note: &Note, next: Option<&Note>| next.is_some_and(|next| self.is_moved_on(note, next));
+        self.journal.iter().zip(nexts).filter(|(note, next)| !moot(note, *next)).map(|(note, _)| note.clone()).collect()
+    }
+
+    /// Whether a move follows at once in all the tables that this one is about. A search is no table: what was found
+    /// before may still be chosen.
+    fn is_moved_on(&self, note: &Note, next: &Note) -> bool {
+        let (Note::Stated { id, values, .. }, Note::Stated { id: other, values: later, .. }) = (note, next) else {
+            return false;
+        };
+        let Some(call) = self.call(id).filter(|_| id == other) else { return false };
+        let read = |values: &Json| serde_json::from_str::<Vec<serde_json::Value>>(values).unwrap_or_default();
+        let (values, later) = (read(values), read(later));
+        let is_again = |index: usize| later.get(index).is_some_and(serde_json::Value::is_object);
+        let parts = call.name.method.split('+').map(Some).chain(core::iter::repeat(None));
+        let mut moved = values.iter().zip(parts).enumerate().filter(|(_, (value, _))| !value.is_null());
+        moved.all(|(index, (_, part))| part.is_some_and(|part| TABLES.contains(&part)) && is_again(index))
+    }
+
     pub fn tail(&self) -> Position {
         self.tail.tail
     }
@@ -259,7 +295,10 @@ impl Run {
         let is_open = self.call(id).is_some_and(|call| call.returned.is_none()) && self.ended.is_none();
         if is_open {
             self.keep(Entry::Returned { id: id.into(), result, by: None, at }, &mut step);
-            self.play(&mut step);
+            match self.overfull() {
+                Some(error) => self.end(Ending::Failed(error), at, &mut step),
+                None => self.play(&mut step),
+            }
             self.keep_brief(&mut step);
         }
         step
@@ -348,6 +387,10 @@ impl Run {
         }
         for one in stand.moves {
             match one {
+                Move::Called { name, .. } if !self.is_kept && !name.kind.is_of_pages() => {
+                    // Its code is told so in the sandbox, with more words.
+                    return self.end(Ending::Failed(Error::plain("TypeError", "A page only shows.")), at, step);
+                }
                 Move::Called { name, payload } => {
                     if self.calls.len() >= RUN_CALLS_MAX {
                         let message = format!("A run makes at most {RUN_CALLS_MAX} calls.");
@@ -368,6 +411,9 @@ impl Run {
         let moot: Vec<_> =
             self.calls.iter().filter(|call| self.is_moot(&call.name)).map(|call| &call.name.id).collect();
         step.effects.retain(|effect| !matches!(effect, Effect::Do { id, .. } if moot.contains(&id)));
+        if let Some(error) = self.overfull() {
+            return self.end(Ending::Failed(error), at, step);
+        }
         match stand.end {
             Some(End::Completed(result)) => self.end(Ending::Completed(result), at, step),
             Some(End::Failed(error)) => self.end(Ending::Failed(error), at, step),
@@ -455,7 +501,12 @@ impl Run {
     }
 
     fn keep(&mut self, entry: Entry, step: &mut Step) {
-        step.records.push(self.tail.note(entry.encode()));
+        let body = entry.encode();
+        if self.is_kept {
+            step.records.push(self.tail.note(body));
+        } else {
+            self.bytes += body.len();
+        }
         self.apply(&entry);
     }
 
@@ -529,6 +580,9 @@ impl Run {
 
     /// The rows that follow from where it stands.
     fn keep_brief(&self, step: &mut Step) {
+        if !self.is_kept {
+            return;
+        }
         let present = |is: bool| is.then(Vec::new);
         let is_open = self.ended.is_none();
         step.rows.push((row::run(self.owner, self.lane), Some(row::encode(&self.brief()))));

@@ -8,7 +8,8 @@ use std::{
         Arc,
         atomic::{AtomicU32, Ordering},
     },
-    time::Duration,
+    thread,
+    time::{Duration, Instant},
 };
 
 use rules::canary::{self, Bug};
@@ -93,6 +94,10 @@ pub(super) struct Place {
     damaged_vfs: String,
 }
 
+/// What a process forked in the moment in which it was killed holds its files until it has become another program.
+const CLAIM_WAIT: Duration = Duration::from_secs(1);
+const CLAIM_PAUSE: Duration = Duration::from_millis(10);
+
 /// Takes the directory for this process alone; dropping the file gives it back, and so does the end of the process.
 pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
     let unusable = |error: io::Error| OpenError::Unusable { path: directory.into(), words: error.to_string() };
@@ -104,7 +109,14 @@ pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
         .write(true)
         .open(directory.join(LOCK))
         .map_err(unusable)?;
-    match lock.try_lock() {
+    let begun = Instant::now();
+    let locked = loop {
+        match lock.try_lock() {
+            Err(TryLockError::WouldBlock) if begun.elapsed() < CLAIM_WAIT => thread::sleep(CLAIM_PAUSE),
+            locked => break locked,
+        }
+    };
+    match locked {
         Ok(()) => {}
         Err(TryLockError::Error(error)) => return Err(unusable(error)),
         Err(TryLockError::WouldBlock) => {

@@ -115,11 +115,9 @@ pub async fn a_source_nested_without_end_is_unrunnable(worker: impl Worker) {
 }
 
 pub async fn a_state_beyond_its_bound_is_a_failure(worker: impl Worker) {
-    let program = Arc::new(Program::new("export const reducer = (_, { body }) => 'x'.repeat(body);"));
+    let source = "export const reducer = (_, { body }) => 'x'.repeat(body);";
     let limits = Limits { state_bytes: 100, ..Limits::default() };
-    let Outcome::Folded(ran) = worker.call(&program, fold_of(None, &["98", "99"]), limits).await else {
-        panic!("not folded")
-    };
+    let ran = folded_within(&worker, source, None, &["98", "99"], limits).await;
     assert!(ran[0].result.is_ok() && ran[1].result.is_err(), "{ran:?}");
     for value in
         ["undefined", "() => 1", "1n", "NaN", "new Map()", "Symbol()", "(() => { const a = {}; a.a = a; return a })()"]

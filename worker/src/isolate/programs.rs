@@ -9,7 +9,8 @@ use std::{
 
 use rules::{
     call::{
-        Bounded, Call, Described, Error, Failure, Foldable, Outcome, Parsed, Program, ProgramId, Ran, Response, Stop,
+        Bounded, Call, Described, Error, Failure, Foldable, Outcome, Parsed, Program, ProgramId, ProgramKind, Ran,
+        Response, Stop,
         run::{End, Move, Stand},
     },
     limits::Limits,
@@ -42,7 +43,7 @@ struct Known {
 }
 
 enum State {
-    Source(Arc<str>),
+    Source(Arc<str>, ProgramKind),
     Unrunnable(Error),
     Ready(Box<Ready>),
 }
@@ -66,7 +67,8 @@ impl Programs {
             if self.known.len() >= PROGRAMS_MAX {
                 self.forget_one();
             }
-            self.known.insert(program.id, Known { used: self.uses, state: State::Source(program.source) });
+            self.known
+                .insert(program.id, Known { used: self.uses, state: State::Source(program.source, program.kind) });
         }
     }
 
@@ -75,9 +77,9 @@ impl Programs {
         self.uses += 1;
         let known = self.known.get_mut(id)?;
         known.used = self.uses;
-        if let State::Source(source) = &known.state {
-            let source = source.clone();
-            match load(&self.isolate, &source, &limits, &mut self.blanks) {
+        if let State::Source(source, kind) = &known.state {
+            let (source, kind) = (source.clone(), *kind);
+            match load(&self.isolate, &source, kind, &limits, &mut self.blanks) {
                 Ok(state) => known.state = state,
                 // The machine was slow, or the code: who asks what it is worth is told, and nobody else may take it for
                 // its last word.
@@ -88,7 +90,7 @@ impl Programs {
         Some(match &mut known.state {
             State::Ready(ready) => ready.call(&mut self.isolate, &mut self.blanks, call, limits),
             State::Unrunnable(error) => Outcome::Unrunnable(error.clone()),
-            State::Source(_) => unreachable!("it was loaded above"),
+            State::Source(..) => unreachable!("it was loaded above"),
         })
     }
 
@@ -116,8 +118,18 @@ impl Programs {
 }
 
 /// What a source is worth; a stop where that cannot be known, because another time it may come to something else.
-fn load(isolate: &Isolate, source: &str, limits: &Limits, blanks: &mut Vec<OwnedFd>) -> Result<State, Stop> {
-    let module = match typescript::module_of(source) {
+fn load(
+    isolate: &Isolate,
+    source: &str,
+    kind: ProgramKind,
+    limits: &Limits,
+    blanks: &mut Vec<OwnedFd>,
+) -> Result<State, Stop> {
+    let module = match kind {
+        ProgramKind::Module => typescript::module_of(source),
+        ProgramKind::Script => typescript::script_of(source),
+    };
+    let module = match module {
         Ok(module) => module,
         Err(error) => return Ok(State::Unrunnable(error)),
     };

@@ -6,7 +6,7 @@
 
 use std::{
     collections::{HashMap, VecDeque},
-    sync::{Mutex, MutexGuard},
+    sync::{Arc, Mutex, MutexGuard},
     time::{Duration, Instant},
 };
 
@@ -37,7 +37,6 @@ pub enum Urgency {
 /// All that wait, `J` being what they wait for.
 pub struct Lines<J> {
     inside: Mutex<Inside<J>>,
-    bell: Notify,
     seats: u32,
 }
 
@@ -48,9 +47,23 @@ struct Inside<J> {
     waiting: usize,
     /// No line is empty.
     lines: HashMap<Line, VecDeque<(Instant, J)>>,
+    /// Seats that wait for a call. The one that worked last is asked first: its child is still warm.
+    idle: Vec<Idle>,
     remembered: HashMap<ProgramId, Remembered>,
     /// Whether the next seat for anybody takes who came first, whatever its price: nobody waits for ever.
     is_turn_of_first: bool,
+}
+
+struct Idle {
+    takes: Takes,
+    bell: Arc<Notify>,
+}
+
+/// A seat that waits. Given up after it was rung for and before it looked, it rings for another.
+struct Waiting<'a, J> {
+    lines: &'a Lines<J>,
+    bell: Arc<Notify>,
+    has_looked: bool,
 }
 
 /// What a program has shown of itself. Later calls count more.
@@ -74,10 +87,11 @@ impl<J> Lines<J> {
             closed: false,
             waiting: 0,
             lines: HashMap::new(),
+            idle: Vec::new(),
             remembered: HashMap::new(),
             is_turn_of_first: false,
         };
-        Lines { inside: Mutex::new(inside), bell: Notify::new(), seats: seats as u32 }
+        Lines { inside: Mutex::new(inside), seats: seats as u32 }
     }
 
     pub fn enter(&self, program: ProgramId, urgency: Urgency, job: J, now: Instant) -> Result<(), Crowded> {
@@ -89,17 +103,14 @@ impl<J> Lines<J> {
         }
         inside.waiting += 1;
         inside.lines.entry((program, urgency)).or_default().push_back((now, job));
-        drop(inside);
-        self.bell.notify_waiters();
+        inside.ring(program, now);
         Ok(())
     }
 
     /// The next call for such a seat, however long it takes; `None` once the lines are closed and hold none for it.
     pub async fn next(&self, takes: Takes) -> Option<J> {
         loop {
-            let mut rung = std::pin::pin!(self.bell.notified());
-            rung.as_mut().enable();
-            {
+            let mut waiting = {
                 let mut inside = self.lock();
                 if let Some(job) = inside.take(takes, Instant::now()) {
                     return Some(job);
@@ -107,8 +118,12 @@ impl<J> Lines<J> {
                 if inside.closed {
                     return None;
                 }
-            }
-            rung.await;
+                let bell = Arc::new(Notify::new());
+                inside.idle.push(Idle { takes, bell: bell.clone() });
+                Waiting { lines: self, bell, has_looked: false }
+            };
+            waiting.bell.notified().await;
+            waiting.has_looked = true;
         }
     }
 
@@ -144,8 +159,9 @@ impl<J> Lines<J> {
     }
 
     pub fn close(&self) {
-        self.lock().closed = true;
-        self.bell.notify_waiters();
+        let mut inside = self.lock();
+        inside.closed = true;
+        inside.idle.drain(..).for_each(|idle| idle.bell.notify_one());
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside<J>> {
@@ -153,7 +169,34 @@ impl<J> Lines<J> {
     }
 }
 
+impl<J> Drop for Waiting<'_, J> {
+    fn drop(&mut self) {
+        if self.has_looked {
+            return;
+        }
+        let mut inside = self.lines.lock();
+        let count = inside.idle.len();
+        inside.idle.retain(|idle| !Arc::ptr_eq(&idle.bell, &self.bell));
+        let was_rung = inside.idle.len() == count;
+        if was_rung && let Some(program) = inside.lines.keys().next().map(|(program, _)| *program) {
+            inside.ring(program, Instant::now());
+        }
+    }
+}
+
 impl<J> Inside<J> {
+    /// Rings for a seat that takes a call of this program. Whoever is known to be quick leaves the others' seats free.
+    fn ring(&mut self, program: ProgramId, now: Instant) {
+        let of = self.of(program);
+        let last = |takes| self.idle.iter().rposition(|idle| idle.takes == takes);
+        let quick = if of.is_slow(now) { None } else { last(Takes::Quick) };
+        let any = last(Takes::Any);
+        let found = if of.run.is_some() { quick.or(any) } else { any.or(quick) };
+        if let Some(found) = found {
+            self.idle.remove(found).bell.notify_one();
+        }
+    }
+
     fn take(&mut self, takes: Takes, now: Instant) -> Option<J> {
         let waited = |line: &VecDeque<(Instant, J)>| now.saturating_duration_since(line[0].0);
         let may = |program: &ProgramId| takes == Takes::Any || !self.of(*program).is_slow(now);
@@ -272,5 +315,32 @@ mod tests {
         assert_eq!(waiting, PROMPT_CALLS_MIN);
         lines.enter(SLOW, Urgency::Patient, "fold", now).unwrap();
         lines.enter(QUICK, Urgency::Prompt, "answer of another", now).unwrap();
+    }
+
+    /// What a seat that waits has been given by now.
+    async fn given(seat: &mut (impl Future<Output = Option<&'static str>> + Unpin)) -> Option<&'static str> {
+        tokio::time::timeout(Duration::ZERO, seat).await.unwrap_or_default()
+    }
+
+    #[tokio::test]
+    async fn a_call_wakes_one_seat_that_which_worked_last() {
+        let (lines, now) = lines();
+        let [mut first, mut last] = [Takes::Quick, Takes::Quick].map(|takes| Box::pin(lines.next(takes)));
+        assert_eq!((given(&mut first).await, given(&mut last).await), (None, None));
+        lines.enter(QUICK, Urgency::Patient, "quick", now).unwrap();
+        assert_eq!((given(&mut first).await, given(&mut last).await), (None, Some("quick")));
+        lines.enter(SLOW, Urgency::Patient, "slow", now).unwrap();
+        assert_eq!(given(&mut first).await, None, "it is not for this seat");
+        assert_eq!(given(&mut Box::pin(lines.next(Takes::Any))).await, Some("slow"));
+    }
+
+    #[tokio::test]
+    async fn a_seat_that_is_given_up_once_it_was_rung_for_rings_for_another() {
+        let (lines, now) = lines();
+        let [mut first, mut last] = [Takes::Any, Takes::Any].map(|takes| Box::pin(lines.next(takes)));
+        assert_eq!((given(&mut first).await, given(&mut last).await), (None, None));
+        lines.enter(QUICK, Urgency::Patient, "quick", now).unwrap();
+        drop(last);
+        assert_eq!(given(&mut first).await, Some("quick"));
     }
 }

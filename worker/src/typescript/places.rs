@@ -6,12 +6,21 @@ use rules::call::Error;
 use super::FILE_NAME;
 
 /// Where each piece of a generated module came from: `(line, column)` pairs from 1, in the generated order.
-#[derive(Default)]
-pub struct Places(Vec<Piece>);
+pub struct Places {
+    pieces: Vec<Piece>,
+    /// What its owner's file is called.
+    file: &'static str,
+}
 
 struct Piece {
     generated: (u32, u32),
     owners: (u32, u32),
+}
+
+impl Default for Places {
+    fn default() -> Self {
+        Places { pieces: Vec::new(), file: FILE_NAME }
+    }
 }
 
 impl Places {
@@ -25,13 +34,23 @@ impl Places {
             })
             .collect();
         pieces.sort_by_key(|piece| piece.generated);
-        Places(pieces)
+        Places { pieces, file: FILE_NAME }
+    }
+
+    /// The same, where all that was generated stands so many lines further down.
+    pub fn below(mut self, lines: u32) -> Self {
+        self.pieces.iter_mut().for_each(|piece| piece.generated.0 += lines);
+        self
+    }
+
+    pub fn named(self, file: &'static str) -> Self {
+        Places { file, ..self }
     }
 
     /// The owner's place for a generated one, if something of theirs stands on that line.
     pub fn owners(&self, generated: (u32, u32)) -> Option<(u32, u32)> {
-        let behind = self.0.partition_point(|piece| piece.generated <= generated);
-        let piece = self.0[..behind].last().or(self.0.first())?;
+        let behind = self.pieces.partition_point(|piece| piece.generated <= generated);
+        let piece = self.pieces[..behind].last().or(self.pieces.first())?;
         (piece.generated.0 == generated.0).then_some(piece.owners)
     }
 
@@ -53,7 +72,7 @@ impl Places {
         let generated = (numbers.next()??, numbers.next().flatten().unwrap_or(1));
         let (line, column) = self.owners(generated)?;
         let close = if before.ends_with('(') { ")" } else { "" };
-        Some((format!("{before}{FILE_NAME}:{line}:{column}{close}"), (line, column)))
+        Some((format!("{before}{}:{line}:{column}{close}", self.file), (line, column)))
     }
 }
 
@@ -64,7 +83,7 @@ mod tests {
     #[test]
     fn frames_are_translated_and_those_of_others_dropped() {
         let piece = |generated, owners| Piece { generated, owners };
-        let places = Places(vec![piece((1, 1), (4, 1)), piece((2, 3), (9, 5))]);
+        let places = Places { pieces: vec![piece((1, 1), (4, 1)), piece((2, 3), (9, 5))], file: FILE_NAME };
         let error = Error {
             name: "TypeError".into(),
             message: "no".into(),

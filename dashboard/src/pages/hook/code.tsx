@@ -33,6 +33,8 @@ export function Code({ hook }: { hook: Hook }) {
   const { data: replay } = useQuery(queries.replay(id));
   const code = edited ?? draft.code;
   const isChanged = edited !== undefined && edited !== draft.code;
+  // Not when the saving returns: until the draft is here, what was edited is all there is.
+  if (edited === draft.code) setEdited(undefined);
   const isUnpublished = code !== published?.code;
 
   const failed = (error: Error) => {
@@ -45,7 +47,6 @@ export function Code({ hook }: { hook: Hook }) {
   );
   const save = async () => {
     if (isChanged) await saved.mutateAsync(code);
-    setEdited(undefined);
   };
   const tried = queries.useChange(() => queries.preview(id, code));
   const preview = () => tried.mutate(undefined, { onError: failed, onSuccess: setPreviewed });

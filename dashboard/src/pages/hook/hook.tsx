@@ -1,7 +1,6 @@
 /** A hook: its code on the left, what happens to it on the right. */
 
 import { useQuery } from "@tanstack/react-query";
-import { useSearchParams } from "wouter";
 import { Problem } from "../../api/http.ts";
 import { useLive } from "../../api/live.ts";
 import * as queries from "../../api/queries.ts";
@@ -9,7 +8,7 @@ import type { Hook } from "../../api/types.ts";
 import { Button } from "../../components/button.tsx";
 import { Copyable } from "../../components/copy.tsx";
 import { Icon } from "../../components/icon.tsx";
-import { Tabs } from "../../components/tabs.tsx";
+import { Tabs, useTab } from "../../components/tabs.tsx";
 import { count } from "../../components/time.tsx";
 import { useToast } from "../../components/toast.tsx";
 import { useTitle } from "../../title.ts";
@@ -41,7 +40,7 @@ export function HookPage({ id }: { id: string }) {
 function Whole({ hook }: { hook: Hook }) {
   useTitle(hook.name);
   useLive(hook.id);
-  const [tab, setTab] = useTab();
+  const [tab, setTab] = useTab(TABS);
   const moment = useMoment(hook);
   return (
     <div className={style.page}>
@@ -108,23 +107,4 @@ function Head({ hook }: { hook: Hook }) {
       </Button>
     </header>
   );
-}
-
-/** The tab is part of the address, so that it can be sent to somebody. */
-function useTab(): [Tab, (tab: Tab) => void] {
-  const [search, setSearch] = useSearchParams();
-  const named = search.get("tab");
-  const tab = TABS.find((tab) => tab.toLowerCase() === named) ?? "Requests";
-  const setTab = (tab: Tab) => {
-    const name = tab === "Requests" ? null : tab.toLowerCase();
-    // A press of the mouse is told twice, and would have to be gone back from twice.
-    if (new URLSearchParams(location.search).get("tab") === name) return;
-    setSearch((search) => {
-      const next = new URLSearchParams(search);
-      if (name === null) next.delete("tab");
-      else next.set("tab", name);
-      return next;
-    });
-  };
-  return [tab, setTab];
 }

@@ -14,7 +14,7 @@ import { Segments } from "../../components/segments.tsx";
 import { Snippet } from "../../components/snippet.tsx";
 import { useToast } from "../../components/toast.tsx";
 import style from "./keys.module.css";
-import { Section, Sections } from "./section.tsx";
+import { Section, Sections } from "../../components/tab_section.tsx";
 import { LANGUAGES, type Language, languagesOf, snippetOf, urlOf } from "./snippets.ts";
 
 const DIGITS_SHOWN = 8;

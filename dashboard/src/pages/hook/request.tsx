@@ -1,13 +1,13 @@
 /** One request, whole: what came, what it changed, what the code said to it. */
 
 import { keepPreviousData, useQuery } from "@tanstack/react-query";
-import { type ReactNode, useId } from "react";
 import * as queries from "../../api/queries.ts";
 import type { CodeError, Hook, RequestWhole } from "../../api/types.ts";
 import { Button } from "../../components/button.tsx";
 import { ConsoleLines } from "../../components/console_lines.tsx";
 import { CopyButton } from "../../components/copy.tsx";
 import { Dialog } from "../../components/dialog.tsx";
+import { Facts, Headers, Part } from "../../components/facts.tsx";
 import { Still } from "../../components/live_value.tsx";
 import { Patch } from "../../components/patch.tsx";
 import { Status } from "../../components/status.tsx";
@@ -74,28 +74,26 @@ function Whole({ hook, request }: { hook: Hook; request: RequestWhole }) {
   const address = (path || "/") + (queryString && `?${queryString}`);
   return (
     <>
-      <dl className={style.facts}>
-        <dt>Status</dt>
-        <dd>
-          <Status status={status} hasError={error !== null} />
-          {duplicateOf !== undefined && <> of request {count(duplicateOf)}</>}
-        </dd>
-        <dt>Arrived</dt>
-        <dd>
-          <Time at={createdAt} />
-        </dd>
-        <dt>Sent as</dt>
-        <dd>
-          <code>
-            {method} {address}
-          </code>
-        </dd>
-        <dt>Receipt</dt>
-        <dd className={style.receipt}>
-          <code title={hash}>{hash.slice(0, 16)}…</code>
-          <CopyButton text={hash} label="Copy the hash" />
-        </dd>
-      </dl>
+      <Facts
+        facts={[
+          [
+            "Status",
+            <span key="status" className={style.status}>
+              <Status status={status} hasError={error !== null} />
+              {duplicateOf !== undefined && <> of request {count(duplicateOf)}</>}
+            </span>,
+          ],
+          ["Arrived", <Time key="arrived" at={createdAt} />],
+          ["Sent as", <code key="sent">{`${method} ${address}`}</code>],
+          [
+            "Receipt",
+            <span key="receipt" className={style.receipt}>
+              <code title={hash}>{hash.slice(0, 16)}…</code>
+              <CopyButton text={hash} label="Copy the hash" />
+            </span>,
+          ],
+        ]}
+      />
       {error && <Failed error={error} code={hook.published?.code} />}
       <Part title="Body">
         {body === "" ? (
@@ -122,26 +120,9 @@ function Whole({ hook, request }: { hook: Hook; request: RequestWhole }) {
         </Part>
       )}
       <Part title="Headers">
-        <dl className={style.headers}>
-          {Object.entries(headers).map(([name, value]) => (
-            <div key={name}>
-              <dt>{name}</dt>
-              <dd>{value}</dd>
-            </div>
-          ))}
-        </dl>
+        <Headers headers={headers} />
       </Part>
     </>
-  );
-}
-
-function Part({ title, children }: { title: string; children: ReactNode }) {
-  const id = useId();
-  return (
-    <section className={style.part} aria-labelledby={id}>
-      <h3 id={id}>{title}</h3>
-      {children}
-    </section>
   );
 }
 

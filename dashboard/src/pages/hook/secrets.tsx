@@ -12,7 +12,7 @@ import { wordsOf } from "../../components/json.ts";
 import { type Column, Table } from "../../components/table.tsx";
 import { useToast } from "../../components/toast.tsx";
 import style from "./secrets.module.css";
-import { Section, Sections } from "./section.tsx";
+import { Section, Sections } from "../../components/tab_section.tsx";
 
 const DIGITS_SHOWN = 8;
 

@@ -8,6 +8,7 @@ import type { Hook } from "../../api/types.ts";
 import { useCommands } from "../../commands.ts";
 import { Button } from "../../components/button.tsx";
 import { CopyButton } from "../../components/copy.tsx";
+import { curlOf, headersOf } from "../../components/curl.ts";
 import { Field } from "../../components/field.tsx";
 import { useToast } from "../../components/toast.tsx";
 import { prefill } from "./prefill.ts";
@@ -110,16 +111,9 @@ export function Send({ hook }: { hook: Hook }) {
   );
 }
 
-function lines(headers: string): [string, string][] {
-  return headers.split("\n").flatMap((line) => {
-    const colon = line.indexOf(":");
-    return colon > 0 ? [[line.slice(0, colon).trim(), line.slice(colon + 1).trim()] as [string, string]] : [];
-  });
-}
-
 /** What it answered, in a line. */
 async function write(key: string, method: string, headers: string, body: string | undefined): Promise<string> {
-  const request: RequestInit = { method, headers: lines(headers), credentials: "omit" };
+  const request: RequestInit = { method, headers: headersOf(headers), credentials: "omit" };
   if (body !== undefined) request.body = body;
   const response = await fetch(`/write/${key}`, request).catch((error: Error) => {
     // A header that cannot be sent is told as it is.
@@ -127,13 +121,4 @@ async function write(key: string, method: string, headers: string, body: string 
   });
   const text = (await response.text()).slice(0, 200);
   return `${response.status} ${text}`;
-}
-
-function curlOf(address: string, method: string, headers: string, body: string | undefined): string {
-  const quoted = (text: string) => `'${text.replaceAll("'", "'\\''")}'`;
-  const words = ["curl"];
-  if (method !== (body === undefined ? "GET" : "POST")) words.push("-X", method);
-  for (const [name, value] of lines(headers)) words.push("-H", quoted(`${name}: ${value}`));
-  if (body !== undefined) words.push("--data-binary", quoted(body));
-  return [...words, address].join(" ");
 }

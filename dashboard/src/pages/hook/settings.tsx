@@ -12,7 +12,7 @@ import { Field } from "../../components/field.tsx";
 import { Icon } from "../../components/icon.tsx";
 import { count } from "../../components/time.tsx";
 import { useToast } from "../../components/toast.tsx";
-import { Section, Sections } from "./section.tsx";
+import { Section, Sections } from "../../components/tab_section.tsx";
 import style from "./settings.module.css";
 
 export function HookSettings({ hook }: { hook: Hook }) {

@@ -13,7 +13,7 @@ import { Segments } from "../../components/segments.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { Ago } from "../../components/time.tsx";
 import { useToast } from "../../components/toast.tsx";
-import { Sections } from "./section.tsx";
+import { Sections } from "../../components/tab_section.tsx";
 import style from "./versions.module.css";
 
 const Diff = lazy(() => import("../../editor/diff.tsx"));

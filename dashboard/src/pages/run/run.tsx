@@ -10,6 +10,7 @@ import type { Answered as Answer, Run } from "../../api/types.ts";
 import { useCommands } from "../../commands.ts";
 import { Button } from "../../components/button.tsx";
 import { Icon, type IconName } from "../../components/icon.tsx";
+import { ScheduleButton } from "../../components/schedule_dialog.tsx";
 import { Sign } from "../../components/status.tsx";
 import { Ago } from "../../components/time.tsx";
 import { useToast } from "../../components/toast.tsx";
@@ -104,9 +105,12 @@ function Head({ run }: { run: Run }) {
         </div>
       </div>
       {runs.isOver(run) ? (
-        <Button icon="restore" isBusy={restart.isPending} onClick={restart.act}>
-          Restart
-        </Button>
+        <div className={style.acts}>
+          <ScheduleButton slug={run.action} name={run.name} />
+          <Button icon="restore" isBusy={restart.isPending} onClick={restart.act}>
+            Restart
+          </Button>
+        </div>
       ) : (
         <Button isBusy={cancel.isPending} onClick={cancel.act}>
           Cancel run

@@ -41,7 +41,7 @@ export function NoRows({ rows }: { rows: Rows }) {
 }
 
 export function Pager({ rows, children }: { rows: Rows; children?: ReactNode }) {
-  const { shown, total, hasNext, error } = rows;
+  const { shown, total, hasNext, isLast, error } = rows;
   const end = shown.offset + rows.rows.length;
   const range = total === undefined ? `${shown.offset + 1} - ${end}` : `${shown.offset + 1} - ${end} of ${total}`;
   return (
@@ -66,7 +66,7 @@ export function Pager({ rows, children }: { rows: Rows; children?: ReactNode }) 
           <Button
             icon="right"
             aria-label="Next page"
-            disabled={!hasNext && rows.view.offset >= shown.offset}
+            disabled={isLast || (!hasNext && rows.view.offset >= shown.offset)}
             onClick={() => rows.show({ offset: rows.view.offset + shown.pageSize })}
           />
         </>

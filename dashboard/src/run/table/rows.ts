@@ -47,32 +47,41 @@ const REST_MS = 150;
 
 export function useRows(first: RowsProps, pageSize: number, ask: Ask, isReadOnly: boolean) {
   const [isWhole] = useState(() => isReadOnly || holdsAll(first));
-  const [shown, setShown] = useState<{ view: View; window: Window }>(() => ({
+  const [shown, setShown] = useState<Shown>(() => ({
     view: { queryTerm: "", sortColumn: null, sortDirection: null, offset: 0, pageSize },
     window: windowOf(first, 0),
   }));
   const [wanted, setWanted] = useState<View>();
   const [error, setError] = useState<string>();
   const view = wanted ?? shown.view;
-  const { look, all } = useWindows(ask);
+  const newest = useRef<View>(undefined);
+  const { look, all, asked } = useWindows(ask);
 
+  const want = (next: View | undefined) => {
+    newest.current = next;
+    setWanted(next);
+  };
   const show = (view: View, change: Partial<View>) => {
     const next = { ...view, ...change };
     if (isWhole || covers(shown, next)) {
       setShown(({ window }) => ({ view: next, window }));
-      setWanted(undefined);
+      want(undefined);
       return;
     }
-    setWanted(next);
-    look(next, view.queryTerm === next.queryTerm ? 0 : REST_MS).then(
+    want(next);
+    // Whoever types or presses on meanwhile wants something newer, and what comes late takes nothing of it away.
+    const isWanted = () => newest.current === next;
+    const restMs = view.queryTerm === next.queryTerm ? 0 : REST_MS;
+    look(next, beginOf(shown, next, first.isAsync), restMs, isWanted).then(
       (window) => {
-        if (!window) return;
+        if (!window || newest.current === undefined) return;
         setShown({ view: next, window });
-        setWanted(undefined);
         setError(undefined);
+        if (isWanted()) want(undefined);
       },
       (error: Error) => {
-        setWanted(undefined);
+        if (!isWanted()) return;
+        want(undefined);
         setError(error.message);
       },
     );
@@ -83,6 +92,15 @@ export function useRows(first: RowsProps, pageSize: number, ask: Ask, isReadOnly
     if (!isWhole && (first.isAsync || !isFromTheStart(first.data))) show(view, {});
   });
   useEffect(() => begin.current(), []);
+
+  // How often a program tells what a table looks like is its own affair: what it tells last is what was asked for last.
+  useEffect(() => {
+    const offset = asked.current;
+    if (isWhole || newest.current !== undefined || offset === undefined) return;
+    setShown((shown) =>
+      shown.window.rows === first.data ? shown : { view: shown.view, window: windowOf(first, offset) },
+    );
+  }, [first, isWhole, asked]);
 
   const ordered = isWhole ? arranged(first.data, shown.view) : undefined;
   const at = shown.view.offset - shown.window.begin;
@@ -97,6 +115,8 @@ export function useRows(first: RowsProps, pageSize: number, ask: Ask, isReadOnly
     view,
     total,
     hasNext: total === undefined ? rows.length >= pageSize : shown.view.offset + pageSize < total,
+    /** Nothing lies behind what is wanted, as far as is known. */
+    isLast: total !== undefined && view.offset + pageSize >= total,
     isBusy: wanted !== undefined,
     isWhole,
     error,
@@ -109,24 +129,32 @@ export function useRows(first: RowsProps, pageSize: number, ask: Ask, isReadOnly
 /** One asks at a time, and only for what is wanted last. */
 function useWindows(ask: Ask) {
   const chain = useRef<Promise<unknown>>(Promise.resolve());
-  const newest = useRef(0);
   const after = <Result>(work: () => Promise<Result>): Promise<Result> => {
     const next = chain.current.then(work);
     chain.current = next.catch(() => {});
     return next;
   };
-  const window = async (view: View) => windowOf((await ask(stateOf(view))).props as RowsProps, view.offset);
-  const look = async (view: View, restMs: number): Promise<Window | undefined> => {
-    newest.current += 1;
-    const turn = newest.current;
+  /** Where the rows begin that were asked for last; nothing while all are fetched. */
+  const asked = useRef<number>(undefined);
+  const fetched = async (view: View) => windowOf((await ask(stateOf(view))).props as RowsProps, view.offset);
+  const window = (view: View) => {
+    asked.current = view.offset;
+    return fetched(view);
+  };
+  const look = async (view: View, begin: number, restMs: number, isWanted: () => boolean) => {
     if (restMs > 0) await new Promise((resolve) => setTimeout(resolve, restMs));
-    return after(async () => (turn === newest.current ? window(view) : undefined));
+    return after(async () => {
+      if (!isWanted()) return undefined;
+      const found = await window({ ...view, offset: begin });
+      return begin === view.offset || reaches(found, view) ? found : window(view);
+    });
   };
   const all = (view: View) =>
     after(async () => {
       const rows: Row[] = [];
+      asked.current = undefined;
       for (;;) {
-        const batch = await window({ ...view, offset: rows.length, pageSize: BATCH });
+        const batch = await fetched({ ...view, offset: rows.length, pageSize: BATCH });
         rows.push(...batch.rows);
         const isLast = batch.total === undefined ? batch.rows.length < BATCH : rows.length >= batch.total;
         if (isLast || batch.rows.length === 0 || rows.length >= ROWS_MAX) break;
@@ -135,7 +163,7 @@ function useWindows(ask: Ask) {
       await window(view);
       return rows;
     });
-  return { look, all };
+  return { look, all, asked };
 }
 
 /** As the SDK reads it. */
@@ -161,12 +189,25 @@ function holdsAll({ data, totalRecords, isAsync }: RowsProps): boolean {
 /** Keys count the rows as the action has them. */
 const isFromTheStart = (data: Row[]) => data.every(({ key }, index) => key === String(index));
 
-function covers({ view, window }: { view: View; window: Window }, next: View): boolean {
+type Shown = { view: View; window: Window };
+
+function isAlike(view: View, next: View): boolean {
   if (view.queryTerm !== next.queryTerm) return false;
-  if (view.sortColumn !== next.sortColumn || view.sortDirection !== next.sortDirection) return false;
-  const end = window.begin + window.rows.length;
-  const wanted = next.offset + next.pageSize;
-  return next.offset >= window.begin && end >= Math.min(wanted, window.total ?? wanted);
+  return view.sortColumn === next.sortColumn && view.sortDirection === next.sortDirection;
+}
+
+function reaches({ begin, rows, total }: Window, { offset, pageSize }: View): boolean {
+  const wanted = offset + pageSize;
+  return offset >= begin && begin + rows.length >= Math.min(wanted, total ?? wanted);
+}
+
+const covers = ({ view, window }: Shown, next: View) => isAlike(view, next) && reaches(window, next);
+
+/** Where several pages come at once, those before are asked for along with one by who goes backwards. */
+function beginOf({ view, window }: Shown, next: View, isAsync = false): number {
+  const isBackwards = isAlike(view, next) && next.offset < window.begin;
+  if (isAsync || !isBackwards) return next.offset;
+  return Math.max(0, next.offset - Math.max(0, window.rows.length - next.pageSize));
 }
 
 /** As the SDK filters and sorts, so that it makes no difference who does it. */

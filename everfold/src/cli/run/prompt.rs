@@ -138,7 +138,8 @@ impl Ask<'_> {
         let size = bytes.len();
         let made: Value = self.client.post("/api/uploads", json!({ "name": name, "type": kind, "size": size }))?;
         let address = made["uploadUrl"].as_str().unwrap_or_default();
-        let local = address.strip_prefix(&self.client.url).unwrap_or(address);
+        // The server's own address may be another than the one it is reached by here.
+        let local = address.find("/api/").map_or(address, |path| &address[path..]);
         super::expect(self.client.send("PUT", local, &[("content-type".into(), kind.into())], &bytes)?)?;
         let changed = std::fs::metadata(path).and_then(|meta| meta.modified()).map_err(unreadable)?;
         let changed = changed.duration_since(std::time::UNIX_EPOCH).unwrap_or_default().as_millis() as u64;

@@ -18,14 +18,17 @@ use super::problem::Problem;
 mod account;
 mod answer;
 mod event;
+mod function;
 mod health;
 mod hook;
 mod inbox;
+mod job;
 mod page;
 mod queue;
 mod receipt;
 mod request;
 mod run;
+mod schedule;
 mod transfer;
 mod upload;
 mod version;
@@ -36,12 +39,20 @@ pub use account::{
 };
 pub use answer::{X_SEQ, response, state};
 pub use event::{HookEvent, StateEvent};
+pub use function::{
+    BuildOver, BuildPrinted, DeploymentDetail, ExecutionDetail, ExecutionListed, FunctionChange, FunctionDetail,
+    NamedVariable, NewExecution, RuntimesListed, VariableListed, deployment_status,
+};
 pub use health::{Children, FoldFigures, Health, HeldLimit, Latency, Memory, StoreHealth, Wall, WriteFigures, ms};
 pub use hook::{
     ActivityDetail, HookChange, HookDetail, KeyMade, Keys, NewHook, NewKey, NewSecret, SecretsListed, Series,
     Templates, Verified, WorkflowState,
 };
 pub use inbox::{DeliveryInstruction, NoticeListed, Notified, NotifiedReply};
+pub use job::{
+    DeliveredJob, FromWorker, JobDetail, JobEvent, JobLine, JobListed, JobMade, NewJob, WorkerFrame, WorkerListed,
+    is_told, job_of, part_of,
+};
 pub use page::{NewPageState, PageEvent};
 pub use queue::{Dequeued, DequeuedReply, Enqueued, EnqueuedReply, QueuedListed};
 pub use receipt::{Accepted, Settled};
@@ -49,6 +60,7 @@ pub use request::{Console, EXCERPT_CHARS_MAX, RequestBrief, RequestDetail, Reque
 pub use run::{
     ActionListed, NewAnswer, NewRun, NewState, Rendered, RunDetail, RunEvent, RunListed, RunMade, WrongField,
 };
+pub use schedule::{NewSchedule, ScheduleChange, ScheduleDetail};
 pub use transfer::{ExportHead, ExportRecord, RequestExported};
 pub use upload::{NewUpload, UploadMade};
 pub use version::{Difference, NewPreview, PreviewDetail, Publishing, Replay, VersionListed};
@@ -77,7 +89,9 @@ impl<S: Send + Sync> FromRequest<S> for Body {
     async fn from_request(request: Request, state: &S) -> Result<Body, Problem> {
         Bytes::from_request(request, state).await.map(Body).map_err(|rejection| {
             Problem(match rejection.status() {
-                StatusCode::PAYLOAD_TOO_LARGE => Refusal::BODY_TOO_LARGE.because("The body is larger than 2 MiB."),
+                StatusCode::PAYLOAD_TOO_LARGE => {
+                    Refusal::BODY_TOO_LARGE.because("The body is larger than this call takes.")
+                }
                 _ => Refusal::BODY_UNREADABLE,
             })
         })

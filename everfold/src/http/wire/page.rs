@@ -1,9 +1,10 @@
-//! Pages of connected hosts.
+//! Pages.
 
+use engine::page::Shown;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, value::RawValue};
 
-use super::raw;
+use super::{raw, run::LogDetail};
 
 #[derive(Deserialize)]
 pub struct NewPageState {
@@ -19,12 +20,21 @@ pub struct PageEvent {
     key: String,
     layout: Option<Box<RawValue>>,
     redirect: Option<Box<RawValue>>,
+    /// The last lines that a hosted page logged.
+    logs: Vec<LogDetail>,
     /// The host is gone.
     is_over: bool,
 }
 
 impl PageEvent {
-    pub fn of(key: &str, layout: Option<&str>, redirect: Option<&str>, is_over: bool) -> PageEvent {
-        PageEvent { kind: "page", key: key.to_owned(), layout: layout.map(raw), redirect: redirect.map(raw), is_over }
+    pub fn of(key: &str, shown: &Shown) -> PageEvent {
+        PageEvent {
+            kind: "page",
+            key: key.to_owned(),
+            layout: shown.layout.as_deref().map(raw),
+            redirect: shown.redirect.as_deref().map(raw),
+            logs: shown.logs.iter().enumerate().map(|(index, log)| LogDetail::of(index, log)).collect(),
+            is_over: shown.is_over,
+        }
     }
 }

@@ -160,7 +160,7 @@ struct Given {
 }
 
 #[derive(Serialize)]
-struct LogDetail {
+pub(super) struct LogDetail {
     index: usize,
     text: String,
     level: &'static str,
@@ -281,7 +281,7 @@ impl AnswerDetail {
 }
 
 impl LogDetail {
-    fn of(index: usize, log: &Log) -> LogDetail {
+    pub(super) fn of(index: usize, log: &Log) -> LogDetail {
         let level = match log.level {
             Level::Trace => "trace",
             Level::Debug => "debug",
@@ -310,7 +310,7 @@ impl Parked {
     }
 }
 
-fn status(status: Status) -> &'static str {
+pub(super) fn status(status: Status) -> &'static str {
     match status {
         Status::Running => "running",
         Status::Waiting => "waiting",

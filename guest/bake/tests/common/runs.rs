@@ -24,6 +24,8 @@ pub struct Run {
     pub last: Option<Stand>,
     pub console: Vec<rules::call::Line>,
     pub at_ms: u64,
+    /// Where people were in a page that is opened anew, JSON.
+    pub states: String,
 }
 
 /// A program with one action, of whose body this is the text.
@@ -37,6 +39,14 @@ pub fn run(body: &str) -> Run {
     run
 }
 
+/// A page that is looked at; this is the text of its handler's body.
+pub fn page(body: &str) -> Run {
+    let handler = format!("async (display, ctx) => {{ {body} }}");
+    let mut run = Run::of(&format!("export const actions = {{ it: new Page({{ name: 'It', handler: {handler} }}) }};"));
+    run.play();
+    run
+}
+
 impl Run {
     pub fn of(source: &str) -> Run {
         Run {
@@ -46,13 +56,14 @@ impl Run {
             last: None,
             console: Vec::new(),
             at_ms: NOON,
+            states: "null".into(),
         }
     }
 
     pub fn try_play(&self) -> Ran<Stand> {
         let running = Running {
             action: "it".into(),
-            context: CONTEXT.into(),
+            context: format!(r#"{{"states":{},{}"#, self.states, &CONTEXT[1..]).into(),
             secrets: r#"{"key":"s3"}"#.into(),
             run: 77,
             began_at_ms: NOON,

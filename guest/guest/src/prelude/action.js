@@ -67,7 +67,8 @@
       if (typeof route === 'function') {
         listed.push(declared(slug, {}, route, false));
       } else if (route instanceof Page) {
-        if (typeof route.handler === 'function') listed.push(declared(slug, route, route.handler, true));
+        // Without code of its own it is a heading over what lies on it.
+        listed.push(declared(slug, route, typeof route.handler === 'function' ? route.handler : () => {}, true));
         list(route.routes, inside, slugBytesMax, listed);
       } else if (typeof route === 'object' && route !== null && typeof route.handler === 'function') {
         listed.push(declared(slug, route, route.handler, false));
@@ -273,12 +274,26 @@
     job: (code, input) => outside(JOB, '', { code: `${code}`, input: input ?? null }),
   });
 
-  // Begins an action; `io` and `ctx` are there for all of its code while it runs, and at no other time.
-  inner.beginRun = (handler, context) => {
-    const [io, ctx] = [inner.makeIo(), makeCtx(context)];
+  // What a page does whenever somebody looks must change nothing.
+  const refused = ['step', 'sleep', 'send', 'call', 'job', 'notify'].map((name) => [
+    name,
+    () => {
+      throw new TypeError(`ctx.${name} is for actions: a page only shows, as often as anybody looks. Do it in an action, and lead there with one of the menuItems.`);
+    },
+  ]);
+
+  // Begins an action or a page; `io` and `ctx` are there for all of its code while it runs, and at no other time.
+  inner.beginRun = (handler, context, isPage) => {
+    const { states, ...given } = context;
+    const [io, ctx] = [inner.makeIo(), makeCtx(given)];
+    if (isPage) {
+      Object.assign(ctx, Object.fromEntries(refused));
+      inner.isPage = true;
+    }
     for (const [name, value] of [['io', io], ['ctx', ctx]]) {
       defineProperty(globalThis, name, { value, writable: true, enumerable: false, configurable: true });
     }
-    return (async () => handler(io, ctx))();
+    if (!isPage) return (async () => handler(io, ctx))();
+    return (async () => inner.show(await handler(io.display, ctx), states))();
   };
 };

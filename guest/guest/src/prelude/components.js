@@ -47,6 +47,7 @@
   const button = (themes) => record({ label: text, theme: maybe(oneOf(...themes)), disabled: maybe(flag), ...link });
   const menu = maybe(listOf(button(['default', 'danger'])));
   const BUTTONS = ['default', 'primary', 'secondary', 'danger'];
+  const menuItems = maybe(listOf(button(BUTTONS)));
   const option = { label: primitive, value: primitive };
   const richOption = record({ ...option, description: maybe(text), imageUrl: maybe(text), image: maybe(image) });
   const plainOption = record(option);
@@ -322,7 +323,7 @@
     },
     DISPLAY_HEADING: {
       name: 'io.display.heading',
-      props: { level: maybe(oneOf(2, 3, 4)), description: maybe(text), menuItems: maybe(listOf(button(BUTTONS))) },
+      props: { level: maybe(oneOf(2, 3, 4)), description: maybe(text), menuItems },
     },
     DISPLAY_MARKDOWN: { name: 'io.display.markdown', props: {} },
     DISPLAY_HTML: { name: 'io.display.html', props: { html: text } },
@@ -370,4 +371,5 @@
     },
   };
   inner.parsedProps = parsed;
+  inner.menuItems = menuItems;
 };

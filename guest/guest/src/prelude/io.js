@@ -23,11 +23,17 @@
       this.read = read;
       this.state = null;
       this.message = undefined;
+      this.error = undefined;
       if (this.prepare === undefined) this.check();
     }
     check() {
       const { name, props } = this.component;
       this.sent = inner.parsedProps(props, this.props, `${name}(${JSON.stringify(this.label)})`);
+    }
+    // A person moved in it.
+    async move(state) {
+      const isTable = this.methodName.endsWith('_TABLE') || this.methodName.endsWith('_GRID');
+      return await this.onState(isTable ? inner.positionOf(state) : state);
     }
     change(props) {
       this.props = { ...this.props, ...props };
@@ -67,20 +73,28 @@
       return { label: `${choice.label}`, value: `${choice.value}`, theme: choice.theme };
     });
 
-  // Asks until an answer will do; gives `{values, choice}`, one value for each part.
-  const ask = async (parts, buttons, validator) => {
+  const ONLY_SHOWS = 'a page only shows: what it shows stands in the children of its Layout, as io.display.table(…) does, and is not awaited. Ask in an action, and lead there with one of the menuItems';
+
+  // Asks until an answer will do; gives `{values, choice}`, one value for each part. What a page shows is a question
+  // that nobody answers: `layout` says what stands around it.
+  const ask = async (parts, buttons, validator, layout) => {
+    if (inner.isPage && layout === undefined) throw new TypeError(ONLY_SHOWS);
     for (const part of parts) if (part.prepare !== undefined) part.change(await part.prepare());
     return await new Promise((resolve, reject) => {
       let id;
       let message;
       let begun = 0;
       let applied = 0;
-      const isShown = !buttons?.length && parts.every(({ methodName }) => methodName.startsWith('DISPLAY_'));
+      const isShown = layout === undefined && !buttons?.length && parts.every(({ methodName }) => methodName.startsWith('DISPLAY_'));
       const judges = validator !== undefined || parts.some((part) => part.validator !== undefined);
       const stateful = parts.filter(({ onState }) => onState !== undefined);
 
       const payload = () => {
         const toRender = parts.map((part) => part.render());
+        if (layout !== undefined) {
+          const errors = [...layout.errors, ...parts.map(({ error }) => error).filter(Boolean)];
+          return inner.textOf({ __proto__: null, ...layout, children: { __proto__: null, kind: 'RENDER', toRender }, errors });
+        }
         const choiceButtons = buttons && inner.jsonOf(buttons);
         return inner.textOf({ __proto__: null, toRender, choiceButtons, validationErrorMessage: message });
       };
@@ -122,14 +136,19 @@
           const text = JSON.stringify(state);
           if (text === part.state) continue;
           try {
-            const isTable = part.methodName.endsWith('_TABLE') || part.methodName.endsWith('_GRID');
-            const props = await part.onState(isTable ? inner.positionOf(state) : state);
+            const props = await part.move(state);
             // Somebody who typed on has been answered already.
             if (turn < applied) continue;
             part.change(props);
             part.state = text;
+            part.error = undefined;
             isOther = true;
           } catch (error) {
+            if (layout !== undefined) {
+              part.error = saidOf(part.label || 'children', error);
+              isOther = true;
+              continue;
+            }
             console.warn(`${part.component.name}: the change was left aside:`, error);
           }
         }
@@ -148,7 +167,8 @@
         stated: stateful.length > 0 ? stated : undefined,
         shown: isShown ? parts.length : undefined,
         judges: judges && !isShown,
-        isPageable: stateful.length === 1 && stateful[0].isPageable,
+        // A page is told where people are in all of its parts; a question only where they moved.
+        isPageable: (layout !== undefined || stateful.length === 1) && stateful.every(({ isPageable }) => isPageable),
       });
     });
   };
@@ -331,6 +351,50 @@
     const { isExclusive, isMultipleable } = inner.components[methodName];
     const Kind = isExclusive ? Exclusive : isMultipleable ? Multipleable : methodName.startsWith('DISPLAY_') ? Display : Input;
     return (label, props) => new Kind(Single.of(methodName, label, props));
+  };
+
+  const saidOf = (layoutKey, error) => ({
+    __proto__: null,
+    layoutKey,
+    error: `${error?.name ?? 'Error'}`.toWellFormed(),
+    message: `${error?.message ?? error}`.toWellFormed(),
+  });
+
+  // What a page's handler returned, for as long as somebody looks. `states` says where they are in its parts already.
+  inner.show = async (given, states) => {
+    if (given === undefined || given === null) return undefined;
+    if (typeof given !== 'object') throw new TypeError('a page returns new Layout({ title, description, menuItems, children }), or nothing');
+    const { title, description, menuItems, children } = given;
+    const layout = { kind: 'BASIC', errors: [] };
+    const write = async (key, text) => {
+      try {
+        const written = await (typeof text === 'function' ? text() : text);
+        if (written !== undefined && written !== null) layout[key] = `${written}`.toWellFormed();
+      } catch (error) {
+        layout.errors.push(saidOf(key, error));
+      }
+    };
+    const written = [write('title', title), write('description', description)];
+    if (menuItems !== undefined && menuItems !== null) {
+      layout.menuItems = inner.jsonOf(inner.parsedProps({ menuItems: inner.menuItems }, { menuItems }, 'Layout').menuItems);
+    }
+    if (children !== undefined && children !== null && !isArray(children)) throw new TypeError('Layout: children must be an array');
+    const parts = (children ?? []).map((child, index) => {
+      if (!(child instanceof Display)) throw new TypeError(`Layout: children[${index}] is no io.display: ${ONLY_SHOWS}`);
+      return new Part(Single.given(child));
+    });
+    for (const each of written) await each;
+    for (const [index, part] of parts.entries()) {
+      const state = states?.[index];
+      if (part.onState === undefined || typeof state !== 'object' || state === null) continue;
+      try {
+        part.change(await part.move(state));
+        part.state = JSON.stringify(state);
+      } catch (error) {
+        part.error = saidOf(part.label || 'children', error);
+      }
+    }
+    return await ask(parts, undefined, undefined, layout);
   };
 
   // By the names in code: `io.input.text` is at `input.text`.

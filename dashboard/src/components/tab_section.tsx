@@ -1,7 +1,7 @@
 /** A part of a tab: its heading, a sentence on what it is for, and what can be done. */
 
 import type { ReactNode } from "react";
-import style from "./section.module.css";
+import style from "./tab_section.module.css";
 
 export function Sections({ children }: { children: ReactNode }) {
   return <div className={style.sections}>{children}</div>;

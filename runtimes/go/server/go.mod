@@ -1,0 +1,3 @@
+module everfold/server
+
+go 1.19

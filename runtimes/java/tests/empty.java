@@ -1,0 +1,3 @@
+class empty {
+    public empty() {}
+}

@@ -1,0 +1,255 @@
+//! One runtime server: started in its sandbox, and reached through its socket.
+
+use std::{
+    fs::File,
+    io::{self, Write},
+    os::{
+        fd::{AsRawFd, OwnedFd},
+        linux::fs::MetadataExt,
+    },
+    sync::{Arc, Mutex, OnceLock},
+    time::{Duration, Instant},
+};
+
+use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use tokio::{
+    net::{UnixStream, unix::pipe},
+    time::{sleep, timeout},
+};
+
+use super::{
+    NotLeased,
+    call::Sender,
+    internet::Gate,
+    launch::Launch,
+    logs::{Logs, Router},
+    process::{Ended, First, Process, Said, Why},
+    sandbox::{Contents, SOCKET_FOLDER, SOCKET_NAME},
+    station::Spawner,
+};
+use crate::{
+    bounds::{ACCEPTS_POLL, CONNECTION_IDLE_MAX, IDLE_CONNECTIONS_MAX},
+    pool::locked,
+};
+
+pub struct Instance {
+    pub process: Arc<Process>,
+    router: Arc<Router>,
+    /// What the server expects with each request. User code cannot see it.
+    pub secret: String,
+    /// The folder of its socket, held open: nothing that is put in its way later is walked through.
+    folder: OnceLock<OwnedFd>,
+    /// The connection by which it was found to accept.
+    first_connection: Mutex<Option<UnixStream>>,
+    /// Connections on which a request was answered, the last used last.
+    idle_connections: Mutex<Vec<(Instant, Sender)>>,
+    started_in: OnceLock<Duration>,
+}
+
+impl Instance {
+    /// Resolves when it accepts.
+    pub async fn start(launch: Arc<Launch>, spawner: &Spawner) -> Result<Arc<Self>, NotLeased> {
+        let begun = Instant::now();
+        let not_spawned = |error: io::Error| NotLeased::NotReady { why: error.to_string(), lines: Vec::new() };
+        let start_within = Duration::from_millis(launch.limits.start_ms);
+        let spawned = spawner.spawn(move |sandbox, group| {
+            sandbox.spawn(
+                &Contents {
+                    argv: &launch.argv,
+                    env: &launch.env,
+                    runtime: &launch.runtime,
+                    tree: &launch.tree,
+                    is_tree_writable: false,
+                    read_only: &launch.read_only,
+                    network: launch.network,
+                    memory_bytes: launch.limits.memory_bytes,
+                    processes: launch.limits.processes,
+                    tmp_bytes: launch.limits.tmp_bytes,
+                    is_server: true,
+                },
+                group,
+            )
+        });
+        let (inmate, station) = spawned.await.map_err(not_spawned)?;
+        let secret = secret().map_err(not_spawned)?;
+        // A pipe that is new takes a line at once; who reads it not is not a server.
+        let _ = writeln!(File::from(inmate.input), "{secret}");
+        let router = Arc::new(Router::default());
+        if let Some(logs) = inmate.logs {
+            let pipe = pipe::Receiver::from_owned_fd(logs).map_err(not_spawned)?;
+            tokio::spawn(router.clone().read(pipe));
+        }
+        let said = Said { output: inmate.output, pieces: None };
+        let process = Process::attend(inmate.process, station, inmate.user, begun, said).map_err(not_spawned)?;
+        let instance = Arc::new(Instance {
+            process,
+            router,
+            secret,
+            folder: OnceLock::new(),
+            first_connection: Mutex::default(),
+            idle_connections: Mutex::default(),
+            started_in: OnceLock::new(),
+        });
+        let ready = {
+            // Whoever gives up the start gives up the process.
+            let unready = KilledUnlessReady(Some(&instance.process));
+            let ready = instance.become_ready(inmate.info, inmate.gate, start_within).await;
+            if ready.is_ok() {
+                unready.keep();
+            }
+            ready
+        };
+        ready?;
+        let _ = instance.started_in.set(begun.elapsed());
+        Ok(instance)
+    }
+
+    async fn become_ready(&self, info: OwnedFd, gate: Option<Gate>, within: Duration) -> Result<(), NotLeased> {
+        let ready = async {
+            let Some(first) = self.process.find_first(info).await else {
+                return Err(self.not_made().await);
+            };
+            if let Some(gate) = gate {
+                let not_connected =
+                    |error: io::Error| NotLeased::NotReady { why: error.to_string(), lines: Vec::new() };
+                self.process.connect(gate).await.map_err(not_connected)?;
+            }
+            loop {
+                match self.try_connect(Some(first)).await {
+                    Ok(connection) => {
+                        *locked(&self.first_connection) = Some(connection);
+                        return Ok(());
+                    }
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => self.process.end(Why::SocketReplaced),
+                    Err(_) => {}
+                }
+                tokio::select! {
+                    ended = self.process.ended() => return Err(not_leased(&ended)),
+                    () = self.process.said_ready.notified() => {}
+                    () = sleep(ACCEPTS_POLL) => {}
+                }
+            }
+        };
+        match timeout(within, ready).await {
+            Ok(ready) => ready,
+            Err(_) => {
+                self.process.end(Why::NotReady);
+                let lines = self.process.ended().await.lines.clone();
+                let why = format!("It did not accept on its socket within {} ms.", within.as_millis());
+                Err(NotLeased::NotReady { why, lines })
+            }
+        }
+    }
+
+    /// Why there is no sandbox.
+    async fn not_made(&self) -> NotLeased {
+        self.process.end(Why::NotReady);
+        let ended = self.process.ended().await;
+        let why = ended.lines.last().cloned().unwrap_or_else(|| "bubblewrap made no process".into());
+        NotLeased::NotReady { why, lines: ended.lines.clone() }
+    }
+
+    pub async fn connect(&self) -> io::Result<UnixStream> {
+        if let Some(connection) = locked(&self.first_connection).take() {
+            return Ok(connection);
+        }
+        let connected = self.try_connect(None).await;
+        if connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
+            self.process.end(Why::SocketReplaced);
+        }
+        connected
+    }
+
+    /// One that may be used again: no server of ours lets go of it so soon.
+    pub fn idle_connection(&self) -> Option<Sender> {
+        let mut idle = locked(&self.idle_connections);
+        let (since, sender) = idle.pop()?;
+        if since.elapsed() > CONNECTION_IDLE_MAX {
+            // All others were used before it.
+            idle.clear();
+            return None;
+        }
+        sender.is_ready().then_some(sender)
+    }
+
+    pub fn keep_connection(&self, sender: Sender) {
+        let mut idle = locked(&self.idle_connections);
+        if idle.len() < IDLE_CONNECTIONS_MAX {
+            idle.push((Instant::now(), sender));
+        }
+    }
+
+    /// `InvalidData`: what lies there is no socket.
+    async fn try_connect(&self, first: Option<&First>) -> io::Result<UnixStream> {
+        if let (None, Some(first)) = (self.folder.get(), first) {
+            let _ = self.folder.set(self.find_folder(first)?);
+        }
+        let folder = self.folder.get().ok_or(io::ErrorKind::NotConnected)?;
+        let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let socket = rustix::fs::openat(folder, SOCKET_NAME, flags, Mode::empty())?;
+        if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "what lies at the socket's place is no socket"));
+        }
+        // The very file that was looked at, whatever has its name by now.
+        UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).await
+    }
+
+    /// From the root of the process, by folders alone: no link of hostile code leads anywhere.
+    fn find_folder(&self, first: &First) -> io::Result<OwnedFd> {
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let root = rustix::fs::open(format!("/proc/{}/root", first.id), flags, Mode::empty())?;
+        let (theirs, ours) = (rustix::fs::fstat(&root)?, std::fs::metadata("/")?);
+        let is_theirs = (theirs.st_dev, theirs.st_ino) != (ours.st_dev(), ours.st_ino());
+        // Asked after it was opened, so that it is this process's.
+        if !is_theirs || self.process.has_first_ended() {
+            return Err(io::ErrorKind::NotFound.into());
+        }
+        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+        let path = SOCKET_FOLDER.trim_start_matches('/');
+        Ok(rustix::fs::openat2(&root, path, flags | OFlags::NOFOLLOW, Mode::empty(), resolve)?)
+    }
+
+    pub fn logs(&self, id: String) -> Logs {
+        self.router.listen(id)
+    }
+
+    pub fn started_in(&self) -> Duration {
+        self.started_in.get().copied().unwrap_or_default()
+    }
+}
+
+struct KilledUnlessReady<'a>(Option<&'a Process>);
+
+impl KilledUnlessReady<'_> {
+    fn keep(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for KilledUnlessReady<'_> {
+    fn drop(&mut self) {
+        if let Some(process) = self.0 {
+            process.end(Why::Cancelled);
+        }
+    }
+}
+
+/// What bubblewrap says of itself, and nobody else at the beginning of a line.
+const BUBBLEWRAP: &str = "bwrap: ";
+
+fn not_leased(ended: &Arc<Ended>) -> NotLeased {
+    match ended.lines.last().and_then(|line| line.strip_prefix(BUBBLEWRAP)) {
+        Some(why) if ended.lines.len() == 1 => {
+            NotLeased::NotReady { why: format!("The sandbox could not be made: {why}"), lines: ended.lines.clone() }
+        }
+        _ => NotLeased::CrashedAtStart(ended.clone()),
+    }
+}
+
+const SECRET_BYTES: usize = 24;
+
+fn secret() -> io::Result<String> {
+    let mut bytes = [0; SECRET_BYTES];
+    File::open("/dev/urandom").and_then(|mut dice| io::Read::read_exact(&mut dice, &mut bytes))?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
