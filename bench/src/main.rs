@@ -1,6 +1,7 @@
 //! Measures the whole program on the machine at hand, the floors beside it in the same run, and prints one table.
 
 mod floor;
+mod functions;
 mod jobs;
 mod load;
 mod peer;
@@ -32,12 +33,13 @@ struct Plan {
     load_seconds: u64,
     replay_requests: u64,
     jobs: jobs::Plan,
+    functions: functions::Plan,
 }
 
 fn main() {
     let flags: Vec<String> = env::args().skip(1).collect();
-    if flags.iter().any(|flag| !["--quick", "--against", "--jobs"].contains(&flag.as_str())) {
-        eprintln!("usage: cargo x bench [--quick] [--against] [--jobs]");
+    if flags.iter().any(|flag| !["--quick", "--against", "--jobs", "--functions"].contains(&flag.as_str())) {
+        eprintln!("usage: cargo x bench [--quick] [--against] [--jobs] [--functions]");
         std::process::exit(2);
     }
     let is_quick = flags.iter().any(|flag| flag == "--quick");
@@ -47,6 +49,7 @@ fn main() {
             load_seconds: 2,
             replay_requests: 20_000,
             jobs: jobs::Plan { singly: 100, headless: 10_000, busy: 100, queued: 10_000 },
+            functions: functions::Plan { calls: 500, starts: 5, idle: 20, load_seconds: 3 },
         }
     } else {
         Plan {
@@ -54,6 +57,7 @@ fn main() {
             load_seconds: 10,
             replay_requests: 200_000,
             jobs: jobs::Plan { singly: 500, headless: 40_000, busy: 400, queued: 100_000 },
+            functions: functions::Plan { calls: 3_000, starts: 15, idle: 200, load_seconds: 10 },
         }
     };
     let built = env::current_exe().expect("a program knows where it is");
@@ -71,6 +75,15 @@ fn main() {
             jobs::measure(&plan.jobs, &folder, &broker, |what| say(run, what))
         });
         let table = JobsTable(runs.collect());
+        fs::remove_dir_all(&folder).ok();
+        return table.print(&plan);
+    }
+    if flags.iter().any(|flag| flag == "--functions") {
+        let runs = (1..=plan.runs).map(|run| {
+            afresh();
+            functions::measure(&plan.functions, &folder, |what| say(run, what))
+        });
+        let table = FunctionsTable(runs.collect());
         fs::remove_dir_all(&folder).ok();
         return table.print(&plan);
     }
@@ -322,5 +335,40 @@ impl JobsTable {
             "| resident MB with {} jobs queued / one of as many inputs | {queued:.0} / {inputs:.0} | | |",
             plan.jobs.queued
         );
+    }
+}
+
+/// The median of each number of functions over the runs.
+struct FunctionsTable(Vec<functions::Functions>);
+
+impl FunctionsTable {
+    fn get(&self, number: impl Fn(&functions::Functions) -> f64) -> f64 {
+        median(self.0.iter().map(number).collect())
+    }
+
+    fn print(&self, plan: &Plan) {
+        let cores = thread::available_parallelism().map_or(0, usize::from);
+        println!("\nMedian of {} runs on {cores} cores, all on the same machine.\n", plan.runs);
+        println!("| what | measured | beside it | |\n|---|---|---|---|");
+        let us = |number: &dyn Fn(&functions::Functions) -> f64| 1e3 * self.get(number);
+        let (warm, direct) = (us(&|run| run.warm_ms), us(&|run| run.direct_ms));
+        let plain = us(&|run| run.plain_ms);
+        println!(
+            "| a warm call, p50 µs | {warm:.0} | the bare runtime server {direct:.0}, plain Node.js {plain:.0} | + {:.0} |",
+            warm - direct
+        );
+        let (calls, plain) = (self.get(|run| run.load.per_s()), self.get(|run| run.plain.per_s()));
+        println!(
+            "| calls/s, {} connections | {calls:.0} | plain Node.js {plain:.0} | {:.2} |",
+            functions::CONNECTIONS,
+            calls / plain
+        );
+        let (cold, direct) = (self.get(|run| run.cold_ms), self.get(|run| run.direct_cold_ms));
+        println!("| a cold start, ms | {cold:.1} | the bare runtime server {direct:.1} | + {:.1} |", cold - direct);
+        let (processes, mb) = (self.get(|run| run.idle_processes), self.get(|run| run.idle_mb));
+        let many = plan.functions.idle;
+        println!("| {many} functions that nobody calls: processes, resident MB | {processes:.0}, {mb:.0} | | |");
+        let failed: f64 = self.0.iter().map(|run| run.load.failed + run.plain.failed).sum();
+        println!("\n{failed:.0} calls failed under load.");
     }
 }

@@ -50,6 +50,11 @@ impl Process {
         Process { child, url, agent: Agent::new_with_defaults() }
     }
 
+    /// A script that says where it listens.
+    pub fn start_node(script: &str) -> Process {
+        Process::listening(Command::new("node").arg(script))
+    }
+
     /// `everfold worker`, with as many threads as it has by itself.
     pub fn start_worker(server: &Process, key: &str) -> Process {
         let child = Command::new(beside("everfold"))
@@ -62,15 +67,15 @@ impl Process {
     }
 
     fn start(program: &str, args: &[&str]) -> Process {
-        let mut child = Command::new(beside(program))
-            .args(args)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap_or_else(|error| panic!("{program} is not built: {error}"));
+        Process::listening(Command::new(beside(program)).args(args))
+    }
+
+    fn listening(command: &mut Command) -> Process {
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("{command:?} is not built: {error}"));
         let mut lines = BufReader::new(child.stdout.take().expect("stdout is a pipe")).lines().map_while(Result::ok);
         let url = lines.find_map(|line| Some(line.split_once("listening on ")?.1.trim().to_owned()));
-        let url = url.unwrap_or_else(|| panic!("{program} ended before it listened"));
+        let url = url.unwrap_or_else(|| panic!("{command:?} ended before it listened"));
         thread::spawn(move || lines.for_each(drop));
         let agent = Agent::config_builder().http_status_as_error(false).timeout_global(Some(PATIENCE)).build();
         Process { child, url, agent: agent.into() }
@@ -84,6 +89,11 @@ impl Process {
     /// Of the process and all its offspring; what they share is counted once.
     pub fn resident_mb(&self) -> f64 {
         family(self.child.id()).into_iter().map(proportional_kb).sum::<f64>() / 1024.0
+    }
+
+    /// The process and all its offspring.
+    pub fn processes(&self) -> usize {
+        family(self.child.id()).len()
     }
 
     fn get(&self, path: &str, jwt: &str) -> Response<ureq::Body> {
@@ -163,6 +173,57 @@ impl Owner {
                 _ => panic!("{seen}"),
             }
         }
+    }
+}
+
+pub struct Function {
+    jwt: String,
+    id: String,
+    slug: String,
+    /// The first that was active.
+    pub deployment: String,
+}
+
+impl Function {
+    pub fn running(server: &Process, owner: &Owner, name: &str, archive: &[u8]) -> Function {
+        let asked = json!({"name": name, "runtime": "node"});
+        let made = server.send("POST", "/api/functions", &owner.jwt, &asked);
+        let (jwt, deployment) = (owner.jwt.clone(), String::new());
+        let mut function = Function { jwt, id: text(&made["id"]), slug: text(&made["slug"]), deployment };
+        function.deployment = function.deploy(server, archive);
+        function
+    }
+
+    pub fn path(&self) -> String {
+        format!("/f/{}/", self.slug)
+    }
+
+    /// Gives the id of the deployment when it is built and answers.
+    pub fn deploy(&self, server: &Process, archive: &[u8]) -> String {
+        const BOUNDARY: &str = "everfold-bench-boundary";
+        let part = |name: &str| format!("--{BOUNDARY}\r\ncontent-disposition: form-data; name={name}\r\n\r\n");
+        let begin = format!("{}true\r\n{}", part("activate"), part("code; filename=code"));
+        let body = [begin.as_bytes(), archive, format!("\r\n--{BOUNDARY}--\r\n").as_bytes()].concat();
+        let path = format!("/api/functions/{}/deployments", self.id);
+        let request = server.agent.post(format!("{}{path}", server.url)).header("authorization", &self.jwt);
+        let request = request.header("content-type", format!("multipart/form-data; boundary={BOUNDARY}"));
+        let mut reply = request.send(&body[..]).unwrap_or_else(|error| panic!("POST {path}: {error}"));
+        let sent: Value = reply.body_mut().read_json().expect("a deployment is JSON");
+        let (id, started) = (text(&sent["id"]), Instant::now());
+        loop {
+            let mut reply = server.get(&format!("{path}/{id}"), &self.jwt);
+            let now: Value = reply.body_mut().read_json().expect("a deployment is JSON");
+            match now["status"].as_str() {
+                Some("ready") => return id,
+                Some("waiting" | "building") if started.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(5)),
+                _ => panic!("{now}"),
+            }
+        }
+    }
+
+    pub fn activate(&self, server: &Process, deployment: &str) {
+        let path = format!("/api/functions/{}/deployments/{deployment}/activate", self.id);
+        server.send("POST", &path, &self.jwt, &json!({}));
     }
 }
 

@@ -142,5 +142,7 @@ pub const FUNCTION_ROUTES_MAX: usize = 100_000;
 pub const EXECUTIONS_AT_ONCE_MAX: usize = 32;
 /// Executions that are over and kept in one go.
 pub const EXECUTIONS_KEPT_AT_ONCE_MAX: usize = 256;
+/// How long an execution whose caller has the answer waits for others, to be kept with them.
+pub const EXECUTIONS_GATHERED_MS: u64 = 5;
 /// Ends of executions that who waits for one may be behind.
 pub const EXECUTIONS_TOLD_MAX: usize = 1_024;

@@ -49,6 +49,8 @@ const HEAD_BYTES_MAX: usize = 128 << 10;
 pub const HEADERS_MAX: usize = 2048;
 /// How long connections may finish what they have begun when the server goes down.
 pub const DRAIN: Duration = Duration::from_secs(10);
+/// How long it then waits for calls of functions whose callers are gone, so that they are kept.
+const CALLS_KEPT_WAIT: Duration = Duration::from_secs(1);
 
 /// What a server is told to do.
 pub struct Config {
@@ -160,6 +162,7 @@ impl Server {
     /// Serves until `stop` resolves, then finishes what was begun.
     pub async fn run(self, stop: impl Future<Output = ()>) {
         let Server { listener, site, store, drain, .. } = self;
+        let engine = site.engine.clone();
         let (outbox, places) = (site.outbox.clone(), site.machine.places.clone());
         let router = http::router(site);
         let mut connections = JoinSet::new();
@@ -189,6 +192,7 @@ impl Server {
         tracing::info!("draining");
         let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
         connections.shutdown().await;
+        engine.keep_calls(CALLS_KEPT_WAIT).await;
         outbox.drained().await;
         // What is still queued is committed before the last hand lets go of the store.
         drop(store);

@@ -119,6 +119,7 @@ class Call {
         this.send = send;
         this.isAnswered = false;
         this.isOver = false;
+        this.hasLogged = false;
         this.isNoticed = false;
     }
 
@@ -146,6 +147,7 @@ class Call {
         }
         // A cut may leave half of a pair, which is no text to whoever reads the line.
         if (!text.isWellFormed?.()) text = decoder.decode(encoder.encode(text));
+        this.hasLogged = true;
         frame({ id: this.id, stream, text });
     }
 
@@ -196,7 +198,12 @@ class Call {
             body = bytes(body);
         }
         this.isAnswered = true;
-        if (!isStream(body)) this.close();
+        if (!isStream(body)) {
+            // A header is cheaper than a line of the log.
+            if (this.hasLogged || !this.id) this.close();
+            else headers.push(`${OURS}logged`, 'nothing');
+            this.isOver = true;
+        }
         this.send({ status, headers, body, isLast });
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeSet, HashMap, HashSet},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
 
 use rules::{
@@ -18,15 +19,16 @@ use rules::{
 };
 use store::{Batch, Commit, Order};
 use tokio::{
-    sync::{Notify, Semaphore, broadcast, mpsc, oneshot},
+    sync::{Notify, RwLock, Semaphore, broadcast, mpsc, oneshot},
     task::JoinSet,
+    time::timeout,
 };
-use worker::server::call::{self, Called, Over};
+use worker::server::call::{self, Called, Over, Reply, Response};
 
 use super::{Answering, Route, TIMEZONE};
 use crate::{
-    CONFLICTS_MAX, EXECUTIONS_AT_ONCE_MAX, EXECUTIONS_KEPT_AT_ONCE_MAX, EXECUTIONS_TOLD_MAX, Engine,
-    WORKER_RETRY_MAX_MS, WORKER_RETRY_MS,
+    CONFLICTS_MAX, EXECUTIONS_AT_ONCE_MAX, EXECUTIONS_GATHERED_MS, EXECUTIONS_KEPT_AT_ONCE_MAX, EXECUTIONS_TOLD_MAX,
+    Engine, WORKER_RETRY_MAX_MS, WORKER_RETRY_MS,
     cron::Times,
     lanes::{fault, kept},
 };
@@ -39,12 +41,16 @@ pub struct Whole {
 
 /// Those that nobody waits for, and those that are over and not kept yet.
 pub struct Queue {
+    /// Each call holds it for reading until it is kept.
+    calls: Arc<RwLock<()>>,
     /// Something is due, or will be.
     looked: Notify,
     running: Mutex<HashSet<ExecutionId>>,
     places: Arc<Semaphore>,
     told: broadcast::Sender<ExecutionId>,
     over: mpsc::Sender<Kept>,
+    /// Somebody waits for one of those that are over.
+    awaited: Notify,
     /// Taken by whoever keeps them.
     coming: Mutex<Option<mpsc::Receiver<Kept>>>,
     cron: Mutex<Clockwork>,
@@ -67,15 +73,24 @@ struct Kept {
     kept: oneshot::Sender<Result<(), Refusal>>,
 }
 
+impl Kept {
+    /// A caller outside has the answer already.
+    fn is_awaited(&self) -> bool {
+        self.execution.trigger != Trigger::Http
+    }
+}
+
 impl Default for Queue {
     fn default() -> Queue {
         let (over, coming) = mpsc::channel(EXECUTIONS_KEPT_AT_ONCE_MAX);
         Queue {
+            calls: Arc::default(),
             looked: Notify::new(),
             running: Mutex::default(),
             places: Arc::new(Semaphore::new(EXECUTIONS_AT_ONCE_MAX)),
             told: broadcast::channel(EXECUTIONS_TOLD_MAX).0,
             over,
+            awaited: Notify::new(),
             coming: Mutex::new(Some(coming)),
             cron: Mutex::default(),
             wound: Notify::new(),
@@ -95,18 +110,34 @@ impl Engine {
         tokio::join!(self.keep_executions(coming), self.run_due(), self.keep_time());
     }
 
+    /// Calls a function for somebody outside, and gives its answer as it comes. It runs to its end, and is kept, whether or
+    /// not its caller stays.
+    pub async fn call(
+        &self,
+        route: Arc<Route>,
+        execution: Execution,
+        sent: call::Asked,
+    ) -> Result<Response<Reply>, Failure> {
+        let (sender, answer) = oneshot::channel();
+        let engine = self.clone();
+        tokio::spawn(async move {
+            let _call = engine.functions().executions.calls.clone().read_owned().await;
+            let Called { answer, over } = engine.invoke(&route, sent).await;
+            let _ = sender.send(answer);
+            let over = over.await;
+            let _ = engine.keep_execution(route.function, execution, over, Said::default()).await;
+        });
+        answer.await.unwrap_or(Err(Failure::Ended))
+    }
+
+    /// Waits until every call that is over is kept, for so long at most.
+    pub async fn keep_calls(&self, wait: Duration) {
+        let _ = timeout(wait, self.functions().executions.calls.write()).await;
+    }
+
     /// Sends a request to a function, and gives its answer as it comes.
-    pub async fn invoke(&self, route: &Route, sent: call::Asked) -> Called {
-        match self.try_invoke(route, sent).await {
-            Ok(called) => called,
-            Err(failure) => {
-                let (sender, over) = oneshot::channel();
-                let (duration, logs, errors) = Default::default();
-                let failed = Some(failure.clone());
-                let _ = sender.send(Over { status: None, failure: failed, duration, is_cold: false, logs, errors });
-                Called { answer: Err(failure), over }
-            }
-        }
+    async fn invoke(&self, route: &Route, sent: call::Asked) -> Called {
+        self.try_invoke(route, sent).await.unwrap_or_else(Called::failed)
     }
 
     async fn try_invoke(&self, route: &Route, mut sent: call::Asked) -> Result<Called, Failure> {
@@ -169,7 +200,11 @@ impl Engine {
         let said = Said { logs: cut(over.logs), errors: cut(over.errors), ..said };
         let (sender, answer) = oneshot::channel();
         let one = Kept { function, execution: execution.clone(), said: said.clone(), due, kept: sender };
+        let is_awaited = one.is_awaited();
         self.functions().executions.over.send(one).await.map_err(|_| Refusal::UNCERTAIN)?;
+        if is_awaited {
+            self.functions().executions.awaited.notify_one();
+        }
         answer.await.unwrap_or(Err(Refusal::UNCERTAIN))?;
         Ok(Whole { execution, said })
     }
@@ -268,6 +303,14 @@ impl Engine {
         let Some(mut coming) = coming else { return };
         let mut batch = Vec::new();
         while coming.recv_many(&mut batch, EXECUTIONS_KEPT_AT_ONCE_MAX).await > 0 {
+            if batch.len() < EXECUTIONS_KEPT_AT_ONCE_MAX && !batch.iter().any(Kept::is_awaited) {
+                tokio::select! {
+                    () = self.world().clock.sleep(EXECUTIONS_GATHERED_MS) => {}
+                    () = self.functions().executions.awaited.notified() => {}
+                }
+                let room = EXECUTIONS_KEPT_AT_ONCE_MAX - batch.len();
+                batch.extend(std::iter::from_fn(|| coming.try_recv().ok()).take(room));
+            }
             let mut by_function: HashMap<LaneId, Vec<Kept>> = HashMap::new();
             batch.drain(..).for_each(|kept: Kept| by_function.entry(kept.function).or_default().push(kept));
             let mut keeping = JoinSet::new();
@@ -476,21 +519,13 @@ fn sent(execution: &Execution, asked: Asked, route: &Route) -> call::Asked {
 
 /// Reads an answer to its end: what is kept of it, and what came of the call.
 async fn finish(called: Called) -> (Said, Over) {
-    let mut said = Said::default();
-    if let Ok(response) = called.answer {
+    let read = async {
+        let Ok(response) = called.answer else { return Said::default() };
         let (headers, body, is_cut) = call::read(response, EXECUTION_BODY_BYTES_MAX).await;
         let headers = headers.into_iter().map(|(name, value)| (name, Bytes(value))).collect();
-        said = Said { headers, body: Bytes(body), is_cut, ..said };
-    }
-    let over = called.over.await.unwrap_or_else(|_| Over {
-        status: None,
-        failure: Some(Failure::Ended),
-        duration: Default::default(),
-        is_cold: false,
-        logs: String::new(),
-        errors: String::new(),
-    });
-    (said, over)
+        Said { headers, body: Bytes(body), is_cut, ..Said::default() }
+    };
+    tokio::join!(read, called.over)
 }
 
 fn cut(mut log: String) -> String {

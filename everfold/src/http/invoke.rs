@@ -19,11 +19,8 @@ use axum::{
 use engine::function::Answering;
 use http_body_util::BodyExt;
 use hyper::body::{Body as _, Bytes, Frame, SizeHint};
-use rules::{
-    function::execution::{Said, Trigger},
-    refusal::Refusal,
-};
-use worker::server::call::{Asked, Called};
+use rules::{function::execution::Trigger, refusal::Refusal};
+use worker::server::call::Asked;
 
 use super::{Site, files, identity, problem::Problem, request};
 
@@ -120,13 +117,7 @@ async fn pass_on(
         timeout_ms: route.limits.timeout_ms,
         response_bytes_max: route.limits.response_bytes,
     };
-    let Called { answer, over } = engine.invoke(&route, asked).await;
-    let (recorder, function) = (engine.clone(), route.function);
-    tokio::spawn(async move {
-        let Ok(over) = over.await else { return };
-        let _ = recorder.keep_execution(function, execution, over, Said::default()).await;
-    });
-    match answer {
+    match engine.call(route, execution, asked).await {
         Ok(response) => {
             let mut response = response.map(Body::new);
             guard(response.headers_mut(), is_shared);

@@ -1,19 +1,21 @@
 //! One request to a runtime server: sent, answered, and ended where it takes too long.
 
 use std::{
+    future::poll_fn,
     io,
-    pin::Pin,
+    pin::{Pin, pin},
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
-    task::{Context, Poll, ready},
+    task::{Context, Poll, Waker, ready},
     time::{Duration, Instant},
 };
 
 use http_body_util::{BodyExt, Full, combinators::UnsyncBoxBody};
+pub use hyper::Response;
 use hyper::{
-    HeaderMap, Method, Request, Response,
+    HeaderMap, Method, Request,
     body::{Body, Bytes, Frame, Incoming, SizeHint},
     client::conn::http1,
     header::{HeaderName, HeaderValue},
@@ -42,6 +44,8 @@ const SECRET: HeaderName = HeaderName::from_static("x-open-runtimes-secret");
 const TIMEOUT: HeaderName = HeaderName::from_static("x-open-runtimes-timeout");
 const LOGGING: HeaderName = HeaderName::from_static("x-open-runtimes-logging");
 const LOG_ID: HeaderName = HeaderName::from_static("x-open-runtimes-log-id");
+/// Of a reply: nothing was logged, and no line says so.
+const LOGGED: HeaderName = HeaderName::from_static("x-open-runtimes-logged");
 /// What concerns one connection alone.
 const OF_A_CONNECTION: [HeaderName; 7] = [
     hyper::header::CONNECTION,
@@ -55,8 +59,14 @@ const OF_A_CONNECTION: [HeaderName; 7] = [
 
 /// A body of a request.
 pub type Sent = UnsyncBoxBody<Bytes, io::Error>;
-/// A connection to a server.
-pub type Sender = http1::SendRequest<Sent>;
+
+/// A connection to a server. Nothing moves on it but while somebody drives it: a task of its own would cost each call
+/// its way from one thread to another.
+pub struct Connection {
+    sender: http1::SendRequest<Sent>,
+    driver: http1::Connection<TokioIo<UnixStream>, Sent>,
+    is_closed: bool,
+}
 
 /// What a function is asked.
 pub struct Asked {
@@ -100,7 +110,8 @@ impl Asked {
 /// A function's answer, and what there is to say of the call when it is over.
 pub struct Called {
     pub answer: Result<Response<Reply>, Failure>,
-    pub over: oneshot::Receiver<Over>,
+    /// The call goes on while this is polled, and is left when it is dropped.
+    pub over: Pin<Box<dyn Future<Output = Over> + Send>>,
 }
 
 /// What came of a call.
@@ -186,10 +197,10 @@ impl From<NotLeased> for Failure {
 /// Gives back what was asked where the server was gone before anything was sent: another one may be asked.
 pub async fn call(lease: Lease, mut asked: Asked) -> Result<Called, Asked> {
     let idle = lease.idle_connection();
-    let connection = match &idle {
+    let stream = match &idle {
         Some(_) => None,
         None => match lease.connect().await {
-            Ok(connection) => Some(connection),
+            Ok(stream) => Some(stream),
             Err(_) => return Err(asked),
         },
     };
@@ -203,17 +214,18 @@ pub async fn call(lease: Lease, mut asked: Asked) -> Result<Called, Asked> {
     let body = std::mem::take(&mut asked.body);
     asked.body = Watched { body, waits: waits_for_caller.clone() }.boxed_unsync();
     let sent = async {
-        let mut sender = match (idle, connection) {
-            (Some(sender), _) => sender,
-            (None, Some(connection)) => open(connection).await?,
+        let mut connection = match (idle, stream) {
+            (Some(connection), _) => connection,
+            (None, Some(stream)) => Connection::open(stream).await?,
             (None, None) => unreachable!("one of them was found"),
         };
-        let response = sender.send_request(request(&lease, asked)).await?;
-        hyper::Result::Ok((sender, response))
+        let response = connection.sender.send_request(request(&lease, asked));
+        let response = connection.driven(response).await?;
+        hyper::Result::Ok((connection, response))
     };
     let answered = timeout_at(deadline.into(), sent).await;
     let (end, ended) = oneshot::channel();
-    let (mut failure, mut connected) = (None, None);
+    let (mut failure, mut connected, mut has_logged) = (None, None, true);
     let answer = match answered {
         Err(_) if waits_for_caller.is_so() => Err(Failure::Unsent),
         Err(_) => {
@@ -221,8 +233,9 @@ pub async fn call(lease: Lease, mut asked: Asked) -> Result<Called, Asked> {
             Err(Failure::TimedOut { after_ms: timeout_ms })
         }
         Ok(Err(error)) => Err(why(&lease, &error).await),
-        Ok(Ok((sender, response))) => {
-            connected = Some(sender);
+        Ok(Ok((connection, response))) => {
+            connected = Some(connection);
+            has_logged = !response.headers().contains_key(LOGGED);
             let has_run_out = begun.elapsed() >= Duration::from_millis(timeout_ms);
             // The server's own word for it: it goes on with its other requests.
             let is_late = has_run_out && response.status() == 500 && response.body().is_end_stream();
@@ -239,32 +252,73 @@ pub async fn call(lease: Lease, mut asked: Asked) -> Result<Called, Asked> {
     if let Err(why) = &answer {
         failure = Some(why.clone());
     }
-    let (sender, over) = oneshot::channel();
-    tokio::spawn(async move {
-        let is_answered = failure.is_none();
-        if is_answered {
-            failure = attend(&lease, ended, deadline, timeout_ms, &waits_for_server).await;
-        }
-        // Ready as soon as nothing more of the answer can come; one that was left before that is closed.
-        if let (None, Some(mut sender)) = (&failure, connected)
-            && matches!(timeout(CONNECTION_READY_WAIT, sender.ready()).await, Ok(Ok(())))
-        {
-            lease.keep_connection(sender);
+    let over = async move {
+        if let Some(mut connection) = connected {
+            if failure.is_none() {
+                let attended = attend(&lease, ended, deadline, timeout_ms, &waits_for_server);
+                failure = connection.driven(attended).await;
+            }
+            // Ready as soon as nothing more of the answer can come; one that was left before that is closed.
+            if failure.is_none() && connection.becomes_ready().await {
+                lease.keep_connection(connection);
+            } else if !connection.is_closed {
+                // The rest goes to whoever reads it, at their own pace.
+                tokio::spawn(connection.driver);
+            }
         }
         let duration = begun.elapsed();
-        let (logs, errors) = gather(logs).await;
+        let (logs, errors) = if has_logged { gather(logs).await } else { Default::default() };
         drop(lease);
-        let _ = sender.send(Over { status, failure, duration, is_cold, logs, errors });
-    });
-    Ok(Called { answer, over })
+        Over { status, failure, duration, is_cold, logs, errors }
+    };
+    Ok(Called { answer, over: Box::pin(over) })
 }
 
-async fn open(connection: UnixStream) -> hyper::Result<Sender> {
-    let mut builder = http1::Builder::new();
-    builder.max_buf_size(REPLY_HEAD_BYTES_MAX).max_headers(REPLY_HEADERS_MAX);
-    let (sender, connection) = builder.handshake(TokioIo::new(connection)).await?;
-    tokio::spawn(connection);
-    Ok(sender)
+impl Called {
+    /// What there is to say of a call that reached nobody.
+    pub fn failed(failure: Failure) -> Called {
+        let (duration, logs, errors) = Default::default();
+        let over = Over { status: None, failure: Some(failure.clone()), duration, is_cold: false, logs, errors };
+        Called { answer: Err(failure), over: Box::pin(std::future::ready(over)) }
+    }
+}
+
+impl Connection {
+    async fn open(stream: UnixStream) -> hyper::Result<Connection> {
+        let mut builder = http1::Builder::new();
+        builder.max_buf_size(REPLY_HEAD_BYTES_MAX).max_headers(REPLY_HEADERS_MAX);
+        let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
+        Ok(Connection { sender, driver, is_closed: false })
+    }
+
+    fn drive(&mut self, context: &mut Context) {
+        self.is_closed = self.is_closed || Pin::new(&mut self.driver).poll(context).is_ready();
+    }
+
+    /// What comes of something while the connection is driven.
+    async fn driven<T>(&mut self, something: impl Future<Output = T>) -> T {
+        let mut something = pin!(something);
+        poll_fn(|context| {
+            self.drive(context);
+            something.as_mut().poll(context)
+        })
+        .await
+    }
+
+    /// Whether it may be used for another request, soon.
+    async fn becomes_ready(&mut self) -> bool {
+        let ready = poll_fn(|context| {
+            self.drive(context);
+            self.sender.poll_ready(context)
+        });
+        matches!(timeout(CONNECTION_READY_WAIT, ready).await, Ok(Ok(())))
+    }
+
+    /// Whether it may still be used, after nobody drove it for a while.
+    pub fn is_usable(&mut self) -> bool {
+        self.drive(&mut Context::from_waker(Waker::noop()));
+        !self.is_closed && self.sender.is_ready()
+    }
 }
 
 fn request(lease: &Lease, asked: Asked) -> Request<Sent> {

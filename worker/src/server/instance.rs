@@ -19,7 +19,7 @@ use tokio::{
 
 use super::{
     NotLeased,
-    call::Sender,
+    call::Connection,
     internet::Gate,
     launch::Launch,
     logs::{Logs, Router},
@@ -42,7 +42,7 @@ pub struct Instance {
     /// The connection by which it was found to accept.
     first_connection: Mutex<Option<UnixStream>>,
     /// Connections on which a request was answered, the last used last.
-    idle_connections: Mutex<Vec<(Instant, Sender)>>,
+    idle_connections: Mutex<Vec<(Instant, Connection)>>,
     started_in: OnceLock<Duration>,
 }
 
@@ -161,21 +161,24 @@ impl Instance {
     }
 
     /// One that may be used again: no server of ours lets go of it so soon.
-    pub fn idle_connection(&self) -> Option<Sender> {
-        let mut idle = locked(&self.idle_connections);
-        let (since, sender) = idle.pop()?;
-        if since.elapsed() > CONNECTION_IDLE_MAX {
-            // All others were used before it.
-            idle.clear();
-            return None;
-        }
-        sender.is_ready().then_some(sender)
+    pub fn idle_connection(&self) -> Option<Connection> {
+        let mut connection = {
+            let mut idle = locked(&self.idle_connections);
+            let (since, connection) = idle.pop()?;
+            if since.elapsed() > CONNECTION_IDLE_MAX {
+                // All others were used before it.
+                idle.clear();
+                return None;
+            }
+            connection
+        };
+        connection.is_usable().then_some(connection)
     }
 
-    pub fn keep_connection(&self, sender: Sender) {
+    pub fn keep_connection(&self, connection: Connection) {
         let mut idle = locked(&self.idle_connections);
         if idle.len() < IDLE_CONNECTIONS_MAX {
-            idle.push((Instant::now(), sender));
+            idle.push((Instant::now(), connection));
         }
     }
 

@@ -14,7 +14,7 @@ use tokio::{
 
 use super::{
     NotLeased, Shared,
-    call::Sender,
+    call::Connection,
     instance::Instance,
     launch::Launch,
     logs::Logs,
@@ -268,7 +268,7 @@ impl Pool {
     fn wait(&self, instance: &Arc<Instance>) -> Duration {
         let state = self.state();
         match state.place(instance) {
-            Some(place) if place.leases.is_empty() => {
+            Some(place) if place.leases.is_empty() && place.idle_since.elapsed() > PROCESSOR_POLL => {
                 let idle = Duration::from_millis(self.launch.limits.idle_ms);
                 idle.saturating_sub(place.idle_since.elapsed()).clamp(Duration::from_millis(1), IDLE_POLL)
             }
@@ -371,7 +371,8 @@ impl State {
         place.leases.push((number, None));
         let is_cold = has_waited && !place.has_served;
         place.has_served = true;
-        if place.leases.len() == 1 {
+        // Whoever looks at it now and then has gone over to doing so rarely.
+        if place.leases.len() == 1 && place.idle_since.elapsed() > PROCESSOR_POLL {
             place.busy.notify_one();
         }
         let instance = place.instance.clone();
@@ -395,12 +396,12 @@ impl Lease {
     }
 
     /// A connection that another request is done with.
-    pub(super) fn idle_connection(&self) -> Option<Sender> {
+    pub(super) fn idle_connection(&self) -> Option<Connection> {
         self.instance.idle_connection()
     }
 
-    pub(super) fn keep_connection(&self, sender: Sender) {
-        self.instance.keep_connection(sender);
+    pub(super) fn keep_connection(&self, connection: Connection) {
+        self.instance.keep_connection(connection);
     }
 
     /// What the server logs under this id from now on. Listen before the request is sent.
