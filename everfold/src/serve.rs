@@ -50,7 +50,7 @@ pub const HEADERS_MAX: usize = 2048;
 /// How long connections may finish what they have begun when the server goes down.
 pub const DRAIN: Duration = Duration::from_secs(10);
 /// How long it then waits for calls of functions whose callers are gone, so that they are kept.
-const CALLS_KEPT_WAIT: Duration = Duration::from_secs(1);
+const CALLS_KEPT_WAIT: Duration = Duration::from_secs(2);
 
 /// What a server is told to do.
 pub struct Config {

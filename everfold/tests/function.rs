@@ -4,7 +4,8 @@ mod harness;
 
 use std::{
     fs,
-    net::ToSocketAddrs,
+    io::Write,
+    net::{TcpStream, ToSocketAddrs},
     path::Path,
     sync::atomic::{AtomicBool, AtomicUsize, Ordering},
     thread,
@@ -414,6 +415,28 @@ fn what_nobody_waits_for_survives_the_end_of_the_server() {
     let over = whole(&owner, &slow);
     assert_eq!((&over["status"], &over["attempts"]), (&json!("completed"), &json!(2)), "{over}");
     assert_eq!(whole(&owner, &scheduled)["status"], "completed");
+}
+
+#[test]
+fn a_call_is_kept_though_its_caller_leaves_and_the_server_ends() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start_on(data.path());
+    let owner = Owner::guest(&server);
+    let function = Function::node(&owner, "left", ECHO);
+    function.call("/").expect(200);
+    let leave = |path: &str| {
+        let mut stream = TcpStream::connect(&server.address).expect("it listens");
+        write!(stream, "GET /f/left{path} HTTP/1.1\r\nhost: {}\r\n\r\n", server.address).expect("it is sent");
+        thread::sleep(Duration::from_millis(100));
+    };
+    leave("/slow?ms=200");
+    let kept = function.kept("/slow?ms=200");
+    assert_eq!((&kept["status"], &kept["statusCode"]), (&json!("completed"), &json!(200)), "{kept}");
+    leave("/slow?ms=400");
+    assert!(server.terminate().success());
+    let server = Server::start_on(data.path());
+    let function = Function { owner: Owner { address: server.address.clone(), ..owner }, ..function };
+    assert_eq!(function.kept("/slow?ms=400")["status"], "completed");
 }
 
 #[test]

@@ -64,7 +64,8 @@ pub type Sent = UnsyncBoxBody<Bytes, io::Error>;
 /// its way from one thread to another.
 pub struct Connection {
     sender: http1::SendRequest<Sent>,
-    driver: http1::Connection<TokioIo<UnixStream>, Sent>,
+    /// Large, and handed from call to call.
+    driver: Box<http1::Connection<TokioIo<UnixStream>, Sent>>,
     is_closed: bool,
 }
 
@@ -288,7 +289,7 @@ impl Connection {
         let mut builder = http1::Builder::new();
         builder.max_buf_size(REPLY_HEAD_BYTES_MAX).max_headers(REPLY_HEADERS_MAX);
         let (sender, driver) = builder.handshake(TokioIo::new(stream)).await?;
-        Ok(Connection { sender, driver, is_closed: false })
+        Ok(Connection { sender, driver: Box::new(driver), is_closed: false })
     }
 
     fn drive(&mut self, context: &mut Context) {
