@@ -25,10 +25,17 @@ const SILENCE_MAX: Duration = Duration::from_secs(10);
 const TRIES: u32 = 20;
 const TRY_PAUSE: Duration = Duration::from_millis(50);
 
-/// What every connection is told first. No statement of this store reads a whole table, so none may be planned to while
-/// tables are small and be kept when they have grown. Whoever falls silent within a transaction holds locks that others
-/// wait for.
-const SESSION: &str = "SET enable_seqscan = off; SET idle_in_transaction_session_timeout = '10s'";
+/// What every connection is told first, as far as its database knows it. What is asked here is asked by key, so no
+/// statement may be planned to read a whole table while that is small, and be kept when it has grown; none is worth
+/// compiling. Whoever falls silent within a transaction holds locks that others wait for.
+const SESSION: &str = "
+    SELECT set_config(name, value, false)
+    FROM (VALUES
+        ('enable_seqscan', 'off'),
+        ('jit', 'off'),
+        ('idle_in_transaction_session_timeout', '10s')
+    ) AS wanted (name, value)
+    WHERE current_setting(name, true) IS NOT NULL";
 
 /// Why a database cannot be used. None of them repeats the address, which may hold a password.
 #[derive(Debug, thiserror::Error)]

@@ -62,6 +62,18 @@ impl Server {
     }
 
     pub fn start_again(&mut self) {
+        let begun = Instant::now();
+        while !self.is_ready() {
+            assert!(begun.elapsed() < START_WAIT, "PostgreSQL did not start:\n{}", self.log());
+            // It refuses to start while a process that was killed is still there.
+            if self.process.as_mut().is_none_or(|process| process.try_wait().expect("can be asked").is_some()) {
+                self.process = Some(self.spawn());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    fn spawn(&self) -> Child {
         let settings = [
             format!("port={}", self.port),
             "listen_addresses=127.0.0.1".into(),
@@ -69,18 +81,9 @@ impl Server {
             "shared_buffers=64MB".into(),
             "max_connections=50".into(),
         ];
-        let process = program("postgres")
-            .arg("-D")
-            .arg(&self.data)
-            .args(settings.iter().flat_map(|setting| ["-c", setting]))
-            .stderr(fs::File::create(self.data.with_extension("log")).expect("a log"))
-            .spawn();
-        self.process = Some(process.expect("starts"));
-        let begun = Instant::now();
-        while !self.is_ready() {
-            assert!(begun.elapsed() < START_WAIT, "PostgreSQL did not start:\n{}", self.log());
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        let mut postgres = program("postgres");
+        postgres.arg("-D").arg(&self.data).args(settings.iter().flat_map(|setting| ["-c", setting]));
+        postgres.stderr(fs::File::create(self.log_file()).expect("a log")).spawn().expect("starts")
     }
 
     /// Kills every one of its processes at once, as a power cut would, but for what the system has in memory.
@@ -92,11 +95,7 @@ impl Server {
             signal(*id, "-KILL");
         }
         process.wait().expect("has ended");
-        // Those that outlived the first would keep the next from starting.
-        while doomed.iter().any(|id| Path::new(&format!("/proc/{id}")).exists()) {
-            std::thread::sleep(Duration::from_millis(5));
-        }
-        let _ = fs::remove_file(self.data.join("postmaster.pid"));
+        fs::remove_file(self.log_file()).expect("is there");
     }
 
     fn is_ready(&self) -> bool {
@@ -105,7 +104,11 @@ impl Server {
     }
 
     fn log(&self) -> String {
-        fs::read_to_string(self.data.with_extension("log")).unwrap_or_default()
+        fs::read_to_string(self.log_file()).unwrap_or_default()
+    }
+
+    fn log_file(&self) -> PathBuf {
+        self.data.with_extension("log")
     }
 }
 
