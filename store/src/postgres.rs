@@ -8,6 +8,7 @@
 
 mod lease;
 mod open;
+mod plan;
 mod reader;
 mod shard;
 mod writer;

@@ -129,6 +129,27 @@ fn lanes_that_write_the_same_row_at_once_are_all_kept() {
     });
 }
 
+#[test]
+fn a_batch_that_conflicts_takes_no_row_from_one_beside_it() {
+    hold(async {
+        let mut server = Server::start();
+        let store = server.open();
+        // All over the same connection, the first to keep it busy while the others meet behind it.
+        let beside = |lane: &LaneId| Shard::of(*lane).number() % 2 == 0;
+        let lanes: Vec<LaneId> = (0..).map(LaneId).filter(beside).take(3).collect();
+        for round in 0..50 {
+            let write = |lane, expect| {
+                let rows = vec![(b"shared".to_vec(), Some(vec![u8::try_from(lane).expect("small"), round]))];
+                store.commit(Batch { rows, ..next(lanes[lane], expect, 10) })
+            };
+            let first = store.commit(next(lanes[0], round.into(), 100_000));
+            let (right, stale) = (write(1, round.into()), write(2, 7));
+            assert_eq!((first.await, right.await, stale.await), (Commit::Done, Commit::Done, Commit::Conflict));
+            assert_eq!(store.row(b"shared".to_vec()).await, Ok(Some(vec![1, round])));
+        }
+    });
+}
+
 /// An index of PostgreSQL takes no key of more than 2,704 bytes.
 #[test]
 fn what_the_database_refuses_is_refused_alone() {
@@ -307,6 +328,27 @@ fn a_database_that_forgets_what_it_acknowledged_is_refused() {
         other.batch_execute("ALTER DATABASE postgres SET synchronous_commit = off").await.expect("writes");
         let refused = sentence(Postgres::open(&server.address()).await);
         assert!(refused.starts_with("store_unsafe: ") && refused.contains("synchronous_commit"), "{refused}");
+    });
+}
+
+#[test]
+fn a_server_whose_certificate_nobody_here_trusts_is_refused() {
+    hold(async {
+        let mut server = Server::start();
+        let require = server.address().replace("prefer", "require");
+        let refused = sentence(Postgres::open(&require).await);
+        assert!(refused.starts_with("store_unusable: ") && refused.contains("TLS"), "{refused}");
+        tokio::task::block_in_place(|| {
+            server.kill();
+            server.encrypt();
+            server.start_again();
+        });
+        for address in [require, server.address()] {
+            let refused = sentence(Postgres::open(&address).await);
+            assert!(refused.starts_with("store_untrusted: ") && refused.contains("sslmode=disable"), "{refused}");
+        }
+        let disable = server.address().replace("prefer", "disable");
+        assert!(Postgres::open(&disable).await.is_ok());
     });
 }
 

@@ -1,6 +1,6 @@
 //! Connects to a database and brings its tables to this build's format, or says in a sentence why not.
 
-use std::{error::Error as _, fmt::Write as _, sync::Arc, time::Duration};
+use std::{error::Error as _, fmt::Write as _, io, sync::Arc, time::Duration};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
 use tokio_postgres::{
@@ -56,6 +56,12 @@ pub enum OpenError {
     )]
     Unsafe { database: String, setting: &'static str },
     #[error(
+        "store_untrusted: {database} did not prove who it is: {words}. hint: install the authority that signed its \
+         certificate on this machine, or name its file in SSL_CERT_FILE; where nobody else is on the way, write \
+         ?sslmode=disable."
+    )]
+    Untrusted { database: String, words: String },
+    #[error(
         "store_unusable: {database} cannot be used: {words}. hint: check the address, that PostgreSQL runs, and that \
          its user may make tables in this database."
     )]
@@ -76,7 +82,12 @@ pub(super) async fn database(address: &str) -> Result<Pool, OpenError> {
     let name = name(&config);
     let unusable = |words| OpenError::Unusable { database: name.clone(), words };
     let pool = pool(config).map_err(unusable)?;
-    let client = pool.get().await.map_err(|error| unusable(pool_words(&error)))?;
+    let client = pool.get().await.map_err(|error| match &error {
+        PoolError::Backend(refused) if is_of_tls(refused) => {
+            OpenError::Untrusted { database: name.clone(), words: words(refused) }
+        }
+        _ => unusable(pool_words(&error)),
+    })?;
     let refused = |error: Error| unusable(words(&error));
 
     for setting in ["fsync", "synchronous_commit"] {
@@ -182,6 +193,11 @@ async fn upgrade(client: &Client) -> Result<i64, Error> {
         client.batch_execute("ROLLBACK").await?;
     }
     made.map(|()| FORMAT)
+}
+
+fn is_of_tls(error: &Error) -> bool {
+    let broken = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    broken.and_then(io::Error::get_ref).is_some_and(|cause| cause.is::<rustls::Error>())
 }
 
 fn is_missing(error: &Error) -> bool {

@@ -105,7 +105,8 @@ fn record(found: &Found) -> Result<Record, String> {
 }
 
 /// What stands for `$1`, `$2`, … in a statement.
-pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(super) type Values<'a> = &'a [Value<'a>];
+pub(super) type Value<'a> = &'a (dyn ToSql + Sync);
 
 /// Asks what may be asked again, and does so while the database is away for a moment, or takes back this for another one
 /// that waits for the same.

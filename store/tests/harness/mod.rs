@@ -86,6 +86,22 @@ impl Server {
         postgres.stderr(fs::File::create(self.log_file()).expect("a log")).spawn().expect("starts")
     }
 
+    /// From its next start on it takes encrypted connections, with a certificate that nobody has signed.
+    pub fn encrypt(&self) {
+        let certificate =
+            ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=everfold", "-keyout", "server.key"];
+        let of_host = ["-addext", "subjectAltName=IP:127.0.0.1", "-out", "server.crt"];
+        let mut openssl = Command::new("openssl");
+        let made = openssl.args(certificate).args(of_host).current_dir(&self.data).stderr(Stdio::null()).status();
+        assert!(made.expect("openssl runs").success());
+        if is_root() {
+            for file in ["server.key", "server.crt"] {
+                chown(self.data.join(file), Some(USER), Some(USER)).expect("is given away");
+            }
+        }
+        fs::write(self.data.join("postgresql.auto.conf"), "ssl = on\n").expect("is written");
+    }
+
     /// Kills every one of its processes at once, as a power cut would, but for what the system has in memory.
     pub fn kill(&mut self) {
         let Some(mut process) = self.process.take() else { return };
