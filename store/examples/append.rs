@@ -36,6 +36,8 @@ fn main() {
         println!("{lanes:>5} lanes  bare   {bare}");
         println!("{lanes:>5} lanes  sqlite {sqlite}  {} bytes a record", size / sqlite.appends.max(1));
         println!("{lanes:>5} lanes  ratio  {:.2}", sqlite.rate() / bare.rate());
+        // What it would do at rest would be done beside the next.
+        drop(store);
         if let Some(address) = &address {
             let store = runtime.block_on(Postgres::open(address)).expect("opens");
             let postgres = run.measure(Arc::new(store), |store, batch| store.commit(batch));

@@ -116,7 +116,8 @@ fn lanes_that_write_the_same_row_at_once_are_all_kept() {
         let store = server.open();
         for round in 0..20 {
             let write = |lane: u64| {
-                let rows = [b"a", b"b"].map(|key| (key.to_vec(), (lane % 3 > 0).then(|| lane.to_be_bytes().to_vec())));
+                let rows = [b"a", b"b"]
+                    .map(|key| (key.to_vec(), (!lane.is_multiple_of(3)).then(|| lane.to_be_bytes().to_vec())));
                 store.commit(Batch { rows: rows.into(), ..next(LaneId(lane.into()), round, 10) })
             };
             let waiting: Vec<_> = (0..40).map(write).collect();
@@ -135,7 +136,7 @@ fn a_batch_that_conflicts_takes_no_row_from_one_beside_it() {
         let mut server = Server::start();
         let store = server.open();
         // All over the same connection, the first to keep it busy while the others meet behind it.
-        let beside = |lane: &LaneId| Shard::of(*lane).number() % 2 == 0;
+        let beside = |lane: &LaneId| Shard::of(*lane).number().is_multiple_of(2);
         let lanes: Vec<LaneId> = (0..).map(LaneId).filter(beside).take(3).collect();
         for round in 0..50 {
             let write = |lane, expect| {
@@ -256,6 +257,27 @@ fn a_broken_connection_is_made_anew_and_only_what_was_under_way_is_uncertain() {
         other.batch_execute("COMMIT").await.expect("lets go");
         assert_eq!(length(&store, LaneId(1)).await, 20);
         assert_eq!(store.commit(next(LaneId(1), 20, 10)).await, Commit::Done);
+    });
+}
+
+#[test]
+fn a_transaction_that_the_database_takes_back_is_tried_again() {
+    hold(async {
+        let mut server = Server::start();
+        let store = server.open();
+        let with_row = |expect| Batch { rows: vec![(vec![1], Some(vec![1]))], ..next(LaneId(1), expect, 10) };
+        assert_eq!(store.commit(with_row(0)).await, Commit::Done);
+        let other = server.connect().await;
+        // The two wait for each other, and the database ends the one that looks first.
+        other.batch_execute("SET deadlock_timeout = '60s'; BEGIN").await.expect("begins");
+        other.batch_execute("UPDATE everfold.row SET value = value").await.expect("locks");
+        let held = tokio::spawn(store.commit(with_row(1)));
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        other.batch_execute("SELECT 1 FROM everfold.shard FOR UPDATE").await.expect("outlasts the store");
+        assert!(!held.is_finished());
+        other.batch_execute("COMMIT").await.expect("lets go");
+        assert_eq!(held.await.expect("ends well"), Commit::Done);
+        assert_eq!(length(&store, LaneId(1)).await, 2);
     });
 }
 
