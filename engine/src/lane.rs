@@ -264,6 +264,10 @@ impl Lane {
                     tracing::error!(lane = %self.name(), "another writer wrote to this lane; it is loaded anew");
                     Some(Refusal::UNCERTAIN)
                 }
+                Commit::Fenced => {
+                    tracing::warn!(lane = %self.name(), "another node owns this lane by now");
+                    Some(Refusal::UNCERTAIN)
+                }
                 Commit::Unknown(why) => {
                     tracing::error!(lane = %self.name(), why, "a commit failed; the lane is loaded anew");
                     Some(Refusal::UNCERTAIN)

@@ -404,7 +404,7 @@ pub fn kept(commit: Commit) -> Result<(), Refusal> {
     match commit {
         Commit::Done => Ok(()),
         Commit::Full => Err(Refusal::FULL),
-        Commit::Conflict | Commit::Unknown(_) => Err(Refusal::UNCERTAIN),
+        Commit::Conflict | Commit::Fenced | Commit::Unknown(_) => Err(Refusal::UNCERTAIN),
     }
 }
 

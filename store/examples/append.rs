@@ -1,7 +1,9 @@
 //! Measures durable appends: lanes that each wait for their last commit, against a bare file that is synced likewise;
 //! and what a record takes on the disk once there was time to seal it.
 //!
-//! `cargo run --release -p store --example append [seconds] [body bytes] [directory]`
+//! `cargo run --release -p store --example append [seconds] [body bytes] [directory] [postgres://…]`
+//!
+//! With the address of a database, PostgreSQL is measured beside the others, and what a record takes is not.
 
 use std::{
     fs::File,
@@ -9,21 +11,23 @@ use std::{
     path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use rules::record::{Hash, LaneId, Position, Record, Seq};
-use store::{Batch, Commit, Pending, Store, sqlite::Sqlite};
-use tokio::{sync::oneshot, task::JoinSet};
+use store::{Batch, Commit, Pending, Store, postgres::Postgres, sqlite::Sqlite};
+use tokio::{runtime::Runtime, sync::oneshot, task::JoinSet};
 
 fn main() {
     let mut arguments = std::env::args().skip(1);
     let mut number = |default: u64| arguments.next().map_or(default, |text| text.parse().expect("a number"));
     let (seconds, body_bytes) = (number(3), number(400));
     let directory = arguments.next().map_or_else(std::env::temp_dir, PathBuf::from);
+    let address = arguments.next();
+    let runtime = runtime();
 
     for lanes in [1, 64, 1_000] {
-        let run = Run { lanes, seconds, body_bytes: usize::try_from(body_bytes).expect("fits") };
+        let run = Run { lanes, seconds, body_bytes: usize::try_from(body_bytes).expect("fits"), runtime: &runtime };
         let place = tempfile::tempdir_in(&directory).expect("a directory");
         let bare = run.measure(Arc::new(Bare::create(&place.path().join("log"))), Bare::append);
         let store = Arc::new(Sqlite::open(place.path()).expect("opens"));
@@ -32,6 +36,16 @@ fn main() {
         println!("{lanes:>5} lanes  bare   {bare}");
         println!("{lanes:>5} lanes  sqlite {sqlite}  {} bytes a record", size / sqlite.appends.max(1));
         println!("{lanes:>5} lanes  ratio  {:.2}", sqlite.rate() / bare.rate());
+        // What it would do at rest would be done beside the next.
+        drop(store);
+        if let Some(address) = &address {
+            let store = runtime.block_on(Postgres::open(address)).expect("opens");
+            let postgres = run.measure(Arc::new(store), |store, batch| store.commit(batch));
+            println!("{lanes:>5} lanes  postgres {postgres}");
+        }
+    }
+    if address.is_some() {
+        return;
     }
     for lanes in [1, 64, 1_000] {
         let place = tempfile::tempdir_in(&directory).expect("a directory");
@@ -41,13 +55,17 @@ fn main() {
     }
 }
 
+fn runtime() -> Runtime {
+    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
+}
+
 const ROUNDS: u64 = 5;
 const ROUND_RECORDS: u64 = 100_000;
 /// How long the store is left alone after each round.
 const REST: Duration = Duration::from_secs(6);
 
 fn grow(directory: &Path, lanes: u64, body_bytes: usize) -> (Vec<f64>, Vec<Duration>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+    let runtime = runtime();
     let store = Sqlite::open(directory).expect("opens");
     let steps = ROUND_RECORDS / lanes;
     let mut tails: Vec<_> = (0..lanes).map(|number| (lane(number), Hash::NONE)).collect();
@@ -139,21 +157,24 @@ fn body(lane: LaneId, seq: u64, body_bytes: usize) -> Vec<u8> {
     body
 }
 
-struct Run {
+struct Run<'a> {
     lanes: u64,
     seconds: u64,
     body_bytes: usize,
+    runtime: &'a Runtime,
 }
 
-impl Run {
+impl Run<'_> {
     fn measure<T: Send + Sync + 'static>(&self, log: Arc<T>, append: fn(&T, Batch) -> Pending<Commit>) -> Measured {
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).build().expect("a runtime");
+        // A database may hold the lanes of an earlier run.
+        let first = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).expect("is later").as_millis();
+        let first = u64::try_from(first).expect("fits") * 1_000;
         let (began, busy_before) = (Instant::now(), busy());
         let until = began + Duration::from_secs(self.seconds);
-        let mut waits = runtime.block_on(async {
+        let mut waits = self.runtime.block_on(async {
             let mut lanes = JoinSet::new();
             for lane in 0..self.lanes {
-                lanes.spawn(fill(self::lane(lane), self.body_bytes, log.clone(), append, until));
+                lanes.spawn(fill(self::lane(first + lane), self.body_bytes, log.clone(), append, until));
             }
             lanes.join_all().await.concat()
         });

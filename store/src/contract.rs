@@ -62,7 +62,7 @@ macro_rules! contract {
 
 /// Runs one promise to its end, which has to come.
 pub fn hold(promise: impl Future<Output = ()>) {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build();
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
     let runtime = runtime.expect("a runtime for the test");
     runtime
         .block_on(async { tokio::time::timeout(PROMISE_TIMEOUT, promise).await.expect("the promise takes too long") });

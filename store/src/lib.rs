@@ -7,6 +7,8 @@ use rules::record::{LaneId, Position, Record};
 
 pub mod contract;
 pub mod memory;
+pub mod postgres;
+mod queue;
 pub mod sqlite;
 
 /// The answer of a store, some time later.
@@ -94,6 +96,13 @@ impl Batch {
         }
     }
 
+    /// What it brings, without what goes with it.
+    fn bytes(&self) -> usize {
+        let records = self.records.iter().map(|record| record.body.len());
+        let rows = self.rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
+        records.chain(rows).sum()
+    }
+
     /// Where the lane ends once this batch is kept.
     pub fn tail(&self) -> Position {
         self.records.last().map_or(self.expect, |record| record.position)
@@ -109,6 +118,8 @@ pub enum Commit {
     Done,
     /// The lane does not end where the batch expected; nothing was kept.
     Conflict,
+    /// Another node owns the lane by now; nothing was kept. Only a store that many nodes share answers so.
+    Fenced,
     /// No space; nothing was kept. Reads go on, and commits succeed again once there is space.
     Full,
     /// It may be kept or not: read the lane again before anything else.

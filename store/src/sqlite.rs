@@ -10,7 +10,6 @@ mod chunk;
 mod log_end;
 mod open;
 mod pages;
-mod queue;
 mod reader;
 mod seal;
 pub mod vfs;
@@ -31,9 +30,8 @@ pub use backup::{backup, restore};
 pub use open::OpenError;
 pub use seal::Seal;
 
-use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store};
+use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, queue::Queue};
 use open::Place;
-use queue::Queue;
 use reader::{READERS, READS_WAITING_MAX, Read};
 use writer::{COMMITS_WAITING_MAX, Erase, Waiting, Writer};
 

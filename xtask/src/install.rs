@@ -83,6 +83,15 @@ pub fn network() -> Result<(), Failed> {
     Ok(())
 }
 
+/// The database that store/tests/postgres.rs starts. Debian keeps its programs by version, where no PATH leads.
+pub fn postgresql() -> Result<(), Failed> {
+    const VERSIONS: &str = "/usr/lib/postgresql";
+    let is_there = fs::read_dir(VERSIONS).is_ok_and(|mut versions| {
+        versions.any(|found| found.is_ok_and(|found| found.path().join("bin/initdb").is_file()))
+    });
+    if is_there { Ok(()) } else { debian("`initdb`", "postgresql") }
+}
+
 /// What the dashboard is built and checked with. Without npm, everfold/build.rs leaves the dashboard out.
 pub fn dashboard() -> Result<(), Failed> {
     packages("dashboard")

@@ -123,6 +123,7 @@ fn test(args: &[String]) -> Result<(), Failed> {
         install::program("chromium", "chromium")?;
         install::program("bwrap", "bubblewrap")?;
         install::network()?;
+        install::postgresql()?;
         install::mail_server()?;
         install::schemathesis()?;
         install::languages()?;

@@ -9,9 +9,8 @@ use tokio::sync::oneshot;
 use super::{
     chunk,
     open::{self, Place},
-    queue::Queue,
 };
-use crate::{Extent, Fault, Order, Pending, Row};
+use crate::{Extent, Fault, Order, Pending, Row, queue::Queue};
 
 /// How many reads may wait for a reader; one more waits outside.
 pub(super) const READS_WAITING_MAX: usize = 4_096;

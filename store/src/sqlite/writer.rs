@@ -17,10 +17,12 @@ use super::{
     checkpoint::{self, Checkpoints},
     log_end::LogEnd,
     open::{self, Place, is_damage, is_full, roll_back},
-    queue::{Found, Queue},
     seal::{CHUNK_RECORDS_MAX, Seal, Sealing},
 };
-use crate::{Batch, Commit};
+use crate::{
+    Batch, Commit,
+    queue::{Found, Queue},
+};
 
 /// How many batches may wait for the writer; one more waits outside.
 pub(super) const COMMITS_WAITING_MAX: usize = 16_384;
@@ -201,20 +203,14 @@ impl Writer {
 }
 
 fn gather(commits: &Queue<Waiting>, first: Waiting, group: &mut Vec<Waiting>) {
-    let mut bytes = bytes(&first.batch);
+    let mut bytes = first.batch.bytes();
     let mut batches = 1;
     group.push(first);
     commits.take_while(group, |next| {
-        bytes += self::bytes(&next.batch);
+        bytes += next.batch.bytes();
         batches += 1;
         batches <= TRANSACTION_BATCHES_MAX && bytes <= TRANSACTION_BYTES_MAX
     });
-}
-
-fn bytes(batch: &Batch) -> usize {
-    let records = batch.records.iter().map(|record| record.body.len());
-    let rows = batch.rows.iter().map(|(key, value)| key.len() + value.as_ref().map_or(0, Vec::len));
-    records.chain(rows).sum()
 }
 
 fn answer_all(group: &mut Vec<Waiting>, commit: &Commit) {

@@ -53,7 +53,9 @@ fn live(disk: &'static Disk<Note>, fault: Option<Fault>, seed: u64) -> Result<Me
         let count = asked.0[number].len();
         match wait(store.commit(batch)) {
             Commit::Done => disk.note(Note::Done(number, count)),
-            Commit::Conflict => return Err(format!("step {step}: a conflict, and nobody else writes")),
+            Commit::Conflict | Commit::Fenced => {
+                return Err(format!("step {step}: a conflict, and nobody else writes"));
+            }
             Commit::Full | Commit::Unknown(_) => {
                 met.failures += 1;
                 resolve(&store, disk, &mut asked, number)?;

@@ -1,4 +1,5 @@
-//! A bounded line of work: async callers stand in it, plain threads serve it, and leaving the line takes nothing out.
+//! A bounded line of work: async callers stand in it, plain threads or one task serve it, and leaving the line takes
+//! nothing out.
 
 use std::{
     collections::VecDeque,
@@ -6,11 +7,13 @@ use std::{
     time::Instant,
 };
 
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 
-pub(super) struct Queue<T> {
+pub(crate) struct Queue<T> {
     inside: Mutex<Inside<T>>,
     bell: Condvar,
+    /// The bell of a task; one rung while it is awake is heard at its next wait.
+    task_bell: Notify,
     places: Arc<Semaphore>,
 }
 
@@ -22,20 +25,25 @@ struct Inside<T> {
 }
 
 /// What a thread that looked into the queue for a while has found.
-pub(super) enum Found<T> {
+pub(crate) enum Found<T> {
     Work(T),
     Nothing,
     Closed,
 }
 
 impl<T> Queue<T> {
-    pub(super) fn new(places: usize) -> Arc<Queue<T>> {
+    pub(crate) fn new(places: usize) -> Arc<Queue<T>> {
         let inside = Inside { waiting: VecDeque::new(), sleeping: 0, closed: false };
-        Arc::new(Queue { inside: Mutex::new(inside), bell: Condvar::new(), places: Arc::new(Semaphore::new(places)) })
+        Arc::new(Queue {
+            inside: Mutex::new(inside),
+            bell: Condvar::new(),
+            task_bell: Notify::new(),
+            places: Arc::new(Semaphore::new(places)),
+        })
     }
 
     /// Puts work into the line at once if there is a place; otherwise the caller awaits one through what is returned.
-    pub(super) fn enter(self: &Arc<Self>, work: T) -> Entering<T> {
+    pub(crate) fn enter(self: &Arc<Self>, work: T) -> Entering<T> {
         let outside = match self.places.clone().try_acquire_owned() {
             Ok(place) => {
                 self.push(work, Some(place));
@@ -47,7 +55,7 @@ impl<T> Queue<T> {
     }
 
     /// The next piece of work, however long it takes; `None` once the queue is closed and empty.
-    pub(super) fn wait(&self) -> Option<T> {
+    pub(crate) fn wait(&self) -> Option<T> {
         let mut inside = self.lock();
         loop {
             if let Some((work, _place)) = inside.waiting.pop_front() {
@@ -62,8 +70,24 @@ impl<T> Queue<T> {
         }
     }
 
+    /// Likewise, for the one task that serves a queue.
+    pub(crate) async fn next(&self) -> Option<T> {
+        loop {
+            {
+                let mut inside = self.lock();
+                if let Some((work, _place)) = inside.waiting.pop_front() {
+                    return Some(work);
+                }
+                if inside.closed {
+                    return None;
+                }
+            }
+            self.task_bell.notified().await;
+        }
+    }
+
     /// The next piece of work, if one comes before `until`.
-    pub(super) fn wait_until(&self, until: Instant) -> Found<T> {
+    pub(crate) fn wait_until(&self, until: Instant) -> Found<T> {
         let mut inside = self.lock();
         loop {
             if let Some((work, _place)) = inside.waiting.pop_front() {
@@ -83,26 +107,27 @@ impl<T> Queue<T> {
     }
 
     /// Takes what waits now, in order, as long as `wanted` says so.
-    pub(super) fn take_while(&self, taken: &mut Vec<T>, mut wanted: impl FnMut(&T) -> bool) {
+    pub(crate) fn take_while(&self, taken: &mut Vec<T>, mut wanted: impl FnMut(&T) -> bool) {
         let mut inside = self.lock();
         while inside.waiting.front().is_some_and(|(work, _)| wanted(work)) {
             taken.extend(inside.waiting.pop_front().map(|(work, _place)| work));
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.lock().waiting.is_empty()
     }
 
     /// Lets nothing more in. What waits is still served.
-    pub(super) fn close(&self) {
+    pub(crate) fn close(&self) {
         self.lock().closed = true;
         self.bell.notify_all();
+        self.task_bell.notify_one();
     }
 
     /// Closes the queue and drops what waits in it when the thread that serves it ends, even by a panic: nobody may
     /// wait for an answer that cannot come.
-    pub(super) fn abandon_when_dropped(self: &Arc<Self>) -> Abandon<T> {
+    pub(crate) fn abandon_when_dropped(self: &Arc<Self>) -> Abandon<T> {
         Abandon(self.clone())
     }
 
@@ -115,6 +140,8 @@ impl<T> Queue<T> {
         if inside.sleeping > 0 {
             self.bell.notify_one();
         }
+        drop(inside);
+        self.task_bell.notify_one();
     }
 
     fn lock(&self) -> MutexGuard<'_, Inside<T>> {
@@ -122,7 +149,7 @@ impl<T> Queue<T> {
     }
 }
 
-pub(super) struct Abandon<T>(Arc<Queue<T>>);
+pub(crate) struct Abandon<T>(Arc<Queue<T>>);
 
 impl<T> Drop for Abandon<T> {
     fn drop(&mut self) {
@@ -134,13 +161,13 @@ impl<T> Drop for Abandon<T> {
 }
 
 /// Work on its way into a queue.
-pub(super) struct Entering<T> {
+pub(crate) struct Entering<T> {
     queue: Arc<Queue<T>>,
     outside: Option<T>,
 }
 
 impl<T> Entering<T> {
-    pub(super) async fn entered(mut self) {
+    pub(crate) async fn entered(mut self) {
         if self.outside.is_some() {
             let place = self.queue.places.clone().acquire_owned().await.ok();
             if let Some(work) = self.outside.take() {

@@ -1,0 +1,138 @@
+//! Keeps everything in PostgreSQL, for many machines: any number of nodes share one store.
+//!
+//! Two tasks commit, each over a connection of its own, and always the same one for a lane. A transaction holds whatever
+//! was waiting and takes one round trip. It first locks the shards of its lanes, so that whoever else writes to them,
+//! or claims them, comes before it or behind it. Reads go over other connections.
+//!
+//! The SQL is what CockroachDB and YugabyteDB speak, too: no sequences, advisory locks or notifications.
+
+mod lease;
+mod open;
+mod plan;
+mod reader;
+mod shard;
+mod writer;
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+};
+
+use deadpool_postgres::Pool;
+use rules::record::{LaneId, Position, Record};
+use tokio::{sync::oneshot, task::JoinHandle};
+
+pub use lease::{Lease, Leases};
+pub use open::OpenError;
+pub use shard::{Epoch, NodeId, SHARDS, Shard};
+
+use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, queue::Queue};
+use writer::{COMMITS_WAITING_MAX, WRITERS, Waiting, Writer};
+
+/// A store in a database. Belongs to the runtime in which it was opened.
+pub struct Postgres {
+    pool: Pool,
+    commits: [Arc<Queue<Waiting>>; WRITERS],
+    writers: Vec<JoinHandle<()>>,
+    held: Arc<RwLock<Held>>,
+}
+
+/// Which shards this store writes to.
+enum Held {
+    /// It is no node of many, and is not fenced.
+    All,
+    These(HashMap<Shard, Epoch>),
+}
+
+impl Postgres {
+    /// Opens the store at `postgres://user:password@host/database`, making its tables where there are none yet. They
+    /// stand in a schema of their own, `everfold`.
+    ///
+    /// The connection is encrypted, and the server's certificate checked against those this machine trusts, if the
+    /// server can do so; `?sslmode=require` insists on it and `?sslmode=disable` does without.
+    pub async fn open(address: &str) -> Result<Postgres, OpenError> {
+        let pool = open::database(address).await?;
+        let commits = [(); WRITERS].map(|()| Queue::new(COMMITS_WAITING_MAX));
+        let writer = |commits: &Arc<Queue<Waiting>>| Writer::new(pool.clone(), commits.clone());
+        let writers = commits.iter().map(|commits| tokio::spawn(writer(commits).run())).collect();
+        Ok(Postgres { pool, commits, writers, held: Arc::new(RwLock::new(Held::All)) })
+    }
+
+    /// Makes this store one of many nodes: from now on it writes only to lanes of shards that are leased to `node`, which
+    /// none is yet.
+    pub fn leases(&self, node: NodeId) -> Leases {
+        *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held::These(HashMap::new());
+        Leases::new(self.pool.clone(), node, self.held.clone())
+    }
+
+    /// Commits what is waiting. Dropping does the same, without waiting for it.
+    pub async fn close(mut self) {
+        let writers = std::mem::take(&mut self.writers);
+        drop(self);
+        for writer in writers {
+            // A task that panicked has said so already.
+            let _ = writer.await;
+        }
+    }
+
+    /// The epoch that a commit to this shard is fenced with; `Err` when another node may own it.
+    fn epoch(&self, shard: Shard) -> Result<Option<Epoch>, Commit> {
+        match &*self.held.read().unwrap_or_else(PoisonError::into_inner) {
+            Held::All => Ok(None),
+            Held::These(held) => held.get(&shard).copied().map(Some).ok_or(Commit::Fenced),
+        }
+    }
+}
+
+impl Drop for Postgres {
+    fn drop(&mut self) {
+        self.commits.iter().for_each(|commits| commits.close());
+    }
+}
+
+impl Store for Postgres {
+    fn commit(&self, batch: Batch) -> Pending<Commit> {
+        batch.assert_well_formed();
+        let shard = Shard::of(batch.lane);
+        let epoch = match self.epoch(shard) {
+            Ok(epoch) => epoch,
+            Err(fenced) => return Box::pin(std::future::ready(fenced)),
+        };
+        let (answer, answered) = oneshot::channel();
+        let commits = &self.commits[usize::from(shard.number()) % WRITERS];
+        let entering = commits.enter(Waiting { batch, shard, epoch, answer });
+        Box::pin(async move {
+            entering.entered().await;
+            answered.await.unwrap_or_else(|_| Commit::Unknown("the store is closed".into()))
+        })
+    }
+
+    fn erase(&self, lane: LaneId, before: Position, records_max: usize) -> Pending<Commit> {
+        Box::pin(writer::erase(self.pool.clone(), lane, before, records_max))
+    }
+
+    fn read(&self, lane: LaneId, after: Position, extent: Extent) -> Pending<Result<Vec<Record>, Fault>> {
+        Box::pin(reader::records(self.pool.clone(), lane, after, extent))
+    }
+
+    fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
+        Box::pin(reader::last(self.pool.clone(), lane, at_most))
+    }
+
+    fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {
+        Box::pin(reader::rows(self.pool.clone(), from, to, order, rows_max))
+    }
+
+    fn row(&self, key: Vec<u8>) -> Pending<Result<Option<Vec<u8>>, Fault>> {
+        Box::pin(reader::row(self.pool.clone(), key))
+    }
+}
+
+/// A position asked for may be the greatest there is; none kept is beyond `i64::MAX`.
+fn signed(position: Position) -> i64 {
+    i64::try_from(position.to_u64()).unwrap_or(i64::MAX)
+}
+
+fn limit(count: usize) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}

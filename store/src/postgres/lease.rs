@@ -1,0 +1,150 @@
+//! Says which node owns which shard, and until when, by the database's clock.
+//!
+//! A node's lease is one row and holds for all of its shards, so renewing it is one small statement however many they
+//! are. A claim raises the epoch of its shards: what their owner before still commits is fenced, whatever it believes of
+//! the time. So the lease decides only how soon a shard of a dead node goes on, never what is kept.
+
+use std::{
+    collections::HashMap,
+    sync::{Arc, PoisonError, RwLock},
+    time::Duration,
+};
+
+use deadpool_postgres::Pool;
+use tokio::sync::Mutex;
+
+use super::{
+    Held,
+    reader::{self, Failed, Values},
+    shard::{Epoch, NodeId, Shard},
+};
+use crate::Fault;
+
+const RENEW: &str = "
+    WITH lease AS (
+        INSERT INTO everfold.node (id, until) VALUES ($1, now() + $2::int8 * interval '1 millisecond')
+        ON CONFLICT (id) DO UPDATE SET until = excluded.until
+    )
+    SELECT id, epoch FROM everfold.shard WHERE owner = $1";
+/// Only from the epoch that was seen: of two who claim at the same time, the second finds another one.
+const CLAIM: &str = "
+    UPDATE everfold.shard AS s SET owner = $1, epoch = s.epoch + 1
+    FROM (SELECT id, epoch FROM everfold.shard WHERE id = ANY ($2)) AS seen
+    WHERE s.id = seen.id AND s.epoch = seen.epoch
+        AND (s.owner IS NULL OR NOT EXISTS (SELECT 1 FROM everfold.node AS n WHERE n.id = s.owner AND n.until > now()))
+        AND EXISTS (SELECT 1 FROM everfold.node AS n WHERE n.id = $1 AND n.until > now())
+    RETURNING s.id, s.epoch";
+const RELEASE: &str = "UPDATE everfold.shard SET owner = NULL WHERE owner = $1 AND id = ANY ($2)";
+const LEAVE: &str = "
+    WITH released AS (UPDATE everfold.shard SET owner = NULL WHERE owner = $1)
+    DELETE FROM everfold.node WHERE id = $1 OR until < now() - interval '1 day'";
+const LEASES: &str = "
+    SELECT s.id, s.owner, s.epoch, (extract(epoch FROM n.until - now()) * 1000)::int8
+    FROM everfold.shard AS s LEFT JOIN everfold.node AS n ON n.id = s.owner
+    ORDER BY s.id";
+
+/// The leases of one node, and what it knows of the others'.
+pub struct Leases {
+    pool: Pool,
+    node: NodeId,
+    held: Arc<RwLock<Held>>,
+    /// One verb at a time, so that what is held is what the last one said.
+    turn: Mutex<()>,
+}
+
+/// Who owns a shard, as the database has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lease {
+    pub shard: Shard,
+    pub owner: Option<NodeId>,
+    pub epoch: Epoch,
+    /// How long it holds without being renewed; zero when anybody may claim the shard.
+    pub left: Duration,
+}
+
+impl Leases {
+    pub(super) fn new(pool: Pool, node: NodeId, held: Arc<RwLock<Held>>) -> Leases {
+        Leases { pool, node, held, turn: Mutex::new(()) }
+    }
+
+    /// Makes the lease of all shards of this node end `lease` from now on; the first time, makes it a node. Answers which
+    /// shards it holds: one that is missing was claimed by another node.
+    ///
+    /// A lease that has ended can be renewed as long as nobody has claimed the shards. But a node that has not renewed
+    /// for as long as its lease must not answer from memory: another may have taken over.
+    pub async fn renew(&self, lease: Duration) -> Result<Vec<(Shard, Epoch)>, Fault> {
+        let _turn = self.turn.lock().await;
+        let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
+        let held = self.shards(RENEW, &[&self.id().as_slice(), &lease_ms]).await?;
+        *self.held() = Held::These(held.iter().copied().collect());
+        Ok(held)
+    }
+
+    /// Takes those of the shards that nobody owns, or whose owner's lease has ended; answers which. Waits for what their
+    /// owners have under way. A node whose own lease has ended gets none.
+    pub async fn claim(&self, shards: &[Shard]) -> Result<Vec<(Shard, Epoch)>, Fault> {
+        let _turn = self.turn.lock().await;
+        let claimed = self.shards(CLAIM, &[&self.id().as_slice(), &signed(shards)]).await?;
+        if let Held::These(held) = &mut *self.held() {
+            held.extend(claimed.iter().copied());
+        }
+        Ok(claimed)
+    }
+
+    /// Gives shards back, for anybody to claim at once. Commits to them are fenced from here on; those that wait are not.
+    pub async fn release(&self, shards: &[Shard]) -> Result<(), Fault> {
+        let _turn = self.turn.lock().await;
+        if let Held::These(held) = &mut *self.held() {
+            held.retain(|shard, _| !shards.contains(shard));
+        }
+        self.tell(RELEASE, &[&self.id().as_slice(), &signed(shards)]).await
+    }
+
+    /// Gives all shards back and ends the lease: this node goes. Forgets nodes that are long gone, too.
+    pub async fn leave(&self) -> Result<(), Fault> {
+        let _turn = self.turn.lock().await;
+        *self.held() = Held::These(HashMap::new());
+        self.tell(LEAVE, &[&self.id().as_slice()]).await
+    }
+
+    /// Of every shard, in order.
+    pub async fn all(&self) -> Result<Vec<Lease>, Fault> {
+        let found = reader::ask(&self.pool, LEASES, &[]).await.map_err(fault)?;
+        let leases = found.iter().map(|row| {
+            let owner: Option<&[u8]> = row.get(1);
+            let left_ms: Option<i64> = row.get(3);
+            Some(Lease {
+                shard: Shard::from_signed(row.get(0))?,
+                owner: owner.and_then(|owner| owner.try_into().ok()).map(|id| NodeId(u128::from_be_bytes(id))),
+                epoch: Epoch(row.get(2)),
+                left: Duration::from_millis(left_ms.unwrap_or(0).try_into().unwrap_or(0)),
+            })
+        });
+        Ok(leases.flatten().collect())
+    }
+
+    async fn shards(&self, statement: &'static str, values: Values<'_>) -> Result<Vec<(Shard, Epoch)>, Fault> {
+        let found = reader::ask(&self.pool, statement, values).await.map_err(fault)?;
+        Ok(found.iter().filter_map(|row| Some((Shard::from_signed(row.get(0))?, Epoch(row.get(1))))).collect())
+    }
+
+    async fn tell(&self, statement: &'static str, values: Values<'_>) -> Result<(), Fault> {
+        reader::ask(&self.pool, statement, values).await.map(drop).map_err(fault)
+    }
+
+    fn id(&self) -> [u8; 16] {
+        self.node.0.to_be_bytes()
+    }
+
+    fn held(&self) -> std::sync::RwLockWriteGuard<'_, Held> {
+        self.held.write().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn signed(shards: &[Shard]) -> Vec<i64> {
+    shards.iter().map(|shard| shard.signed()).collect()
+}
+
+fn fault(failed: Failed) -> Fault {
+    Fault(format!("leases: {failed}"))
+}

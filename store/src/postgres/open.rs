@@ -1,0 +1,235 @@
+//! Connects to a database and brings its tables to this build's format, or says in a sentence why not.
+
+use std::{error::Error as _, fmt::Write as _, io, sync::Arc, time::Duration};
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use tokio_postgres::{
+    Client, Config, Error,
+    config::{Host, TargetSessionAttrs},
+    error::SqlState,
+};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::{shard::SHARDS, writer::WRITERS};
+
+/// The newest format this build reads and writes; the one row of `everfold.format`.
+const FORMAT: i64 = 1;
+/// Connections that read, claim and erase, beside those that commit.
+const READERS: usize = 4;
+/// How long a connection may take to be made, and how long a free one may be waited for.
+const CONNECT_WAIT: Duration = Duration::from_secs(5);
+const CONNECTION_WAIT: Duration = Duration::from_secs(10);
+/// After this long without an answer from its machine a connection is given up.
+const SILENCE_MAX: Duration = Duration::from_secs(10);
+/// How often the tables are tried to be made while other nodes do the same.
+const TRIES: u32 = 20;
+const TRY_PAUSE: Duration = Duration::from_millis(50);
+
+/// What every connection is told first, as far as its database knows it. What is asked here is asked by key, so no
+/// statement may be planned to read a whole table while that is small, and be kept when it has grown; none is worth
+/// compiling. Whoever falls silent within a transaction holds locks that others wait for.
+const SESSION: &str = "
+    SELECT set_config(name, value, false)
+    FROM (VALUES
+        ('enable_seqscan', 'off'),
+        ('jit', 'off'),
+        ('idle_in_transaction_session_timeout', '10s')
+    ) AS wanted (name, value)
+    WHERE current_setting(name, true) IS NOT NULL";
+
+/// Why a database cannot be used. None of them repeats the address, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    #[error(
+        "store_address: That is no address of a PostgreSQL database. hint: write it as \
+         postgres://user:password@host:5432/database, with every special character of the password as %XX."
+    )]
+    Address,
+    #[error(
+        "store_newer: {database} has format {found}; this build knows formats up to {known}. Nothing was changed. \
+         hint: use the version of Everfold that wrote it, or a newer one."
+    )]
+    Newer { database: String, found: i64, known: i64 },
+    #[error(
+        "store_unsafe: {database} has {setting} = off, and would lose what it has acknowledged. hint: set it to on in \
+         postgresql.conf."
+    )]
+    Unsafe { database: String, setting: &'static str },
+    #[error(
+        "store_untrusted: {database} did not prove who it is: {words}. hint: install the authority that signed its \
+         certificate on this machine, or name its file in SSL_CERT_FILE; where nobody else is on the way, write \
+         ?sslmode=disable."
+    )]
+    Untrusted { database: String, words: String },
+    #[error(
+        "store_unusable: {database} cannot be used: {words}. hint: check the address, that PostgreSQL runs, and that \
+         its user may make tables in this database."
+    )]
+    Unusable { database: String, words: String },
+}
+
+/// Connections to the database at `address`, whose tables are there.
+pub(super) async fn database(address: &str) -> Result<Pool, OpenError> {
+    let mut config: Config = address.parse().map_err(|_| OpenError::Address)?;
+    config
+        .application_name("everfold")
+        .connect_timeout(CONNECT_WAIT)
+        .keepalives_idle(SILENCE_MAX / 2)
+        .keepalives_interval(SILENCE_MAX / 4)
+        .keepalives_retries(2)
+        .tcp_user_timeout(SILENCE_MAX)
+        .target_session_attrs(TargetSessionAttrs::ReadWrite);
+    let name = name(&config);
+    let unusable = |words| OpenError::Unusable { database: name.clone(), words };
+    let pool = pool(config).map_err(unusable)?;
+    let client = pool.get().await.map_err(|error| match &error {
+        PoolError::Backend(refused) if is_of_tls(refused) => {
+            OpenError::Untrusted { database: name.clone(), words: words(refused) }
+        }
+        _ => unusable(pool_words(&error)),
+    })?;
+    let refused = |error: Error| unusable(words(&error));
+
+    for setting in ["fsync", "synchronous_commit"] {
+        let found = client.query_one("SELECT current_setting($1, true)", &[&setting]).await.map_err(refused)?;
+        if found.get::<_, Option<&str>>(0) == Some("off") {
+            return Err(OpenError::Unsafe { database: name, setting });
+        }
+    }
+    let mut tries = 1;
+    let found = loop {
+        match upgrade(&client).await {
+            Err(error) if tries < TRIES && was_beaten(&error) => tokio::time::sleep(TRY_PAUSE).await,
+            upgraded => break upgraded.map_err(refused)?,
+        }
+        tries += 1;
+    };
+    if found > FORMAT {
+        return Err(OpenError::Newer { database: name, found, known: FORMAT });
+    }
+    drop(client);
+    Ok(pool)
+}
+
+fn pool(config: Config) -> Result<Pool, String> {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let tls = rustls::ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .map_err(|error| error.to_string())?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = Manager::from_config(config, MakeRustlsConnect::new(tls), recycling);
+    let session =
+        Hook::async_fn(|client, _| Box::pin(async { client.batch_execute(SESSION).await.map_err(HookError::Backend) }));
+    Pool::builder(manager)
+        .max_size(WRITERS + READERS)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(CONNECTION_WAIT))
+        .create_timeout(Some(CONNECT_WAIT))
+        .post_create(session)
+        .build()
+        .map_err(|error| error.to_string())
+}
+
+/// Which database this is, for people: without the password.
+fn name(config: &Config) -> String {
+    let host = config.get_hosts().first().map_or("localhost".into(), |host| match host {
+        Host::Tcp(name) => name.clone(),
+        Host::Unix(folder) => folder.display().to_string(),
+    });
+    let port = config.get_ports().first().copied().unwrap_or(5432);
+    format!("The database '{}' at {host}:{port}", config.get_dbname().or(config.get_user()).unwrap_or_default())
+}
+
+/// Brings a database to [`FORMAT`], in one transaction; answers which format it has then. Every step stays here for good.
+async fn upgrade(client: &Client) -> Result<i64, Error> {
+    let found = match client.query_opt("SELECT version FROM everfold.format", &[]).await {
+        Ok(found) => found.map_or(0, |found| found.get(0)),
+        Err(error) if is_missing(&error) => 0,
+        Err(error) => return Err(error),
+    };
+    if found >= FORMAT {
+        return Ok(found);
+    }
+    let mut steps = String::from("BEGIN;");
+    if found < 1 {
+        // The newest record of a lane is never erased: it says where the lane ends. A node's lease is a row of its own,
+        // so that renewing it waits for no commit, which locks the shards of its lanes.
+        steps += "
+            CREATE SCHEMA IF NOT EXISTS everfold;
+            CREATE TABLE everfold.format (version int8 NOT NULL);
+            INSERT INTO everfold.format (version) VALUES (0);
+            CREATE TABLE everfold.record (
+                lane bytea NOT NULL,
+                position int8 NOT NULL,
+                hash bytea NOT NULL,
+                body bytea NOT NULL,
+                PRIMARY KEY (lane, position)
+            );
+            CREATE TABLE everfold.row (
+                key bytea NOT NULL PRIMARY KEY,
+                value bytea NOT NULL
+            );
+            CREATE TABLE everfold.node (
+                id bytea NOT NULL PRIMARY KEY,
+                until timestamptz NOT NULL
+            );
+            CREATE TABLE everfold.shard (
+                id int8 NOT NULL PRIMARY KEY,
+                owner bytea,
+                epoch int8 NOT NULL
+            );";
+        let _ = write!(
+            steps,
+            "INSERT INTO everfold.shard (id, epoch) SELECT id, 0 FROM generate_series(0, {}) AS s (id);",
+            SHARDS - 1
+        );
+    }
+    let _ = write!(steps, "UPDATE everfold.format SET version = {FORMAT}; COMMIT");
+    let made = client.batch_execute(&steps).await;
+    if made.is_err() {
+        client.batch_execute("ROLLBACK").await?;
+    }
+    made.map(|()| FORMAT)
+}
+
+fn is_of_tls(error: &Error) -> bool {
+    let broken = error.source().and_then(|source| source.downcast_ref::<io::Error>());
+    broken.and_then(io::Error::get_ref).is_some_and(|cause| cause.is::<rustls::Error>())
+}
+
+fn is_missing(error: &Error) -> bool {
+    let states = [SqlState::UNDEFINED_TABLE, SqlState::UNDEFINED_SCHEMA, SqlState::INVALID_SCHEMA_NAME];
+    error.code().is_some_and(|code| states.contains(code))
+}
+
+/// Another node makes the same tables at this moment.
+fn was_beaten(error: &Error) -> bool {
+    let states = [
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::DUPLICATE_SCHEMA,
+        SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_OBJECT,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+    ];
+    error.code().is_some_and(|code| states.contains(code))
+}
+
+/// The database's own words for an error.
+pub(super) fn words(error: &Error) -> String {
+    if let Some(told) = error.as_db_error() {
+        return format!("{} ({})", told.message(), told.code().code());
+    }
+    error.source().map_or_else(|| error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+pub(super) fn pool_words(error: &PoolError) -> String {
+    match error {
+        PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error)) => words(error),
+        PoolError::Timeout(_) => "it does not answer".into(),
+        other => other.to_string(),
+    }
+}

@@ -1,0 +1,44 @@
+//! Which lanes are owned together, by whom, and for the how-manieth time.
+
+use rules::record::LaneId;
+
+/// How many shards there are, for good: a lane must be in the same one for every node.
+pub const SHARDS: u16 = 4_096;
+
+/// Lanes that are owned together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Shard(u16);
+
+impl Shard {
+    /// Of the hash of its id: some ids begin with the time, and would be neighbours.
+    pub fn of(lane: LaneId) -> Shard {
+        let hash = blake3::hash(&lane.0.to_be_bytes());
+        let [first, second, ..] = *hash.as_bytes();
+        Shard(u16::from_be_bytes([first, second]) % SHARDS)
+    }
+
+    pub fn all() -> impl Iterator<Item = Shard> {
+        (0..SHARDS).map(Shard)
+    }
+
+    pub fn number(self) -> u16 {
+        self.0
+    }
+
+    /// As the database keeps it.
+    pub(super) fn signed(self) -> i64 {
+        self.0.into()
+    }
+
+    pub(super) fn from_signed(id: i64) -> Option<Shard> {
+        u16::try_from(id).ok().filter(|number| *number < SHARDS).map(Shard)
+    }
+}
+
+/// How often a shard was claimed. What is committed under an epoch that has passed is fenced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Epoch(pub(super) i64);
+
+/// A process, from its start to its end: drawn anew at each start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct NodeId(pub u128);
