@@ -8,8 +8,10 @@ use worker::quickjs::QuickJs;
 
 pub struct Machine {
     pub started: At,
-    /// The store's directory.
+    /// The server's directory.
     pub data: PathBuf,
+    /// What kind of store keeps everything.
+    pub store: &'static str,
     pub worker: Arc<QuickJs>,
     /// A permit for each connection that may still come.
     pub places: Arc<Semaphore>,

@@ -3,6 +3,7 @@
 mod cli;
 mod egress;
 mod http;
+mod keeping;
 mod machine;
 mod mail;
 mod serve;

@@ -16,7 +16,6 @@ use engine::{
 use hyper::service::{Service, service_fn};
 use hyper_util::{rt::TokioIo, rt::TokioTimer, service::TowerToHyperService};
 use rules::{egress::Allowed, record::LaneId};
-use store::sqlite::Sqlite;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -34,6 +33,7 @@ use crate::{
         self, Settings, Site,
         visitor::{Allowance, Outside, Peer},
     },
+    keeping::Keeping,
     machine::Machine,
     mail::{Development, Outbox, Smtp},
 };
@@ -56,6 +56,8 @@ const CALLS_KEPT_WAIT: Duration = Duration::from_secs(2);
 pub struct Config {
     pub listen: SocketAddr,
     pub data: PathBuf,
+    /// The address of a PostgreSQL that keeps everything; the directory does if there is none.
+    pub database: Option<String>,
     pub settings: Settings,
     /// Where people reach the server, when that is not where it listens.
     pub public_url: Option<String>,
@@ -72,7 +74,7 @@ pub struct Config {
 pub struct Server {
     listener: TcpListener,
     site: Site,
-    store: Arc<Sqlite>,
+    keeping: Keeping,
     drain: watch::Sender<bool>,
     pub address: SocketAddr,
 }
@@ -82,6 +84,12 @@ pub struct Server {
 pub enum StartError {
     #[error("{0}")]
     Store(#[from] store::sqlite::OpenError),
+    #[error("{0}")]
+    Database(#[from] store::postgres::OpenError),
+    #[error("{0}")]
+    Unread(#[from] store::Fault),
+    #[error("The database holds what another key has sealed, and {} is not there.\nhint: copy it from the node that made it, or set EVERFOLD_MASTER_KEY.", .0.display())]
+    KeyMissing(PathBuf),
     #[error("The workers did not start: {0}\nhint: 'everfold doctor' shows what this machine offers.")]
     Worker(String),
     #[error("Cannot listen on {0}: {1}\nhint: choose another address with --listen, for example --listen 127.0.0.1:0")]
@@ -103,12 +111,13 @@ impl Server {
     }
 
     pub async fn start(config: Config) -> Result<Server, StartError> {
+        let keeping = Keeping::open(&config.data, config.database.as_deref()).await?;
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let (outbox, outside) = surroundings(&config, address)?;
-        let store = Arc::new(Sqlite::open(&config.data)?);
-        let vault = Arc::new(Vault::new(&master_key(&config.data)?));
+        let is_new = config.database.is_none() || keeping.is_empty().await?;
+        let vault = Arc::new(Vault::new(&master_key(&config.data, is_new)?));
         let worker = QuickJs::start(Options::of_this_binary(children()))
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
@@ -117,7 +126,7 @@ impl Server {
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
         let world = World {
-            store: store.clone(),
+            store: keeping.store.clone(),
             worker: worker.clone(),
             scripts: Arc::new(scripts),
             runtimes: Arc::new(runtimes(&config.data, &config.egress)?),
@@ -152,21 +161,23 @@ impl Server {
         tokio::spawn(async move { alarms.keep_alarms().await });
         let connections_max = connections_max();
         let places = Arc::new(Semaphore::new(connections_max));
-        let machine = Machine { started: engine.now(), data: config.data, worker, places, connections_max };
-        let site = Site::new(engine, handle, config.settings, draining, outbox, outside, machine);
+        let (started, store, tenure) = (engine.now(), keeping.kind, keeping.tenure.clone());
+        let machine = Machine { started, data: config.data, store, worker, places, connections_max };
+        let site = Site::new(engine, handle, config.settings, draining, tenure, outbox, outside, machine);
         let (schedules, context) = (site.engine.clone(), http::schedule::context(&site));
         tokio::spawn(async move { schedules.keep_schedules(context).await });
-        Ok(Server { listener, site, store, drain, address })
+        Ok(Server { listener, site, keeping, drain, address })
     }
 
-    /// Serves until `stop` resolves, then finishes what was begun.
-    pub async fn run(self, stop: impl Future<Output = ()>) {
-        let Server { listener, site, store, drain, .. } = self;
+    /// Serves until `stop` resolves, then finishes what was begun; or until it may not any more.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Superseded> {
+        let Server { listener, site, keeping, drain, .. } = self;
         let engine = site.engine.clone();
         let (outbox, places) = (site.outbox.clone(), site.machine.places.clone());
         let router = http::router(site);
         let mut connections = JoinSet::new();
-        tokio::pin!(stop);
+        let superseded = keeping.superseded();
+        tokio::pin!(stop, superseded);
         loop {
             let accepted = tokio::select! {
                 accepted = async {
@@ -175,6 +186,10 @@ impl Server {
                 } => accepted,
                 Some(_) = connections.join_next(), if !connections.is_empty() => continue,
                 () = &mut stop => break,
+                () = &mut superseded => {
+                    connections.shutdown().await;
+                    return Err(Superseded);
+                }
             };
             let (Ok((stream, peer)), place) = accepted else {
                 // Out of file descriptors, most likely: others will close.
@@ -194,10 +209,19 @@ impl Server {
         connections.shutdown().await;
         engine.keep_calls(CALLS_KEPT_WAIT).await;
         outbox.drained().await;
+        keeping.leave().await;
         // What is still queued is committed before the last hand lets go of the store.
-        drop(store);
+        drop(keeping);
+        Ok(())
     }
 }
+
+/// Another node owns the database: whatever this one still commits is fenced.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "Another node has taken the database over; nothing more is kept here.\nhint: start this one again: it stands by."
+)]
+pub struct Superseded;
 
 /// What functions are run with: unpacked once for each build of Everfold. The code of functions lies beside it. Those that
 /// are connected reach what is public if all of it is allowed, and the addresses that are allowed with their ports.
@@ -309,7 +333,7 @@ async fn serve_connection(stream: TcpStream, peer: Peer, router: axum::Router, m
 }
 
 /// The key that everything secret is derived from: from the environment, or from a file that only its owner reads.
-fn master_key(data: &Path) -> Result<[u8; 32], StartError> {
+fn master_key(data: &Path, may_make: bool) -> Result<[u8; 32], StartError> {
     let path = data.join("everfold.key");
     let malformed = || io::Error::new(io::ErrorKind::InvalidData, "it does not hold 64 hexadecimal digits");
     let parse = |text: &str| {
@@ -328,6 +352,7 @@ fn master_key(data: &Path) -> Result<[u8; 32], StartError> {
     }
     match fs::read_to_string(&path) {
         Ok(text) => parse(&text).map_err(named),
+        Err(error) if error.kind() == io::ErrorKind::NotFound && !may_make => Err(StartError::KeyMissing(path.clone())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let mut key = [0; 32];
             getrandom::fill(&mut key).expect("the kernel gives random bytes");

@@ -27,7 +27,7 @@ use rules::record::{LaneId, Position, Record};
 use tokio::sync::oneshot;
 
 pub use backup::{backup, restore};
-pub use open::OpenError;
+pub use open::{OpenError, claim};
 pub use seal::Seal;
 
 use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, queue::Queue};

@@ -64,7 +64,7 @@ impl Dev {
                     Ok(failure) = stopped => failed = Some(failure),
                 }
             };
-            server.run(over).await;
+            server.run(over).await?;
             failed.map_or(Ok(()), Err)
         })?;
         // The watching thread ends with the process.

@@ -159,6 +159,10 @@ struct Listening {
     /// The directory that keeps everything
     #[arg(long, env = "EVERFOLD_DATA", default_value = "./everfold-data")]
     data: PathBuf,
+    /// The PostgreSQL that keeps everything instead: postgres://user:password@host:5432/database. Better set in the
+    /// environment. One server at a time owns it; others stand by, and go on when that one ends
+    #[arg(long, env = "EVERFOLD_DATABASE", hide_env_values = true)]
+    database: Option<String>,
     /// Where people reach the server, if not where it listens: https://everfold.example
     #[arg(long, env = "EVERFOLD_PUBLIC_URL")]
     public_url: Option<String>,
@@ -183,10 +187,21 @@ struct Listening {
 
 impl Listening {
     fn config(self, settings: Settings) -> Config {
-        let Listening { listen, data, public_url, smtp, mail_from, guests_per_hour, egress_allow, behind_proxy } = self;
+        let Listening {
+            listen,
+            data,
+            database,
+            public_url,
+            smtp,
+            mail_from,
+            guests_per_hour,
+            egress_allow,
+            behind_proxy,
+        } = self;
         Config {
             listen,
             data,
+            database,
             settings,
             public_url,
             smtp,

@@ -7,7 +7,7 @@ use rules::limits;
 use super::{Failure, Listening, PING_MS, runtime, say};
 use crate::{
     http::Settings,
-    serve::{Server, StartError, asked_to_stop},
+    serve::{Server, StartError, Superseded, asked_to_stop},
 };
 
 #[derive(clap::Args)]
@@ -31,15 +31,26 @@ impl Serve {
         runtime()?.block_on(async {
             let server = Server::start(self.listening.config(settings)).await?;
             say(format_args!("listening on http://{}", server.address))?;
-            server.run(asked_to_stop()).await;
-            Ok(())
+            Ok(server.run(asked_to_stop()).await?)
         })
     }
 }
 
 impl From<StartError> for Failure {
     fn from(error: StartError) -> Self {
-        let text = error.to_string();
+        Failure::of(&error.to_string())
+    }
+}
+
+impl From<Superseded> for Failure {
+    fn from(error: Superseded) -> Self {
+        Failure::of(&error.to_string())
+    }
+}
+
+impl Failure {
+    /// What is said before "hint:", and after it.
+    fn of(text: &str) -> Failure {
         match text.split_once("hint: ") {
             Some((message, hint)) => Failure::new(message.trim_end()).hint(hint),
             None => Failure::new(text),

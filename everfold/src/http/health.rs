@@ -58,7 +58,11 @@ pub async fn show(State(site): State<Site>, headers: HeaderMap) -> Result<Json<w
         started_at: machine.started.0,
         now: now.0,
         awake: views.len(),
-        store: wire::StoreHealth { kind: "sqlite", bytes: machine.stored_bytes(), free_bytes: machine.free_bytes() },
+        store: wire::StoreHealth {
+            kind: machine.store,
+            bytes: machine.stored_bytes(),
+            free_bytes: machine.free_bytes(),
+        },
         walls: machine.worker.layers().into_iter().map(wire::Wall::of).collect(),
         children: wire::Children {
             alive: machine.worker.process_ids().len(),

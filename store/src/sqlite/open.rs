@@ -99,7 +99,7 @@ const CLAIM_WAIT: Duration = Duration::from_secs(1);
 const CLAIM_PAUSE: Duration = Duration::from_millis(10);
 
 /// Takes the directory for this process alone; dropping the file gives it back, and so does the end of the process.
-pub(super) fn claim(directory: &Path) -> Result<File, OpenError> {
+pub fn claim(directory: &Path) -> Result<File, OpenError> {
     let unusable = |error: io::Error| OpenError::Unusable { path: directory.into(), words: error.to_string() };
     fs::create_dir_all(directory).map_err(unusable)?;
     let mut lock = File::options()
