@@ -25,7 +25,7 @@ use tokio::{
 use worker::{
     quickjs::{Options, QuickJs},
     runtimes::{Places, Runtimes},
-    server,
+    server::{self, oci},
 };
 
 use crate::{
@@ -218,7 +218,10 @@ pub fn runtimes(data: &Path, egress: &Allowed) -> Result<Runtimes, StartError> {
     let trees = prepared().map_err(|error| StartError::Folder { path: folder.clone(), error })?;
     let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
     let allowed = egress.addresses().collect();
-    let servers = server::Config { reaches_public: egress.is_public(), allowed, ..server::Config::default() };
+    let variables = oci::CLIENT_VARIABLES.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    let containers = oci::Config { variables: variables.collect(), ..oci::Config::default() };
+    let reaches_public = egress.is_public();
+    let servers = server::Config { reaches_public, allowed, containers, ..server::Config::default() };
     Ok(Runtimes::at(Places { runtimes: unpacked, home, servers, trees }))
 }
 

@@ -32,9 +32,7 @@ use super::{
     pool::Lease,
     process::{Ended, Why},
 };
-use crate::bounds::{
-    CONNECTION_READY_WAIT, LAST_WORDS_WAIT, LOG_WAIT, REPLY_GRACE, REPLY_HEAD_BYTES_MAX, REPLY_HEADERS_MAX,
-};
+use crate::bounds::{CONNECTION_READY_WAIT, LOG_WAIT, REPLY_GRACE, REPLY_HEAD_BYTES_MAX, REPLY_HEADERS_MAX};
 
 /// Between Everfold and a runtime server, and nobody else.
 const PREFIX: &str = "x-open-runtimes-";
@@ -341,7 +339,7 @@ async fn attend(
 
 /// Why a server did not answer: it ended, most likely.
 async fn why(lease: &Lease, error: &(dyn std::fmt::Display + Sync)) -> Failure {
-    match timeout(2 * LAST_WORDS_WAIT, lease.ended()).await {
+    match timeout(lease.end_wait(), lease.ended()).await {
         Ok(ended) => of_end(&ended),
         Err(_) => Failure::Broken(error.to_string()),
     }
@@ -355,7 +353,9 @@ fn of_end(ended: &Arc<Ended>) -> Failure {
         Why::CpuExceeded => Failure::CpuExceeded,
         Why::SocketReplaced => Failure::Broken("something other than a socket lay where its socket should be".into()),
         Why::NetworkLost => Failure::Broken("its connection to the internet ended".into()),
-        Why::TimedOut | Why::NotReady | Why::Idle | Why::Rolled | Why::Cancelled | Why::TreeTooLarge => Failure::Ended,
+        Why::TimedOut | Why::NotReady | Why::NotMade | Why::Idle | Why::Rolled | Why::Cancelled | Why::TreeTooLarge => {
+            Failure::Ended
+        }
     }
 }
 
