@@ -756,8 +756,7 @@ fn a_real_engine_keeps_what_is_asked_of_it() {
         }
         let id: u32 = ask(&lease, "answer = os.getuid()").await.parse().expect("a number");
         assert!(id >= 0x7000_0000, "{id}");
-        for path in ["/x", "/usr/x", "/etc/hosts", "/function/x", "/runtime/x", "/run/x", "/dev/x", "/sys/x"]
-        {
+        for path in ["/x", "/usr/x", "/etc/hosts", "/function/x", "/runtime/x", "/run/x", "/dev/x", "/sys/x"] {
             let written = attempt(&lease, &format!("open('{path}', 'a').write('x')")).await;
             assert!(written.contains("Read-only") || written.starts_with("Permission"), "{path}: {written}");
         }

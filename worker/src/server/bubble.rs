@@ -190,17 +190,14 @@ impl Cell for Bubble {
             let counted = group.and_then(|group| group.meter.processor_time()).map(|time| time.as_millis() as u64);
             let peak = group.and_then(|group| group.meter.memory_peak_bytes());
             let used = reaped.as_ref().map_or((0, 0), |reaped| (reaped.cpu_ms, reaped.memory_peak_bytes));
-            let remains = Remains {
+            Remains {
                 status: reaped.as_ref().map_or(-1, |reaped| reaped.status),
                 ran_out_of_memory: group.is_some_and(Group::ran_out_of_memory),
                 cpu_ms: counted.unwrap_or(used.0),
                 memory_peak_bytes: peak.unwrap_or(used.1),
                 has_run: true,
-            };
-            // What is told to be over leaves nothing behind.
-            let user = locked(&self.user).take();
-            let _ = tokio::task::spawn_blocking(|| drop((station, user))).await;
-            remains
+                left: Box::new((station, locked(&self.user).take())),
+            }
         })
     }
 

@@ -1,6 +1,7 @@
 //! A process that is kept apart, while it runs: what it prints, how it is killed, why it ended.
 
 use std::{
+    any::Any,
     collections::VecDeque,
     fmt, io,
     os::fd::OwnedFd,
@@ -114,6 +115,8 @@ pub struct Remains {
     pub memory_peak_bytes: u64,
     /// False where there was nothing that it could have run in.
     pub has_run: bool,
+    /// Let go of when it is known why it ended, so that what ends with it is not taken for the cause.
+    pub left: Box<dyn Any + Send>,
 }
 
 /// One process with all that runs in its cell.
@@ -216,7 +219,9 @@ impl Process {
             None if remains.status > 128 => Why::Signalled(remains.status - 128),
             None => Why::Exited(remains.status),
         };
-        let Remains { cpu_ms, memory_peak_bytes, .. } = remains;
+        let Remains { cpu_ms, memory_peak_bytes, left, .. } = remains;
+        // What is told to be over leaves nothing behind.
+        let _ = tokio::task::spawn_blocking(|| drop(left)).await;
         self.ended.send_replace(Some(Arc::new(Ended { why, cpu_ms, memory_peak_bytes, lines: self.last_lines() })));
     }
 }

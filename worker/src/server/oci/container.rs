@@ -91,12 +91,18 @@ pub struct Container {
     name: String,
     folder: PathBuf,
     client: Mutex<Option<Child>>,
-    /// Let go of when it is over: its folder, its user, and our end of its log pipe.
-    held: Mutex<Option<(Folder, Option<User>, Option<OwnedFd>)>>,
+    held: Mutex<Option<Held>>,
     inside: OnceLock<Inside>,
     used: Mutex<Used>,
     kill_asked: Notify,
     is_over: AtomicBool,
+}
+
+/// What is let go of when it is over: its folder, its user, and our end of its log pipe.
+struct Held {
+    _folder: Folder,
+    _user: Option<User>,
+    _logs: Option<OwnedFd>,
 }
 
 /// Its first process.
@@ -127,7 +133,7 @@ impl Container {
             name,
             folder: folder.0.clone(),
             client: Mutex::new(Some(client)),
-            held: Mutex::new(Some((folder, user, logs))),
+            held: Mutex::new(Some(Held { _folder: folder, _user: user, _logs: logs })),
             inside: OnceLock::new(),
             used: Mutex::default(),
             kill_asked: Notify::new(),
@@ -226,8 +232,6 @@ impl Cell for Container {
             self.is_over.store(true, Ordering::Release);
             let state = self.engine.inspect(&self.name).await.ok().map(|inspected| inspected.state);
             self.engine.remove(&self.name).await;
-            let held = locked(&self.held).take();
-            let _ = tokio::task::spawn_blocking(|| drop(held)).await;
             let used = *locked(&self.used);
             Remains {
                 status: state
@@ -240,6 +244,7 @@ impl Cell for Container {
                 cpu_ms: used.processor_time.as_millis() as u64,
                 memory_peak_bytes: used.memory_peak_bytes,
                 has_run: state.map_or(code != Some(NO_CONTAINER), |state| state.has_run()),
+                left: Box::new(locked(&self.held).take()),
             }
         })
     }
