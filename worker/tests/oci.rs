@@ -385,6 +385,7 @@ fn what_others_named_never_becomes_a_flag() {
         for name in [
             "--privileged",
             "-v",
+            "--a/b:1",
             "docker.io/x",
             "docker.io/x:latest",
             "x:1",
@@ -796,6 +797,13 @@ fn a_real_engine_keeps_what_is_asked_of_it() {
         let (_, ended) =
             tokio::join!(ask(&lease, "import os; print('farewell', flush=True); os._exit(3)"), soon(lease.ended()));
         assert_eq!((ended.why, ended.lines.last().map(String::as_str)), (Why::Exited(3), Some("farewell")));
+        let mut hog =
+            Function::new(harness::limits(|limits| limits.memory_bytes = 64 << 20)).before("bytearray(256 << 20)");
+        hog.launch.image = image();
+        match servers.lease(&hog.launch).await.map(drop) {
+            Err(NotLeased::CrashedAtStart(ended)) => assert_eq!(ended.why, Why::OutOfMemory),
+            other => panic!("{other:?}"),
+        }
         let mut loops = Function::new(harness::limits(|limits| limits.cpu_seconds = 1));
         loops.launch.image = image();
         let lease = servers.lease(&loops.launch).await.expect("a lease");

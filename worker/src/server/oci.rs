@@ -266,6 +266,8 @@ impl Engine {
         let client = self
             .client()
             .args(words)
+            // Some leave files where they are.
+            .current_dir(folder.path())
             // A key pressed in Everfold's terminal is Everfold's to answer.
             .process_group(0)
             .stdin(stdin)

@@ -34,6 +34,8 @@ use crate::{
 };
 
 const LOGS_NAME: &str = "logs";
+/// What podman's monitor leaves where the client was started, when memory ran out under control groups of version 1.
+const OUT_OF_MEMORY: &str = "oom";
 
 /// What a container is handed by the machine, in a folder that nobody else may enter. Goes when it is dropped.
 pub struct Folder(PathBuf);
@@ -55,6 +57,10 @@ impl Folder {
             }
         }
         Ok(folder)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
     }
 
     /// Shown inside, and written to there.
@@ -233,6 +239,8 @@ impl Cell for Container {
             let state = self.engine.inspect(&self.name).await.ok().map(|inspected| inspected.state);
             self.engine.remove(&self.name).await;
             let used = *locked(&self.used);
+            let has_sign = self.folder.join(OUT_OF_MEMORY).exists();
+            let is_told = state.as_ref().is_some_and(|state| state.ran_out_of_memory);
             Remains {
                 status: state
                     .as_ref()
@@ -240,7 +248,7 @@ impl Cell for Container {
                     .map(|state| state.exit_code)
                     .or(code)
                     .unwrap_or(-1),
-                ran_out_of_memory: used.memory_kills > 0 || state.as_ref().is_some_and(|state| state.ran_out_of_memory),
+                ran_out_of_memory: used.memory_kills > 0 || has_sign || is_told,
                 cpu_ms: used.processor_time.as_millis() as u64,
                 memory_peak_bytes: used.memory_peak_bytes,
                 has_run: state.map_or(code != Some(NO_CONTAINER), |state| state.has_run()),
