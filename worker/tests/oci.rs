@@ -733,6 +733,14 @@ impl Real {
     }
 }
 
+impl Drop for Real {
+    /// Also of what a test that failed left running.
+    fn drop(&mut self) {
+        let remove = ["rm", "--all", "--force", "--time=0"];
+        let _ = Command::new("/usr/bin/podman").args(remove).env_clear().envs(self.variables()).output();
+    }
+}
+
 #[test]
 fn a_real_engine_keeps_what_is_asked_of_it() {
     let real = match Real::find() {
