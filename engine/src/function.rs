@@ -386,7 +386,7 @@ impl Engine {
         let runtime = languages.get(name).ok_or_else(unknown)?;
         match &runtime.standing {
             Standing::Missing(why) => Err(Refusal::RUNTIME_MISSING.because(why.clone())),
-            Standing::Found(_) | Standing::Own => Ok(runtime),
+            Standing::Found(_) | Standing::Contained { .. } | Standing::Own => Ok(runtime),
         }
     }
 

@@ -6,12 +6,15 @@ use rules::record::At;
 use tokio::sync::Semaphore;
 use worker::quickjs::QuickJs;
 
+use crate::keeping::Tenure;
+
 pub struct Machine {
     pub started: At,
     /// The server's directory.
     pub data: PathBuf,
     /// What kind of store keeps everything.
     pub store: &'static str,
+    pub tenure: Tenure,
     pub worker: Arc<QuickJs>,
     /// A permit for each connection that may still come.
     pub places: Arc<Semaphore>,

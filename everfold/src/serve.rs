@@ -24,7 +24,7 @@ use tokio::{
 use worker::{
     quickjs::{Options, QuickJs},
     runtimes::{Places, Runtimes},
-    server,
+    server::{self, oci},
 };
 
 use crate::{
@@ -162,58 +162,60 @@ impl Server {
         let connections_max = connections_max();
         let places = Arc::new(Semaphore::new(connections_max));
         let (started, store, tenure) = (engine.now(), keeping.kind, keeping.tenure.clone());
-        let machine = Machine { started, data: config.data, store, worker, places, connections_max };
-        let site = Site::new(engine, handle, config.settings, draining, tenure, outbox, outside, machine);
+        let machine = Machine { started, data: config.data, store, tenure, worker, places, connections_max };
+        let site = Site::new(engine, handle, config.settings, draining, outbox, outside, machine);
         let (schedules, context) = (site.engine.clone(), http::schedule::context(&site));
         tokio::spawn(async move { schedules.keep_schedules(context).await });
         Ok(Server { listener, site, keeping, drain, address })
     }
 
-    /// Serves until `stop` resolves, then finishes what was begun; or until it may not any more.
+    /// Serves until `stop` resolves, then finishes what was begun; or until another node owns what is kept.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Superseded> {
         let Server { listener, site, keeping, drain, .. } = self;
-        let engine = site.engine.clone();
-        let (outbox, places) = (site.outbox.clone(), site.machine.places.clone());
-        let router = http::router(site);
-        let mut connections = JoinSet::new();
-        let superseded = keeping.superseded();
-        tokio::pin!(stop, superseded);
-        loop {
-            let accepted = tokio::select! {
-                accepted = async {
-                    let place = places.clone().acquire_owned().await.expect("never closed");
-                    (listener.accept().await, place)
-                } => accepted,
-                Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-                () = &mut stop => break,
-                () = &mut superseded => {
-                    connections.shutdown().await;
-                    return Err(Superseded);
-                }
-            };
-            let (Ok((stream, peer)), place) = accepted else {
-                // Out of file descriptors, most likely: others will close.
-                tokio::time::sleep(Duration::from_millis(50)).await;
-                continue;
-            };
-            let (router, draining) = (router.clone(), drain.subscribe());
-            connections.spawn(async move {
-                serve_connection(stream, Peer(peer.ip()), router, draining).await;
-                drop(place);
-            });
+        tokio::select! {
+            () = serve(listener, site, drain, stop) => {}
+            () = keeping.superseded() => return Err(Superseded),
         }
-        drop(listener);
-        drain.send_replace(true);
-        tracing::info!("draining");
-        let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
-        connections.shutdown().await;
-        engine.keep_calls(CALLS_KEPT_WAIT).await;
-        outbox.drained().await;
         keeping.leave().await;
         // What is still queued is committed before the last hand lets go of the store.
         drop(keeping);
         Ok(())
     }
+}
+
+async fn serve(listener: TcpListener, site: Site, drain: watch::Sender<bool>, stop: impl Future<Output = ()>) {
+    let engine = site.engine.clone();
+    let (outbox, places) = (site.outbox.clone(), site.machine.places.clone());
+    let router = http::router(site);
+    let mut connections = JoinSet::new();
+    tokio::pin!(stop);
+    loop {
+        let accepted = tokio::select! {
+            accepted = async {
+                let place = places.clone().acquire_owned().await.expect("never closed");
+                (listener.accept().await, place)
+            } => accepted,
+            Some(_) = connections.join_next(), if !connections.is_empty() => continue,
+            () = &mut stop => break,
+        };
+        let (Ok((stream, peer)), place) = accepted else {
+            // Out of file descriptors, most likely: others will close.
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            continue;
+        };
+        let (router, draining) = (router.clone(), drain.subscribe());
+        connections.spawn(async move {
+            serve_connection(stream, Peer(peer.ip()), router, draining).await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    drain.send_replace(true);
+    tracing::info!("draining");
+    let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+    connections.shutdown().await;
+    engine.keep_calls(CALLS_KEPT_WAIT).await;
+    outbox.drained().await;
 }
 
 /// Another node owns the database: whatever this one still commits is fenced.
@@ -246,7 +248,10 @@ pub fn runtimes(data: &Path, egress: &Allowed) -> Result<Runtimes, StartError> {
     let trees = prepared().map_err(|error| StartError::Folder { path: folder.clone(), error })?;
     let home = std::env::var_os("HOME").map_or_else(|| PathBuf::from("/"), PathBuf::from);
     let allowed = egress.addresses().collect();
-    let servers = server::Config { reaches_public: egress.is_public(), allowed, ..server::Config::default() };
+    let variables = oci::CLIENT_VARIABLES.iter().filter_map(|name| Some((name.into(), std::env::var_os(name)?)));
+    let containers = oci::Config { variables: variables.collect(), ..oci::Config::default() };
+    let reaches_public = egress.is_public();
+    let servers = server::Config { reaches_public, allowed, containers, ..server::Config::default() };
     Ok(Runtimes::at(Places { runtimes: unpacked, home, servers, trees }))
 }
 

@@ -148,6 +148,22 @@ pub const STATIONS_IDLE_MAX: usize = 8;
 /// When none is left, one more is made after this.
 pub const STATION_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long an engine of containers may take to answer, unless it runs one.
+pub const ENGINE_WAIT: Duration = Duration::from_secs(10);
+/// How often it is asked whether a container runs that it was told to start.
+pub const CONTAINER_POLL: Duration = Duration::from_millis(100);
+/// How often it is told to kill one that does not end, and after how long its client is killed instead.
+pub const CONTAINER_KILL_PAUSE: Duration = Duration::from_millis(50);
+pub const CONTAINER_KILL_WAIT: Duration = Duration::from_secs(10);
+/// How long the end of a container may take to be known.
+pub const CONTAINER_END_WAIT: Duration = Duration::from_secs(5);
+/// Processors that one container may keep busy.
+pub const CONTAINER_PROCESSORS: u32 = 1;
+/// What may lie beside its socket, which is a folder of the machine.
+pub const SOCKET_FILES_MAX: u64 = 64;
+/// One variable of a container: engines read so much of a line.
+pub const CONTAINER_VARIABLE_BYTES_MAX: usize = (64 << 10) - 1;
+
 /// What is allowed beyond the time of a request before its server is killed.
 pub const REPLY_GRACE: Duration = Duration::from_millis(50);
 /// How long the rest of a request's log is waited for once it was answered.

@@ -12,7 +12,7 @@ use std::{
 use serde::Deserialize;
 use tokio::sync::OnceCell;
 
-use crate::server::{self, Servers};
+use crate::server::{self, Servers, launch::Image};
 
 /// Where toolchains are looked for: what is on the path of whoever starts Everfold need not be there in a sandbox.
 const PATH: [&str; 3] = ["/usr/local/bin", "/usr/bin", "/bin"];
@@ -78,12 +78,17 @@ impl Runtimes {
         let nothing = |why: String| Found { languages: BTreeMap::new(), servers: Err(why) };
         let Some(places) = &self.places else { return nothing("There are no runtimes here.".into()) };
         let (runtimes, home) = (places.runtimes.clone(), places.home.clone());
-        let languages = match tokio::task::spawn_blocking(move || find(&runtimes, &home)).await {
+        let mut languages = match tokio::task::spawn_blocking(move || find(&runtimes, &home)).await {
             Ok(Ok(languages)) => languages,
             Ok(Err(error)) => return nothing(format!("The runtimes cannot be read: {error}.")),
             Err(error) => return nothing(error.to_string()),
         };
         let servers = Servers::start(places.servers.clone()).await.map_err(|error| error.to_string());
+        if let Ok(servers) = &servers {
+            for language in languages.values_mut() {
+                language.look_for_image(servers).await;
+            }
+        }
         Found { languages, servers }
     }
 }
@@ -106,6 +111,29 @@ pub struct Runtime {
     pub read_only: Vec<PathBuf>,
     /// Where its programs are found.
     pub path: String,
+    /// What has its toolchain for machines that lack it.
+    pub image: Option<Image>,
+}
+
+impl Runtime {
+    /// What it runs in, where that is no sandbox.
+    pub fn container(&self) -> Option<&Image> {
+        self.image.as_ref().filter(|_| matches!(self.standing, Standing::Contained { .. }))
+    }
+
+    /// A language of this machine runs in a sandbox; an image is for the others alone.
+    async fn look_for_image(&mut self, servers: &Servers) {
+        let (Standing::Missing(why), Some(image)) = (&mut self.standing, &self.image) else { return };
+        match servers.has_image(image).await {
+            Err(why_not) => why.push_str(&format!(". In a container: {why_not}")),
+            Ok(()) => {
+                let engine = servers.engine().unwrap_or_default();
+                // Of the machine, which the image has none of.
+                self.read_only.clear();
+                self.standing = Standing::Contained { engine };
+            }
+        }
+    }
 }
 
 /// What this machine has of it.
@@ -113,6 +141,8 @@ pub struct Runtime {
 pub enum Standing {
     /// In this version.
     Found(String),
+    /// Not the toolchain, but an image of it, and this engine.
+    Contained { engine: String },
     /// What to install.
     Missing(String),
     /// Nothing is needed: Everfold does it by itself.
@@ -146,6 +176,7 @@ struct Manifest {
     launch: Vec<String>,
     #[serde(default)]
     read_only: Vec<String>,
+    image: Option<Image>,
 }
 
 /// All that the folder describes, by name. Asks each toolchain for its version, side by side.
@@ -197,6 +228,7 @@ fn look(manifest: Manifest, runtimes: &Path, home: &Path) -> Runtime {
         title: manifest.title,
         standing,
         entrypoint: manifest.entrypoint,
+        image: manifest.image,
         path,
     }
 }

@@ -1,5 +1,6 @@
-//! Runtime servers, each in a sandbox of its own: started when somebody calls, kept while they do, and told apart by
-//! why they ended.
+//! Runtime servers, each kept apart from all else: started when somebody calls, kept while they do, and told apart by
+//! why they ended. What keeps them is a *cell*: a sandbox (`bubble`), or a container for a language that this machine
+//! lacks (`oci`).
 //!
 //! A *launch* says what an instance is made of; its key, a hash, says which instances are interchangeable. A *lease* is
 //! a seat in an instance for one request, which `call` sends as HTTP. An
@@ -18,9 +19,11 @@ use tokio::sync::Semaphore;
 
 use crate::{bounds::SERVERS_MAX, jail::Layer, pool::locked};
 use build::{Build, Building};
-use launch::{Key, Launch};
+use launch::{Image, Key, Launch};
+use oci::Engine;
+use opened::{Opened, Wanted};
 use pool::{Closed, Lease, Pool};
-use process::Ended;
+use process::{Ended, Pieces};
 use sandbox::Sandbox;
 use station::Spawner;
 
@@ -28,14 +31,17 @@ pub mod build;
 pub mod call;
 pub mod launch;
 pub mod logs;
+pub mod oci;
 pub mod pool;
 pub mod probe;
 pub mod process;
 
+mod bubble;
 mod cgroup;
 mod filter;
 mod instance;
 mod internet;
+mod opened;
 mod sandbox;
 mod skeleton;
 mod spawn;
@@ -56,6 +62,8 @@ pub struct Config {
     /// Whether these reach public addresses. An operator may allow some names alone, of which packets know nothing: then
     /// they do not.
     pub reaches_public: bool,
+    /// What runs languages that this machine lacks.
+    pub containers: oci::Config,
     /// What these reach although it is not public, such as a registry in a private network, or this machine's own
     /// address, which is refused because no firewall stands between a machine and itself.
     pub allowed: Vec<SocketAddr>,
@@ -69,6 +77,7 @@ impl Default for Config {
             slirp4netns: "/usr/bin/slirp4netns".into(),
             nft: "/usr/sbin/nft".into(),
             reaches_public: true,
+            containers: oci::Config::default(),
             allowed: Vec::new(),
         }
     }
@@ -108,6 +117,8 @@ pub struct Servers {
 
 struct Shared {
     spawner: Spawner,
+    /// Or why there are no containers.
+    engine: Result<Arc<Engine>, String>,
     permits: Arc<Semaphore>,
     pools: Mutex<HashMap<Key, Arc<Pool>>>,
 }
@@ -119,16 +130,31 @@ impl Servers {
             return Err(NotStarted::NoBubblewrap(config.bubblewrap));
         }
         let (landlock, found) = probe::landlock();
+        let containers = config.containers.clone();
         let sandbox = Arc::new(Sandbox::new(config, landlock)?);
         let spawner = Spawner::new(sandbox.clone()).await?;
-        let layers = probe::layers(&sandbox, &spawner, found).await?;
-        let shared = Shared { spawner, permits: Arc::new(Semaphore::new(SERVERS_MAX)), pools: Mutex::default() };
+        let (layers, engine) =
+            tokio::join!(probe::layers(&sandbox, &spawner, found), Engine::find(containers, sandbox.clone()));
+        let (mut layers, engine) = (layers?, engine.map(Arc::new));
+        layers.push(oci::layer(&engine));
+        let shared =
+            Shared { spawner, engine, permits: Arc::new(Semaphore::new(SERVERS_MAX)), pools: Mutex::default() };
         Ok(Servers { shared: Arc::new(shared), layers })
     }
 
     /// What this machine allows, layer by layer.
     pub fn layers(&self) -> &[Layer] {
         &self.layers
+    }
+
+    /// The engine that runs containers, and its version; or why there is none.
+    pub fn engine(&self) -> Result<String, &str> {
+        self.shared.engine.as_ref().map(|engine| engine.to_string()).map_err(String::as_str)
+    }
+
+    /// Whether containers can be made of this image; else what to do.
+    pub async fn has_image(&self, image: &Image) -> Result<(), String> {
+        self.shared.engine.as_ref().map_err(String::clone)?.has(image).await
     }
 
     /// A seat in an instance of this launch; waits for one to be free or started, within the launch's limits.
@@ -161,7 +187,7 @@ impl Servers {
 
     /// Runs a command in a sandbox where its tree can be written.
     pub async fn run(&self, build: Build) -> io::Result<Building> {
-        build.start(&self.shared.spawner).await
+        build.start(&self.shared).await
     }
 
     /// Ends all instances, whatever they do, and waits until they have.
@@ -175,6 +201,17 @@ impl Servers {
     fn pool(&self, launch: &Launch) -> Arc<Pool> {
         let mut pools = locked(&self.shared.pools);
         pools.entry(launch.key).or_insert_with(|| Pool::new(launch.clone(), &self.shared)).clone()
+    }
+}
+
+impl Shared {
+    /// Starts a process where it is kept apart: in a container of an image where one is named, else in a sandbox.
+    async fn open(&self, image: Option<&Image>, wanted: Wanted, pieces: Option<Pieces>) -> io::Result<Opened> {
+        match (image, &self.engine) {
+            (None, _) => self.spawner.open(wanted, pieces).await,
+            (Some(image), Ok(engine)) => engine.open(image, wanted, pieces).await,
+            (Some(_), Err(why_not)) => Err(io::Error::other(why_not.clone())),
+        }
     }
 }
 

@@ -327,6 +327,7 @@ impl Engine {
             tree: tree.to_owned(),
             read_only: language.read_only.clone(),
             network: route::network(function.plan.network),
+            image: language.container().cloned(),
             limits: BuildLimits::default(),
         };
         let mut building = servers.run(build).await.map_err(|error| NotBuilt::Failed(error.to_string()))?;

@@ -156,6 +156,7 @@ impl Engine {
             tree: folder,
             read_only: language.read_only.clone(),
             network: network(function.plan.network),
+            image: language.container().cloned(),
             limits: ServerLimits {
                 cpu_seconds: limits.cpu_seconds,
                 memory_bytes: limits.memory_mb << 20,

@@ -13,6 +13,7 @@ use worker::{
     jail::Layer,
     quickjs::{Options, QuickJs},
     runtimes::{Runtime, Standing},
+    server::launch::Image,
 };
 
 use super::{Failure, runtime, say};
@@ -48,6 +49,7 @@ impl Doctor {
             };
             let languages = found.languages.values().map(|language| match &language.standing {
                 Standing::Found(version) => json!({"name": language.name, "version": version}),
+                Standing::Contained { engine } => json!({"name": language.name, "container": engine}),
                 Standing::Missing(why) => json!({"name": language.name, "missing": why}),
                 Standing::Own => json!({"name": language.name}),
             });
@@ -78,6 +80,10 @@ impl Doctor {
             let Runtime { title, standing, .. } = language;
             match standing {
                 Standing::Found(version) => say(format_args!("  found    {title} {version}"))?,
+                Standing::Contained { engine } => {
+                    let image = language.image.as_ref().map_or("", Image::name);
+                    say(format_args!("  found    {title}, in a container of {image} by {engine}"))?;
+                }
                 Standing::Missing(why) => say(format_args!("  MISSING  {why}"))?,
                 Standing::Own => say(format_args!("  found    {title}"))?,
             }

@@ -14,7 +14,7 @@ use engine::{Engine, vault::Vault};
 use rules::{limits, refusal::Refusal};
 use tokio::sync::Semaphore;
 
-use crate::{keeping::Tenure, machine::Machine, mail::Outbox};
+use crate::{machine::Machine, mail::Outbox};
 
 mod accept;
 mod account_key;
@@ -86,8 +86,6 @@ pub struct Site {
     pub pace: Arc<Pace>,
     pub settings: Settings,
     pub draining: tokio::sync::watch::Receiver<bool>,
-    /// What is asked when it has ended is refused: another node may know better.
-    pub tenure: Tenure,
     pub outbox: Arc<Outbox>,
     pub outside: Arc<Outside>,
     pub machine: Arc<Machine>,
@@ -109,7 +107,6 @@ impl Site {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
         settings: Settings,
         draining: tokio::sync::watch::Receiver<bool>,
-        tenure: Tenure,
         outbox: Outbox,
         outside: Outside,
         machine: Machine,
@@ -132,7 +129,6 @@ impl Site {
             pace,
             settings,
             draining,
-            tenure,
             outbox,
             outside,
             machine,
@@ -295,7 +291,8 @@ pub fn router(site: Site) -> Router {
 
 /// What no handler has to look at again: headers within their bound, and a path that is text.
 async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if !site.tenure.holds() {
+    // Another node may know better.
+    if !site.machine.tenure.holds() {
         return Problem(Refusal::DRAINING).into_response();
     }
     if let Some(slug) = invoke::slug_of_host(&site, request.headers()).map(str::to_owned) {

@@ -1,4 +1,4 @@
-//! One command in a sandbox of its own: how a deployment is built.
+//! One command, kept apart from all else: how a deployment is built.
 
 use std::{
     fs, io,
@@ -11,11 +11,10 @@ use std::{
 use tokio::{sync::mpsc, time::sleep};
 
 use super::{
-    cgroup::Group,
-    launch::Network,
-    process::{Ended, Pieces, Process, Said, Why},
-    sandbox::{Contents, Sandbox},
-    station::Spawner,
+    Shared,
+    launch::{Image, Network},
+    opened::Wanted,
+    process::{Ended, Pieces, Process, Why},
 };
 use crate::bounds::TREE_POLL;
 
@@ -30,6 +29,8 @@ pub struct Build {
     pub tree: PathBuf,
     pub read_only: Vec<PathBuf>,
     pub network: Network,
+    /// What it runs in, as in `Launch`.
+    pub image: Option<Image>,
     pub limits: BuildLimits,
 }
 
@@ -72,24 +73,17 @@ pub struct Building {
 const PIECES_WAITING_MAX: usize = 64;
 
 impl Build {
-    pub(super) async fn start(self, spawner: &Spawner) -> io::Result<Building> {
-        let begun = Instant::now();
+    pub(super) async fn start(self, shared: &Shared) -> io::Result<Building> {
         let limits = self.limits;
-        let tree = self.tree.clone();
-        let inmate = spawner.spawn(move |sandbox, group| sandbox.spawn_for_build(&self, group));
-        let (inmate, station) = inmate.await?;
-        drop(inmate.input);
+        let (tree, image) = (self.tree.clone(), self.image.clone());
         let (to, output) = mpsc::channel(PIECES_WAITING_MAX);
-        let said = Said { output: inmate.output, pieces: Some(Pieces { to, bytes_left: limits.output_bytes }) };
-        let changes_user = inmate.user.is_some();
-        let process = Process::attend(inmate.process, station, inmate.user, begun, said)?;
-        let is_made = process.find_first(inmate.info).await.is_some();
-        let connected = match inmate.gate {
-            Some(gate) if is_made => process.connect(gate).await,
-            _ => Ok(()),
-        };
-        let ended = tokio::spawn(attend(process.clone(), tree, limits, changes_user));
-        if let Err(error) = connected {
+        let pieces = Pieces { to, bytes_left: limits.output_bytes };
+        let opened = shared.open(image.as_ref(), Wanted::Build(Arc::new(self)), Some(pieces)).await?;
+        drop(opened.input);
+        let process = opened.process;
+        let stood = process.stand().await;
+        let ended = tokio::spawn(attend(process.clone(), tree, limits, opened.user.is_some()));
+        if let Err(error) = stood {
             let _ = ended.await;
             return Err(error);
         }
@@ -130,7 +124,7 @@ async fn attend(process: Arc<Process>, tree: PathBuf, limits: BuildLimits, chang
                 process.end(Why::TimedOut);
             }
             let tree = tree.clone();
-            let fits = tokio::task::spawn_blocking(move || fits(&tree, &limits)).await;
+            let fits = tokio::task::spawn_blocking(move || fits(&tree, limits.tree_bytes, limits.tree_files)).await;
             if matches!(fits, Ok(false)) {
                 process.end(Why::TreeTooLarge);
             }
@@ -147,7 +141,7 @@ async fn attend(process: Arc<Process>, tree: PathBuf, limits: BuildLimits, chang
         if changes_user {
             take_back(&tree)?;
         }
-        io::Result::Ok(fits(&tree, &limits))
+        io::Result::Ok(fits(&tree, limits.tree_bytes, limits.tree_files))
     });
     match done.await {
         Ok(Ok(true)) => ended,
@@ -171,16 +165,12 @@ fn walk(path: &Path, visit: &mut impl FnMut(&Path, &fs::Metadata) -> io::Result<
     Ok(())
 }
 
-fn fits(tree: &Path, limits: &BuildLimits) -> bool {
+pub(super) fn fits(tree: &Path, bytes_max: u64, files_max: u64) -> bool {
     let (mut bytes, mut files) = (0, 0);
     let mut count = |_: &Path, found: &fs::Metadata| {
         bytes += found.blocks() * 512;
         files += 1;
-        if bytes > limits.tree_bytes || files > limits.tree_files {
-            Err(io::ErrorKind::FileTooLarge.into())
-        } else {
-            Ok(())
-        }
+        if bytes > bytes_max || files > files_max { Err(io::ErrorKind::FileTooLarge.into()) } else { Ok(()) }
     };
     // What vanishes while it is counted does not count.
     walk(tree, &mut count).map_or_else(|error| error.kind() != io::ErrorKind::FileTooLarge, |()| true)
@@ -202,25 +192,4 @@ fn take_back(tree: &Path) -> io::Result<()> {
         let all = if found.is_dir() || mode & 0o100 != 0 { 0o555 } else { 0o444 };
         fs::set_permissions(path, fs::Permissions::from_mode(mode | all))
     })
-}
-
-impl Sandbox {
-    fn spawn_for_build(&self, build: &Build, group: &Group) -> io::Result<super::sandbox::Inmate> {
-        self.spawn(
-            &Contents {
-                argv: &build.argv,
-                env: &build.env,
-                runtime: &build.runtime,
-                tree: &build.tree,
-                is_tree_writable: true,
-                read_only: &build.read_only,
-                network: build.network,
-                memory_bytes: build.limits.memory_bytes,
-                processes: build.limits.processes,
-                tmp_bytes: build.limits.tmp_bytes,
-                is_server: false,
-            },
-            group,
-        )
-    }
 }

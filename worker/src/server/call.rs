@@ -34,9 +34,7 @@ use super::{
     pool::Lease,
     process::{Ended, Why},
 };
-use crate::bounds::{
-    CONNECTION_READY_WAIT, LAST_WORDS_WAIT, LOG_WAIT, REPLY_GRACE, REPLY_HEAD_BYTES_MAX, REPLY_HEADERS_MAX,
-};
+use crate::bounds::{CONNECTION_READY_WAIT, LOG_WAIT, REPLY_GRACE, REPLY_HEAD_BYTES_MAX, REPLY_HEADERS_MAX};
 
 /// Between Everfold and a runtime server, and nobody else.
 const PREFIX: &str = "x-open-runtimes-";
@@ -111,7 +109,7 @@ impl Asked {
 /// A function's answer, and what there is to say of the call when it is over.
 pub struct Called {
     pub answer: Result<Response<Reply>, Failure>,
-    /// The call goes on while this is polled, and is left when it is dropped.
+    /// The call goes on, and its answer comes, while this is polled; it is left when this is dropped.
     pub over: Pin<Box<dyn Future<Output = Over> + Send>>,
 }
 
@@ -396,7 +394,7 @@ async fn attend(
 
 /// Why a server did not answer: it ended, most likely.
 async fn why(lease: &Lease, error: &(dyn std::fmt::Display + Sync)) -> Failure {
-    match timeout(2 * LAST_WORDS_WAIT, lease.ended()).await {
+    match timeout(lease.end_wait(), lease.ended()).await {
         Ok(ended) => of_end(&ended),
         Err(_) => Failure::Broken(error.to_string()),
     }
@@ -410,7 +408,9 @@ fn of_end(ended: &Arc<Ended>) -> Failure {
         Why::CpuExceeded => Failure::CpuExceeded,
         Why::SocketReplaced => Failure::Broken("something other than a socket lay where its socket should be".into()),
         Why::NetworkLost => Failure::Broken("its connection to the internet ended".into()),
-        Why::TimedOut | Why::NotReady | Why::Idle | Why::Rolled | Why::Cancelled | Why::TreeTooLarge => Failure::Ended,
+        Why::TimedOut | Why::NotReady | Why::NotMade | Why::Idle | Why::Rolled | Why::Cancelled | Why::TreeTooLarge => {
+            Failure::Ended
+        }
     }
 }
 

@@ -76,25 +76,19 @@ impl Groups {
             let folder = parent.join(name);
             fs::create_dir(&folder).map(|()| Some(folder))
         };
-        let mut group = Group {
-            memory: None,
-            pids: None,
-            cpu: None,
-            is_two: false,
-            has_inherited: false,
-            kills_before: AtomicU64::new(0),
-        };
+        let mut group =
+            Group { meter: Meter::default(), pids: None, has_inherited: false, kills_before: AtomicU64::new(0) };
         match &self.layout {
             Layout::Nowhere => {}
             Layout::Two { parent } => {
-                group.is_two = true;
-                group.memory = made(&Some(parent.clone()))?;
-                (group.pids, group.cpu) = (group.memory.clone(), group.memory.clone());
+                let folder = made(&Some(parent.clone()))?;
+                group.meter = Meter { memory: folder.clone(), cpu: folder.clone(), is_two: true };
+                group.pids = folder;
             }
             Layout::One { memory, pids, cpuacct } => {
-                group.memory = made(memory)?;
+                group.meter.memory = made(memory)?;
                 group.pids = made(pids)?;
-                group.cpu = made(cpuacct)?;
+                group.meter.cpu = made(cpuacct)?;
             }
         }
         Ok(group)
@@ -134,13 +128,54 @@ impl Drop for Groups {
     }
 }
 
+/// What is counted of a group, whoever made it.
+#[derive(Debug, Default)]
+pub struct Meter {
+    memory: Option<PathBuf>,
+    cpu: Option<PathBuf>,
+    is_two: bool,
+}
+
+impl Meter {
+    /// Of the groups that a process is in.
+    pub fn of(process: u32) -> Meter {
+        let own = fs::read_to_string(format!("/proc/{process}/cgroup")).unwrap_or_default();
+        let mounts = fs::read_to_string("/proc/self/mounts").unwrap_or_default();
+        let one = |controller: &str| group_of_one(&own, &mounts, controller);
+        match (one("memory"), one("cpuacct")) {
+            (None, None) => {
+                let two = group_of_two(&own, &mounts).ok().map(|(_, folder)| folder);
+                Meter { memory: two.clone(), cpu: two, is_two: true }
+            }
+            (memory, cpu) => Meter { memory, cpu, is_two: false },
+        }
+    }
+
+    pub fn processor_time(&self) -> Option<Duration> {
+        let folder = self.cpu.as_ref()?;
+        if self.is_two {
+            return field(&folder.join("cpu.stat"), "usage_usec").map(Duration::from_micros);
+        }
+        number(&folder.join("cpuacct.usage")).map(Duration::from_nanos)
+    }
+
+    pub fn memory_peak_bytes(&self) -> Option<u64> {
+        let name = if self.is_two { "memory.peak" } else { "memory.max_usage_in_bytes" };
+        number(&self.memory.as_ref()?.join(name))
+    }
+
+    /// How many the kernel killed in it for want of memory.
+    pub fn memory_kills(&self) -> u64 {
+        let Some(folder) = &self.memory else { return 0 };
+        field(&folder.join(if self.is_two { "memory.events" } else { "memory.oom_control" }), "oom_kill").unwrap_or(0)
+    }
+}
+
 /// The groups of one sandbox, removed when it is over.
 #[derive(Debug)]
 pub struct Group {
-    memory: Option<PathBuf>,
+    pub meter: Meter,
     pids: Option<PathBuf>,
-    cpu: Option<PathBuf>,
-    is_two: bool,
     /// Who is started by the thread that prepared it is in it already.
     has_inherited: bool,
     /// Of a sandbox before.
@@ -149,8 +184,8 @@ pub struct Group {
 
 impl Group {
     pub fn limit(&self, memory_bytes: u64, processes: u64) -> io::Result<()> {
-        if let Some(folder) = &self.memory {
-            if self.is_two {
+        if let Some(folder) = &self.meter.memory {
+            if self.meter.is_two {
                 fs::write(folder.join("memory.max"), memory_bytes.to_string())?;
                 let _ = fs::write(folder.join("memory.swap.max"), "0");
                 let _ = fs::write(folder.join("memory.oom.group"), "1");
@@ -176,24 +211,9 @@ impl Group {
             .collect()
     }
 
-    pub fn processor_time(&self) -> Option<Duration> {
-        let folder = self.cpu.as_ref()?;
-        if self.is_two {
-            return field(&folder.join("cpu.stat"), "usage_usec").map(Duration::from_micros);
-        }
-        number(&folder.join("cpuacct.usage")).map(Duration::from_nanos)
-    }
-
-    pub fn memory_peak_bytes(&self) -> Option<u64> {
-        let name = if self.is_two { "memory.peak" } else { "memory.max_usage_in_bytes" };
-        number(&self.memory.as_ref()?.join(name))
-    }
-
     /// Whether the kernel killed somebody in it for want of memory.
     pub fn ran_out_of_memory(&self) -> bool {
-        let Some(folder) = &self.memory else { return false };
-        let file = if self.is_two { "memory.events" } else { "memory.oom_control" };
-        field(&folder.join(file), "oom_kill").is_some_and(|kills| kills > self.kills_before.load(Ordering::Relaxed))
+        self.meter.memory_kills() > self.kills_before.load(Ordering::Relaxed)
     }
 
     /// Forgets what a sandbox used that is over. Whether another can take its place here.
@@ -201,7 +221,7 @@ impl Group {
         if !self.has_inherited {
             return false;
         }
-        if let Some(folder) = &self.memory {
+        if let Some(folder) = &self.meter.memory {
             for (file, value) in [
                 ("memory.memsw.limit_in_bytes", "-1"),
                 ("memory.limit_in_bytes", "-1"),
@@ -210,14 +230,13 @@ impl Group {
             ] {
                 let _ = fs::write(folder.join(file), value);
             }
-            let kills = field(&folder.join("memory.oom_control"), "oom_kill").unwrap_or(0);
-            self.kills_before.store(kills, Ordering::Relaxed);
+            self.kills_before.store(self.meter.memory_kills(), Ordering::Relaxed);
         }
-        self.cpu.as_ref().is_none_or(|folder| fs::write(folder.join("cpuacct.usage"), "0").is_ok())
+        self.meter.cpu.as_ref().is_none_or(|folder| fs::write(folder.join("cpuacct.usage"), "0").is_ok())
     }
 
     fn folders(&self) -> Vec<&PathBuf> {
-        let mut folders: Vec<_> = [&self.memory, &self.pids, &self.cpu].into_iter().flatten().collect();
+        let mut folders: Vec<_> = [&self.meter.memory, &self.pids, &self.meter.cpu].into_iter().flatten().collect();
         folders.dedup();
         folders
     }
@@ -270,8 +289,8 @@ fn own_folder(place: &Path) -> io::Result<PathBuf> {
         .unwrap_or_else(|| Err(io::ErrorKind::AlreadyExists.into()))
 }
 
-/// The one tree of version 2, if it has the controllers and lets us use them.
-fn two(own: &str, mounts: &str) -> Result<PathBuf, String> {
+/// The path of a process's group in the one tree of version 2, and its folder.
+fn group_of_two<'a>(own: &'a str, mounts: &str) -> Result<(&'a str, PathBuf), String> {
     let mount = mounts.lines().find_map(|line| {
         let mut words = line.split(' ');
         let (_, place, kind) = (words.next()?, words.next()?, words.next()?);
@@ -279,7 +298,12 @@ fn two(own: &str, mounts: &str) -> Result<PathBuf, String> {
     });
     let mount = mount.ok_or("no control groups are mounted")?;
     let path = own.lines().find_map(|line| line.strip_prefix("0::")).ok_or("this process is in no control group")?;
-    let own = mount.join(path.trim_start_matches('/'));
+    Ok((path, mount.join(path.trim_start_matches('/'))))
+}
+
+/// The one tree of version 2, if it has the controllers and lets us use them.
+fn two(own: &str, mounts: &str) -> Result<PathBuf, String> {
+    let (path, own) = group_of_two(own, mounts)?;
     let text = |error: io::Error| format!("{}: {error}", own.display());
     let controllers = fs::read_to_string(own.join("cgroup.controllers")).map_err(text)?;
     let has = |name: &str| controllers.split_whitespace().any(|controller| controller == name);
@@ -304,21 +328,24 @@ fn two(own: &str, mounts: &str) -> Result<PathBuf, String> {
 
 type Controllers = (Option<PathBuf>, Option<PathBuf>, Option<PathBuf>);
 
+/// The folder of a process's group in a tree of version 1.
+fn group_of_one(own: &str, mounts: &str, controller: &str) -> Option<PathBuf> {
+    let mount = mounts.lines().find_map(|line| {
+        let words: Vec<&str> = line.split(' ').collect();
+        let [_, place, "cgroup", options, ..] = words[..] else { return None };
+        options.split(',').any(|option| option == controller).then(|| PathBuf::from(place))
+    })?;
+    let path = own.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':');
+        let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
+        controllers.split(',').any(|name| name == controller).then_some(path)
+    })?;
+    Some(mount.join(path.trim_start_matches('/')))
+}
+
 /// The trees of version 1, each for itself: memory, pids, cpuacct.
 fn one(own: &str, mounts: &str) -> Controllers {
-    let find = |controller: &str| {
-        let mount = mounts.lines().find_map(|line| {
-            let words: Vec<&str> = line.split(' ').collect();
-            let [_, place, "cgroup", options, ..] = words[..] else { return None };
-            options.split(',').any(|option| option == controller).then(|| PathBuf::from(place))
-        })?;
-        let path = own.lines().find_map(|line| {
-            let mut parts = line.splitn(3, ':');
-            let (_, controllers, path) = (parts.next()?, parts.next()?, parts.next()?);
-            controllers.split(',').any(|name| name == controller).then_some(path)
-        })?;
-        own_folder(&mount.join(path.trim_start_matches('/'))).ok()
-    };
+    let find = |controller: &str| own_folder(&group_of_one(own, mounts, controller)?).ok();
     (find("memory"), find("pids"), find("cpuacct"))
 }
 

@@ -1,31 +1,27 @@
-//! One runtime server: started in its sandbox, and reached through its socket.
+//! One runtime server: started where it is kept apart, and reached through its socket.
 
 use std::{
     fs::File,
     io::{self, Write},
-    os::{
-        fd::{AsRawFd, OwnedFd},
-        linux::fs::MetadataExt,
-    },
+    os::fd::{AsRawFd, OwnedFd},
     sync::{Arc, Mutex, OnceLock},
     time::{Duration, Instant},
 };
 
-use rustix::fs::{FileType, Mode, OFlags, ResolveFlags};
+use rustix::fs::{FileType, Mode, OFlags};
 use tokio::{
     net::{UnixStream, unix::pipe},
     time::{sleep, timeout},
 };
 
 use super::{
-    NotLeased,
+    NotLeased, Shared,
     call::Connection,
-    internet::Gate,
     launch::Launch,
     logs::{Logs, Router},
-    process::{Ended, First, Process, Said, Why},
-    sandbox::{Contents, SOCKET_FOLDER, SOCKET_NAME},
-    station::Spawner,
+    opened::Wanted,
+    process::{Ended, Process, Why},
+    sandbox::SOCKET_NAME,
 };
 use crate::{
     bounds::{ACCEPTS_POLL, CONNECTION_IDLE_MAX, IDLE_CONNECTIONS_MAX},
@@ -48,39 +44,21 @@ pub struct Instance {
 
 impl Instance {
     /// Resolves when it accepts.
-    pub async fn start(launch: Arc<Launch>, spawner: &Spawner) -> Result<Arc<Self>, NotLeased> {
+    pub(super) async fn start(launch: Arc<Launch>, shared: &Shared) -> Result<Arc<Self>, NotLeased> {
         let begun = Instant::now();
         let not_spawned = |error: io::Error| NotLeased::NotReady { why: error.to_string(), lines: Vec::new() };
         let start_within = Duration::from_millis(launch.limits.start_ms);
-        let spawned = spawner.spawn(move |sandbox, group| {
-            sandbox.spawn(
-                &Contents {
-                    argv: &launch.argv,
-                    env: &launch.env,
-                    runtime: &launch.runtime,
-                    tree: &launch.tree,
-                    is_tree_writable: false,
-                    read_only: &launch.read_only,
-                    network: launch.network,
-                    memory_bytes: launch.limits.memory_bytes,
-                    processes: launch.limits.processes,
-                    tmp_bytes: launch.limits.tmp_bytes,
-                    is_server: true,
-                },
-                group,
-            )
-        });
-        let (inmate, station) = spawned.await.map_err(not_spawned)?;
+        let opened =
+            shared.open(launch.image.as_ref(), Wanted::Server(launch.clone()), None).await.map_err(not_spawned)?;
         let secret = secret().map_err(not_spawned)?;
         // A pipe that is new takes a line at once; who reads it not is not a server.
-        let _ = writeln!(File::from(inmate.input), "{secret}");
+        let _ = writeln!(File::from(opened.input), "{secret}");
         let router = Arc::new(Router::default());
-        if let Some(logs) = inmate.logs {
+        if let Some(logs) = opened.logs {
             let pipe = pipe::Receiver::from_owned_fd(logs).map_err(not_spawned)?;
             tokio::spawn(router.clone().read(pipe));
         }
-        let said = Said { output: inmate.output, pieces: None };
-        let process = Process::attend(inmate.process, station, inmate.user, begun, said).map_err(not_spawned)?;
+        let process = opened.process;
         let instance = Arc::new(Instance {
             process,
             router,
@@ -93,7 +71,7 @@ impl Instance {
         let ready = {
             // Whoever gives up the start gives up the process.
             let unready = KilledUnlessReady(Some(&instance.process));
-            let ready = instance.become_ready(inmate.info, inmate.gate, start_within).await;
+            let ready = instance.become_ready(start_within).await;
             if ready.is_ok() {
                 unready.keep();
             }
@@ -104,18 +82,14 @@ impl Instance {
         Ok(instance)
     }
 
-    async fn become_ready(&self, info: OwnedFd, gate: Option<Gate>, within: Duration) -> Result<(), NotLeased> {
+    async fn become_ready(&self, within: Duration) -> Result<(), NotLeased> {
         let ready = async {
-            let Some(first) = self.process.find_first(info).await else {
+            let not_connected = |error: io::Error| NotLeased::NotReady { why: error.to_string(), lines: Vec::new() };
+            if !self.process.stand().await.map_err(not_connected)? {
                 return Err(self.not_made().await);
-            };
-            if let Some(gate) = gate {
-                let not_connected =
-                    |error: io::Error| NotLeased::NotReady { why: error.to_string(), lines: Vec::new() };
-                self.process.connect(gate).await.map_err(not_connected)?;
             }
             loop {
-                match self.try_connect(Some(first)).await {
+                match self.try_connect().await {
                     Ok(connection) => {
                         *locked(&self.first_connection) = Some(connection);
                         return Ok(());
@@ -153,7 +127,7 @@ impl Instance {
         if let Some(connection) = locked(&self.first_connection).take() {
             return Ok(connection);
         }
-        let connected = self.try_connect(None).await;
+        let connected = self.try_connect().await;
         if connected.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::InvalidData) {
             self.process.end(Why::SocketReplaced);
         }
@@ -183,11 +157,14 @@ impl Instance {
     }
 
     /// `InvalidData`: what lies there is no socket.
-    async fn try_connect(&self, first: Option<&First>) -> io::Result<UnixStream> {
-        if let (None, Some(first)) = (self.folder.get(), first) {
-            let _ = self.folder.set(self.find_folder(first)?);
-        }
-        let folder = self.folder.get().ok_or(io::ErrorKind::NotConnected)?;
+    async fn try_connect(&self) -> io::Result<UnixStream> {
+        let folder = match self.folder.get() {
+            Some(folder) => folder,
+            None => {
+                let found = self.process.socket_folder()?;
+                self.folder.get_or_init(|| found)
+            }
+        };
         let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let socket = rustix::fs::openat(folder, SOCKET_NAME, flags, Mode::empty())?;
         if FileType::from_raw_mode(rustix::fs::fstat(&socket)?.st_mode) != FileType::Socket {
@@ -195,21 +172,6 @@ impl Instance {
         }
         // The very file that was looked at, whatever has its name by now.
         UnixStream::connect(format!("/proc/self/fd/{}", socket.as_raw_fd())).await
-    }
-
-    /// From the root of the process, by folders alone: no link of hostile code leads anywhere.
-    fn find_folder(&self, first: &First) -> io::Result<OwnedFd> {
-        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        let root = rustix::fs::open(format!("/proc/{}/root", first.id), flags, Mode::empty())?;
-        let (theirs, ours) = (rustix::fs::fstat(&root)?, std::fs::metadata("/")?);
-        let is_theirs = (theirs.st_dev, theirs.st_ino) != (ours.st_dev(), ours.st_ino());
-        // Asked after it was opened, so that it is this process's.
-        if !is_theirs || self.process.has_first_ended() {
-            return Err(io::ErrorKind::NotFound.into());
-        }
-        let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
-        let path = SOCKET_FOLDER.trim_start_matches('/');
-        Ok(rustix::fs::openat2(&root, path, flags | OFlags::NOFOLLOW, Mode::empty(), resolve)?)
     }
 
     pub fn logs(&self, id: String) -> Logs {
@@ -241,9 +203,13 @@ impl Drop for KilledUnlessReady<'_> {
 const BUBBLEWRAP: &str = "bwrap: ";
 
 fn not_leased(ended: &Arc<Ended>) -> NotLeased {
-    match ended.lines.last().and_then(|line| line.strip_prefix(BUBBLEWRAP)) {
-        Some(why) if ended.lines.len() == 1 => {
-            NotLeased::NotReady { why: format!("The sandbox could not be made: {why}"), lines: ended.lines.clone() }
+    let last = ended.lines.last();
+    let not_ready = |why: String| NotLeased::NotReady { why, lines: ended.lines.clone() };
+    match last.and_then(|line| line.strip_prefix(BUBBLEWRAP)) {
+        Some(why) if ended.lines.len() == 1 => not_ready(format!("The sandbox could not be made: {why}")),
+        _ if ended.why == Why::NotMade => {
+            let last = last.map_or("its engine does not say why", String::as_str);
+            not_ready(format!("The container could not be started: {last}"))
         }
         _ => NotLeased::CrashedAtStart(ended.clone()),
     }

@@ -2,6 +2,8 @@
 
 use std::path::PathBuf;
 
+use serde::Deserialize;
+
 /// The hash of what an instance is made of: deployment, variables, limits. Instances of one key are interchangeable.
 pub type Key = [u8; 32];
 
@@ -19,7 +21,37 @@ pub struct Launch {
     /// Folders that are seen where they are, such as a tool chain's.
     pub read_only: Vec<PathBuf>,
     pub network: Network,
+    /// A container of this image takes the place of the sandbox, for a language that the machine lacks.
+    pub image: Option<Image>,
     pub limits: ServerLimits,
+}
+
+/// The name of an image that does not change: with a digest or at least a version, and the registry that it is from.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct Image(String);
+
+impl Image {
+    pub fn name(&self) -> &str {
+        &self.0
+    }
+}
+
+impl TryFrom<String> for Image {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Image, String> {
+        let is_plain = |char: char| char.is_ascii_alphanumeric() || "._-/:@".contains(char);
+        let last = name.rsplit('/').next().unwrap_or_default();
+        let (has_registry, begins_well) =
+            (name.contains('/'), name.starts_with(|char: char| char.is_ascii_alphanumeric()));
+        let is_pinned = last.contains("@sha256:") || last.split_once(':').is_some_and(|(_, tag)| tag != "latest");
+        if begins_well && has_registry && is_pinned && name.chars().all(is_plain) {
+            Ok(Image(name))
+        } else {
+            Err(format!("{name:?} names no image that stays the same, such as \"docker.io/library/ruby:3.3.10-slim\""))
+        }
+    }
 }
 
 /// Where a sandboxed process may connect to.

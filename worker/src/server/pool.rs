@@ -175,7 +175,7 @@ impl Pool {
     }
 
     async fn start(self: Arc<Self>, shared: Arc<Shared>, permit: OwnedSemaphorePermit) {
-        let started = Instance::start(self.launch.clone(), &shared.spawner).await;
+        let started = Instance::start(self.launch.clone(), &shared).await;
         drop(shared);
         let failed = {
             let mut state = self.state();
@@ -437,6 +437,11 @@ impl Lease {
     /// Resolves when nothing of the instance is left.
     pub async fn ended(&self) -> Arc<Ended> {
         self.instance.process.ended().await
+    }
+
+    /// How long to wait for that after the connection was lost.
+    pub(super) fn end_wait(&self) -> Duration {
+        self.instance.process.end_wait()
     }
 
     /// The same, for who goes on without the lease.

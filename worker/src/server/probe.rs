@@ -5,9 +5,9 @@ use std::{io, os::fd::OwnedFd, sync::Arc, time::Instant};
 use landlock::{ABI, Access as _, CompatLevel, Compatible, Ruleset, RulesetAttr, Scope};
 
 use super::{
-    NotStarted,
+    NotStarted, bubble,
     launch::Network,
-    process::{Ended, Process, Said, Why},
+    process::{Ended, Why},
     sandbox::{Contents, Sandbox},
     station::Spawner,
 };
@@ -119,16 +119,12 @@ async fn trial(spawner: &Spawner, network: Network) -> io::Result<Arc<Ended>> {
             group,
         )
     });
-    let (inmate, station) = inmate.await?;
-    let said = Said { output: inmate.output, pieces: None };
-    let process = Process::attend(inmate.process, station, inmate.user, begun, said)?;
-    if let (Some(gate), Some(_)) = (inmate.gate, process.find_first(inmate.info).await) {
-        let connected = process.connect(gate).await;
-        if connected.is_err() {
-            process.ended().await;
-        }
-        connected?;
+    let process = bubble::attend(inmate.await?, begun, None).process;
+    let stood = process.stand().await;
+    if stood.is_err() {
+        process.ended().await;
     }
+    stood?;
     match tokio::time::timeout(HELLO_WAIT, process.ended()).await {
         Ok(ended) => Ok(ended),
         Err(_) => {

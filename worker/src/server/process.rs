@@ -1,14 +1,15 @@
-//! A sandboxed process while it runs: what it prints, how it is killed, why it ended.
+//! A process that is kept apart, while it runs: what it prints, how it is killed, why it ended.
 
 use std::{
+    any::Any,
     collections::VecDeque,
-    fmt, fs, io,
+    fmt, io,
     os::fd::OwnedFd,
-    sync::{Arc, Mutex, OnceLock},
+    pin::Pin,
+    sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
 
-use rustix::process::{Pid, PidfdFlags, Signal};
 use tokio::{
     io::AsyncReadExt,
     net::unix::pipe,
@@ -17,15 +18,9 @@ use tokio::{
     time::{sleep, timeout},
 };
 
-use super::{
-    cgroup::Group,
-    internet::Gate,
-    sandbox::{Sandbox, User},
-    spawn::{self, Namespaces, Spawned},
-    station::Station,
-};
+use super::spawn;
 use crate::{
-    bounds::{LAST_WORDS_WAIT, LINE_BYTES_MAX, LINES_KEPT_MAX, LOOPBACK_POLL, NETWORK_WAIT, SANDBOX_INFO_BYTES_MAX},
+    bounds::{LAST_WORDS_WAIT, LINE_BYTES_MAX, LINES_KEPT_MAX},
     pool::locked,
 };
 
@@ -60,6 +55,8 @@ pub enum Why {
     SocketReplaced,
     /// What connected it to the internet ended.
     NetworkLost,
+    /// Nothing could be made that it could run in.
+    NotMade,
 }
 
 impl fmt::Display for Why {
@@ -77,18 +74,55 @@ impl fmt::Display for Why {
             Why::TreeTooLarge => to.write_str("Its files grew larger than they may."),
             Why::SocketReplaced => to.write_str("Something other than a socket lay where its socket should be."),
             Why::NetworkLost => to.write_str("Its connection to the internet ended."),
+            Why::NotMade => to.write_str("Its container could not be started."),
         }
     }
 }
 
-/// One sandbox with all that runs in it.
+/// What one process is kept apart in: our sandbox, or a container.
+///
+/// - `stand` is awaited once, at first; nothing of the process's own runs before its network is in place.
+/// - `kill` returns at once and may be called at any time, twice, and before it stands: nothing of it lasts after.
+/// - `over` is awaited once, beside the others, and resolves when nothing runs in it any more.
+pub trait Cell: Send + Sync + 'static {
+    fn stand(&self) -> Coming<'_, io::Result<Standing>>;
+    fn kill(&self);
+    /// Where its socket is to lie. Errors pass as long as it lives.
+    fn socket_folder(&self) -> io::Result<OwnedFd>;
+    /// What it has spent so far, where that is counted.
+    fn processor_time(&self) -> Option<Duration>;
+    fn over(&self) -> Coming<'_, Remains>;
+    /// How long its end may take to be known, once it has ended.
+    fn end_wait(&self) -> Duration;
+}
+
+pub type Coming<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
+
+pub enum Standing {
+    Stands,
+    /// And ends as soon as the process behind this handle does.
+    Connected(OwnedFd),
+    /// Nothing was made. What it printed last says why.
+    Nowhere,
+}
+
+/// What is left of a process.
+pub struct Remains {
+    /// As a shell counts: 128 and more for a signal.
+    pub status: i32,
+    pub ran_out_of_memory: bool,
+    pub cpu_ms: u64,
+    pub memory_peak_bytes: u64,
+    /// False where there was nothing that it could have run in.
+    pub has_run: bool,
+    /// Let go of when it is known why it ended, so that what ends with it is not taken for the cause.
+    pub left: Box<dyn Any + Send>,
+}
+
+/// One process with all that runs in its cell.
 pub struct Process {
-    monitor: OwnedFd,
-    monitor_id: Pid,
-    /// The first process inside, whose end is the end of all others.
-    first: OnceLock<First>,
+    cell: Arc<dyn Cell>,
     asked: Mutex<Option<Why>>,
-    station: Mutex<Option<Station>>,
     lines: Mutex<Lines>,
     /// It printed that it is ready, which may even be true.
     pub said_ready: Notify,
@@ -96,126 +130,55 @@ pub struct Process {
     pub begun: Instant,
 }
 
-pub struct First {
-    pub id: u32,
-    handle: OwnedFd,
-}
-
-impl First {
-    /// Resolves when bubblewrap has given its network a loopback.
-    async fn has_loopback(&self) {
-        let routes = format!("/proc/{}/net/fib_trie", self.id);
-        while !fs::read_to_string(&routes).is_ok_and(|routes| routes.contains("127.0.0.1")) {
-            sleep(LOOPBACK_POLL).await;
-        }
-    }
-
-    /// Asked after they were opened whether they are its.
-    fn namespaces(&self) -> io::Result<Namespaces> {
-        let network = fs::File::open(format!("/proc/{}/ns/net", self.id))?;
-        if spawn::has_ended(&self.handle) {
-            return Err(io::Error::other("the sandbox ended before it was connected"));
-        }
-        Namespaces::of(network.into())
-    }
-}
-
 impl Process {
     /// `said` gets what it prints, piece by piece, until it ends.
-    pub fn attend(
-        process: Spawned,
-        station: Station,
-        user: Option<User>,
-        begun: Instant,
-        said: Said,
-    ) -> io::Result<Arc<Self>> {
+    pub fn attend(cell: Arc<dyn Cell>, begun: Instant, said: Said) -> Arc<Self> {
         let attended = Arc::new(Process {
-            monitor: process.handle.try_clone()?,
-            monitor_id: process.process,
-            first: OnceLock::new(),
+            cell,
             asked: Mutex::default(),
-            station: Mutex::new(Some(station)),
             lines: Mutex::default(),
             said_ready: Notify::new(),
             ended: watch::Sender::new(None),
             begun,
         });
         let listening = tokio::spawn(said.listen(attended.clone()));
-        tokio::spawn(attended.clone().tend(process, user, listening));
-        Ok(attended)
+        tokio::spawn(attended.clone().tend(listening));
+        attended
     }
 
-    /// Reads which process bubblewrap made. `None` when it made none; its last line says why.
-    pub async fn find_first(&self, info: OwnedFd) -> Option<&First> {
-        let mut info = pipe::Receiver::from_owned_fd(info).ok()?.take(SANDBOX_INFO_BYTES_MAX);
-        let mut text = Vec::new();
-        info.read_to_end(&mut text).await.ok()?;
-        let id = serde_json::from_slice::<serde_json::Value>(&text).ok()?.get("child-pid")?.as_u64()?;
-        let id = u32::try_from(id).ok()?;
-        let handle = rustix::process::pidfd_open(Pid::from_raw(i32::try_from(id).ok()?)?, PidfdFlags::empty()).ok()?;
-        // Its number may have passed on to a stranger; as a child of the monitor it is the one.
-        let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
-        let parent = status.lines().find_map(|line| line.strip_prefix("PPid:"))?.trim().parse().ok()?;
-        if Pid::from_raw(parent)? != self.monitor_id {
-            return None;
+    /// Resolves when it runs, with its network. Whether there is anything that it runs in.
+    pub async fn stand(self: &Arc<Self>) -> io::Result<bool> {
+        match self.cell.stand().await {
+            Ok(Standing::Stands) => Ok(true),
+            Ok(Standing::Nowhere) => Ok(false),
+            Ok(Standing::Connected(stack)) => {
+                let process = self.clone();
+                tokio::spawn(async move {
+                    spawn::ended(&stack).await;
+                    process.end(Why::NetworkLost);
+                });
+                Ok(true)
+            }
+            Err(error) => {
+                // It begins with its network or not at all.
+                self.end(Why::NotReady);
+                Err(error)
+            }
         }
-        let first = self.first.get_or_init(|| First { id, handle });
-        if locked(&self.asked).is_some() {
-            self.kill_all();
-        }
-        Some(first)
     }
 
-    /// Connects a sandbox that was found, and lets it begin.
-    pub async fn connect(self: &Arc<Self>, gate: Gate) -> io::Result<()> {
-        let connected = self.try_connect(gate.user).await;
-        if connected.is_err() {
-            // It begins with its network or not at all.
-            self.end(Why::NotReady);
-        }
-        connected
-    }
-
-    async fn try_connect(self: &Arc<Self>, user: Option<u32>) -> io::Result<()> {
-        let gone = || io::Error::other("the sandbox ended before it was connected");
-        let first = self.first.get().ok_or_else(gone)?;
-        let namespaces = first.namespaces()?;
-        // The stack, too, would set it up, and bubblewrap takes what it finds done for a failure.
-        timeout(NETWORK_WAIT, first.has_loopback()).await.map_err(|_| gone())?;
-        let order = {
-            let station = locked(&self.station);
-            let act = move |sandbox: &Sandbox, group: &Group| sandbox.internet.connect(&namespaces, user, group);
-            station.as_ref().ok_or_else(gone)?.order(act)?
-        };
-        let stack = order.await.map_err(io::Error::other)??;
-        let handle = stack.handle()?;
-        locked(&self.station).as_mut().ok_or_else(gone)?.stack = Some(stack);
-        let process = self.clone();
-        tokio::spawn(async move {
-            spawn::ended(&handle).await;
-            process.end(Why::NetworkLost);
-        });
-        Ok(())
+    pub fn socket_folder(&self) -> io::Result<OwnedFd> {
+        self.cell.socket_folder()
     }
 
     /// Kills all that runs in it. The first reason given stays.
     pub fn end(&self, why: Why) {
         locked(&self.asked).get_or_insert(why);
-        self.kill_all();
-    }
-
-    fn kill_all(&self) {
-        for handle in self.first.get().map(|first| &first.handle).into_iter().chain([&self.monitor]) {
-            let _ = rustix::process::pidfd_send_signal(handle, Signal::KILL);
-        }
+        self.cell.kill();
     }
 
     pub fn is_ending(&self) -> bool {
         locked(&self.asked).is_some() || self.ended.borrow().is_some()
-    }
-
-    pub fn has_first_ended(&self) -> bool {
-        self.first.get().is_none_or(|first| spawn::has_ended(&first.handle))
     }
 
     /// Resolves when nothing of it is left.
@@ -233,46 +196,33 @@ impl Process {
 
     /// What it has spent so far, where that is counted.
     pub fn processor_time(&self) -> Option<Duration> {
-        locked(&self.station).as_ref()?.group().processor_time()
+        self.cell.processor_time()
+    }
+
+    /// How long whoever lost it should wait to learn why.
+    pub fn end_wait(&self) -> Duration {
+        self.cell.end_wait()
     }
 
     pub fn last_lines(&self) -> Vec<String> {
         locked(&self.lines).all()
     }
 
-    async fn tend(self: Arc<Self>, process: Spawned, user: Option<User>, listening: JoinHandle<()>) {
-        spawn::ended(&process.handle).await;
-        self.kill_all();
-        if let Some(first) = self.first.get() {
-            spawn::ended(&first.handle).await;
-        }
-        let reaped = spawn::reap(&process);
-        if let Err(error) = &reaped {
-            tracing::error!(%error, "a sandbox could not be reaped");
-        }
+    async fn tend(self: Arc<Self>, listening: JoinHandle<()>) {
+        let remains = self.cell.over().await;
         let _ = timeout(LAST_WORDS_WAIT, listening).await;
-        let station = locked(&self.station).take();
-        let group = station.as_ref().map(Station::group);
-        let status = reaped.as_ref().map_or(-1, |reaped| reaped.status);
         let why = match *locked(&self.asked) {
             // The stack is in the group, too.
-            Some(Why::NetworkLost) | None if group.is_some_and(Group::ran_out_of_memory) => Why::OutOfMemory,
+            Some(Why::NetworkLost) | None if remains.ran_out_of_memory => Why::OutOfMemory,
             Some(why) => why,
-            None if status > 128 => Why::Signalled(status - 128),
-            None => Why::Exited(status),
+            None if !remains.has_run => Why::NotMade,
+            None if remains.status > 128 => Why::Signalled(remains.status - 128),
+            None => Why::Exited(remains.status),
         };
-        let counted = group.and_then(Group::processor_time).map(|time| time.as_millis() as u64);
-        let peak = group.and_then(Group::memory_peak_bytes);
-        let used = reaped.as_ref().map_or((0, 0), |reaped| (reaped.cpu_ms, reaped.memory_peak_bytes));
-        let ended = Ended {
-            why,
-            cpu_ms: counted.unwrap_or(used.0),
-            memory_peak_bytes: peak.unwrap_or(used.1),
-            lines: self.last_lines(),
-        };
+        let Remains { cpu_ms, memory_peak_bytes, left, .. } = remains;
         // What is told to be over leaves nothing behind.
-        let _ = tokio::task::spawn_blocking(|| drop((station, user))).await;
-        self.ended.send_replace(Some(Arc::new(ended)));
+        let _ = tokio::task::spawn_blocking(|| drop(left)).await;
+        self.ended.send_replace(Some(Arc::new(Ended { why, cpu_ms, memory_peak_bytes, lines: self.last_lines() })));
     }
 }
 

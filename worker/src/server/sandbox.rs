@@ -80,8 +80,8 @@ const ARGUMENTS_DESCRIPTOR: i32 = 5;
 const FILTERS_DESCRIPTOR: i32 = 6;
 
 /// Unless the variables say otherwise.
-const ENVIRONMENT: [(&str, &str); 4] =
-    [("PATH", "/usr/local/bin:/usr/bin:/bin"), ("HOME", "/tmp"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8")];
+const PATH: (&str, &str) = ("PATH", "/usr/local/bin:/usr/bin:/bin");
+pub const ENVIRONMENT: [(&str, &str); 3] = [("HOME", "/tmp"), ("TMPDIR", "/tmp"), ("LANG", "C.UTF-8")];
 
 /// From where to where.
 type Mounts = Vec<(CString, CString)>;
@@ -126,6 +126,11 @@ impl Sandbox {
     /// A folder that holds nobody's code.
     pub fn etc(&self) -> PathBuf {
         self.skeleton.etc()
+    }
+
+    /// For the folders of containers.
+    pub fn containers(&self) -> PathBuf {
+        self.skeleton.containers()
     }
 
     /// The group of the sandboxes that this thread starts.
@@ -284,7 +289,7 @@ impl Sandbox {
             ("EVERFOLD_SOCKET", format!("{SOCKET_FOLDER}/{SOCKET_NAME}")),
             ("EVERFOLD_LOGS", format!("/proc/self/fd/{LOGS_DESCRIPTOR}")),
         ];
-        let usual = ENVIRONMENT.iter().map(|(name, value)| (*name, *value));
+        let usual = [PATH].into_iter().chain(ENVIRONMENT);
         let own = contents.env.iter().map(|(name, value)| (name.as_str(), value.as_str()));
         let server = server.iter().map(|(name, value)| (*name, value.as_str())).filter(|_| contents.is_server);
         for (name, value) in usual.chain(own).chain(server) {
@@ -332,7 +337,7 @@ static USERS_TAKEN: Mutex<BTreeSet<u32>> = Mutex::new(BTreeSet::new());
 
 impl User {
     /// From the ids that fall to this process, so that two servers of one machine do not meet in one.
-    fn take() -> io::Result<User> {
+    pub fn take() -> io::Result<User> {
         let first = SANDBOX_USERS_FIRST + std::process::id() % SANDBOX_HOSTS * SANDBOX_USERS;
         let mut taken = locked(&USERS_TAKEN);
         let id = (first..first + SANDBOX_USERS).find(|id| !taken.contains(id));

@@ -5,7 +5,7 @@ use std::{
     fs, io,
     os::unix::{
         ffi::OsStrExt,
-        fs::{PermissionsExt, symlink},
+        fs::{DirBuilderExt, PermissionsExt, symlink},
     },
     path::{Path, PathBuf},
 };
@@ -74,11 +74,17 @@ impl Skeleton {
         for place in 0..PLACES {
             fs::create_dir_all(self.place(place))?;
         }
-        open_to_all(&self.folder)
+        open_to_all(&self.folder)?;
+        fs::DirBuilder::new().mode(0o700).create(self.containers())
     }
 
     pub fn etc(&self) -> PathBuf {
         self.folder.join("etc")
+    }
+
+    /// For Everfold's eyes only: what containers are shown lies below.
+    pub fn containers(&self) -> PathBuf {
+        self.folder.join("containers")
     }
 
     fn resolv_conf(&self) -> PathBuf {

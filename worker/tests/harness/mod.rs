@@ -84,6 +84,7 @@ impl Function {
                 tree: folder.path().join("tree"),
                 read_only: Vec::new(),
                 network: Network::None,
+                image: None,
                 limits,
             },
             folder,
@@ -170,6 +171,7 @@ pub fn build(function: &Function, command: &str) -> Build {
         tree: function.launch.tree.clone(),
         read_only: Vec::new(),
         network: Network::None,
+        image: None,
         limits: BuildLimits::default(),
     }
 }

@@ -411,7 +411,7 @@ impl RuntimeListed {
         let (version, reason) = match &runtime.standing {
             OnMachine::Found(version) => (Some(version.clone()), None),
             OnMachine::Missing(why) => (None, Some(why.clone())),
-            OnMachine::Own => (None, None),
+            OnMachine::Contained { .. } | OnMachine::Own => (None, None),
         };
         RuntimeListed {
             name: runtime.name.clone(),
