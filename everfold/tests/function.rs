@@ -680,7 +680,11 @@ fn every_language_of_this_machine_is_built_in_the_sandbox_and_answers_from_it() 
             assert!(text(&runtime["reason"]).contains("To install it: "), "{runtime}");
             continue;
         }
-        let folder = if ["node", "bun", "deno"].contains(&name) { "javascript" } else { name };
+        let folder = match name {
+            "node" | "bun" | "deno" => "javascript",
+            "kotlin" => "java",
+            own => own,
+        };
         let code = match name {
             "static" => packed(&[("index.html", "files")]),
             _ => packed_folder(&runtimes.join(folder).join("tests")),
@@ -698,7 +702,7 @@ fn every_language_of_this_machine_is_built_in_the_sandbox_and_answers_from_it() 
         }
         answered.push(name.to_owned());
     }
-    assert!(answered.len() >= 10, "{answered:?}");
+    assert!(answered.len() >= 11, "{answered:?}");
 }
 
 /// A few cases of the contract, through all that lies between; `runtimes.rs` holds the whole table against each.

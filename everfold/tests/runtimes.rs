@@ -21,13 +21,15 @@ use harness::{
 };
 use serde_json::{Value, json};
 
-const LANGUAGES: [&str; 9] = ["node", "bun", "deno", "python", "php", "ruby", "go", "rust", "java"];
+const LANGUAGES: [&str; 10] = ["node", "bun", "deno", "python", "php", "ruby", "go", "rust", "java", "kotlin"];
 /// How many cases are held against one language at once.
 const CASES_AT_ONCE: usize = 4;
 /// As long as the fixtures' action `sleep`.
 const FUNCTION_SLEEPS: Duration = Duration::from_secs(3);
 /// A group that JavaScript alone is asked for.
 const COMMON_JS: &str = "modules of CommonJS";
+/// And one for Kotlin.
+const COROUTINES: &str = "functions that suspend";
 const SECRET: &str = "a-secret-of-this-test";
 const CUT: &str = "... Log truncated due to size limit (8000 characters)";
 const NOTICE: &str = "Native logs detected. Use context.log() or context.error() for better experience.";
@@ -49,6 +51,13 @@ const NOT_PROMISED: &[(&str, &str, &str)] = &[
     ("java", "and stays one", IS_LINKED),
     (
         "java",
+        "what nobody caught fails its own request at once",
+        "an exception in another thread ends that thread alone",
+    ),
+    ("kotlin", "an entrypoint that does not load is a 503", IS_LINKED),
+    ("kotlin", "and stays one", IS_LINKED),
+    (
+        "kotlin",
         "what nobody caught fails its own request at once",
         "an exception in another thread ends that thread alone",
     ),
@@ -109,6 +118,11 @@ fn rust_keeps_the_contract() {
 #[test]
 fn java_keeps_the_contract() {
     keeps_the_contract("java");
+}
+
+#[test]
+fn kotlin_keeps_the_contract() {
+    keeps_the_contract("kotlin");
 }
 
 #[test]
@@ -185,7 +199,11 @@ fn results(name: &str) -> Result<Vec<CaseResult>, String> {
     let room = Room { runtime: Runtime::find(name)?, instances: Mutex::default() };
     println!("{} {}", room.runtime.manifest.title, room.runtime.version);
     let mut cases = cases();
-    cases.retain(|case| case.group != COMMON_JS || room.runtime.manifest.entrypoint.ends_with(".js"));
+    cases.retain(|case| match case.group {
+        COMMON_JS => room.runtime.manifest.entrypoint.ends_with(".js"),
+        COROUTINES => room.runtime.manifest.entrypoint.ends_with(".kt"),
+        _ => true,
+    });
     let (next, results) = (AtomicUsize::new(0), Mutex::new(BTreeMap::new()));
     thread::scope(|scope| {
         for _ in 0..CASES_AT_ONCE {
@@ -219,6 +237,7 @@ enum Setup {
     Broken,
     Empty,
     CommonJs,
+    Waiting,
 }
 
 type Seeing = dyn Fn(&Room) -> Result<(), String> + Sync;
@@ -261,6 +280,7 @@ impl Room {
                 Setup::Broken => other("broken"),
                 Setup::Empty => other("empty"),
                 Setup::CommonJs => "common.cjs".into(),
+                Setup::Waiting => other("waiting"),
                 _ => entrypoint.into(),
             };
             let secret = if setup == Setup::Secret { SECRET } else { "" };
@@ -388,6 +408,7 @@ fn cases() -> Vec<Case> {
     cases.extend(streams());
     cases.extend(side_by_side());
     cases.extend(connections());
+    cases.extend(coroutines());
     cases
 }
 
@@ -929,5 +950,27 @@ fn connections() -> Vec<Case> {
                 Err(_) => Ok(()),
             }
         }),
+    ]
+}
+
+fn coroutines() -> Vec<Case> {
+    const GROUP: &str = COROUTINES;
+    let printed = [NOTICE, "before", "after"].map(str::to_owned);
+    vec![
+        story(GROUP, "what it prints after it waited is in its own log", move |room| {
+            // Whichever is the first, the thread that ends its wait ends that of the others, too.
+            for _ in 0..2 {
+                let seen = room.seen(Setup::Waiting, action("text"));
+                same("logs", &seen.status(200)?.text("waited")?.logged.logs, &printed.clone().into())?;
+            }
+            Ok(())
+        }),
+        case_of(
+            Setup::Waiting,
+            GROUP,
+            "what it throws after it waited is a 500",
+            action("").body("", "throw"),
+            |seen| seen.status(500)?.text("")?.error("thrown after it waited"),
+        ),
     ]
 }

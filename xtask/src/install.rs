@@ -45,7 +45,9 @@ pub fn host() -> Result<(), Failed> {
 
 /// The languages that everfold/tests/runtimes.rs runs functions in.
 pub fn languages() -> Result<(), Failed> {
-    const FROM_NPM: [(&str, &str); 2] = [("bun", "bun@1.4.5"), ("deno", "deno@2.9.6")];
+    // The compiler for the JVM comes with the one that npm links.
+    const FROM_NPM: [(&str, &str); 3] =
+        [("bun", "bun@1.4.5"), ("deno", "deno@2.9.6"), ("kotlinc-js", "kotlin-compiler@2.4.20")];
     const FROM_DEBIAN: [(&str, &str); 7] = [
         ("node", "nodejs"),
         ("npm", "npm"),

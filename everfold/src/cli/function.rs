@@ -39,7 +39,7 @@ struct Runtime {
 
 /// Whether a folder is one, as far as its files tell.
 pub fn is_function(dir: &Path) -> bool {
-    const ENTRYPOINTS: [&str; 10] = [
+    const ENTRYPOINTS: [&str; 11] = [
         SETTINGS,
         "index.js",
         "main.py",
@@ -48,6 +48,7 @@ pub fn is_function(dir: &Path) -> bool {
         "main.go",
         "src/main.rs",
         "Main.java",
+        "Main.kt",
         "index.html",
         "package.json",
     ];

@@ -50,6 +50,19 @@ public class Main {
 }
 `;
 
+const KOTLIN = `package io.openruntimes.kotlin.src
+
+import io.openruntimes.kotlin.RuntimeContext
+import io.openruntimes.kotlin.RuntimeOutput
+
+class Main {
+    fun main(context: RuntimeContext): RuntimeOutput {
+        context.log("asked for", context.req.path)
+        return context.res.json(mapOf("hello" to (context.req.query["name"] ?: "world")))
+    }
+}
+`;
+
 const PAGE = `<!doctype html>
 <title>Hello</title>
 <h1>Hello, world</h1>
@@ -64,6 +77,7 @@ const EXAMPLES: Record<string, readonly [entrypoint: string, code: string]> = {
   ruby: ["main.rb", RUBY],
   go: ["main.go", GO],
   java: ["Main.java", JAVA],
+  kotlin: ["Main.kt", KOTLIN],
   static: ["index.html", PAGE],
 };
 

@@ -31,9 +31,9 @@ import java.util.concurrent.TimeoutException;
 import java.util.regex.Matcher;
 import java.util.regex.Pattern;
 
-/** The server of functions in Java: a thread for each connection. The contract is in runtimes/README.md. */
+/** The server of functions in Java and Kotlin: a thread for each connection. The contract is in runtimes/README.md. */
 public final class Server {
-    private static final Pattern PACKAGE = Pattern.compile("(?m)^\\s*package\\s+([\\w.]+)\\s*;");
+    private static final Pattern PACKAGE = Pattern.compile("(?m)^\\s*package\\s+([\\w.]+)");
 
     /** Told without a stack. */
     private static final class Missing extends Exception {
@@ -48,8 +48,9 @@ public final class Server {
     private static final Map<String, String> ENFORCED = enforcedHeaders(variable("OPEN_RUNTIMES_HEADERS", ""));
     private static String secret;
     private static OutputStream logs;
-    private static Object function;
-    private static Method main;
+    private static Language.Function function;
+    /** Before it is launched, another may take its place. */
+    static Language language = Server::inJava;
 
     public static void main(String[] words) throws IOException {
         String line = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8)).readLine();
@@ -111,15 +112,15 @@ public final class Server {
             Call.CURRENT.remove();
         }
         String queryString = mark < 0 ? "" : asked.target.substring(mark + 1);
-        run(call, new RuntimeContext(request(asked, path, queryString, body), call::log), timeout);
+        run(call, request(asked, path, queryString, body), timeout);
     }
 
     /** In a thread that can be given up when the time is over. */
-    private static void run(Call call, RuntimeContext context, String timeout) throws IOException {
+    private static void run(Call call, RuntimeRequest request, String timeout) throws IOException {
         Future<RuntimeOutput> running = THREADS.submit(() -> {
             Call.CURRENT.set(call);
             try {
-                return (RuntimeOutput) main.invoke(function, context);
+                return function.answer(request, call::log);
             } finally {
                 Call.CURRENT.remove();
             }
@@ -150,19 +151,23 @@ public final class Server {
 
     /** The class is named as its file; its package is read from there. */
     private static synchronized void load() throws Throwable {
-        if (main != null) return;
+        if (function != null) return;
         Path file = FOLDER.resolve(ENTRYPOINT);
         if (!Files.isRegularFile(file)) throw new Missing("Failed to load entrypoint, file " + ENTRYPOINT + " does not exist.");
         Matcher itsPackage = PACKAGE.matcher(Files.readString(file));
-        String name = file.getFileName().toString().replaceFirst("\\.java$", "");
+        String name = file.getFileName().toString().replaceFirst("\\.\\w+$", "");
         Class<?> itsClass = Class.forName(itsPackage.find() ? itsPackage.group(1) + "." + name : name);
         Object made = itsClass.getDeclaredConstructor().newInstance();
         try {
-            function = made;
-            main = itsClass.getMethod("main", RuntimeContext.class);
+            function = language.function(made);
         } catch (NoSuchMethodException none) {
             throw new Missing("Failed to load entrypoint, " + ENTRYPOINT + " has no method main(RuntimeContext).");
         }
+    }
+
+    private static Language.Function inJava(Object made) throws NoSuchMethodException {
+        Method main = made.getClass().getMethod("main", RuntimeContext.class);
+        return (request, log) -> (RuntimeOutput) main.invoke(made, new RuntimeContext(request, log));
     }
 
     /** Standard output, or error: what a call prints belongs to the call. */

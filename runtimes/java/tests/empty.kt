@@ -1,0 +1,3 @@
+package io.openruntimes.kotlin.src
+
+class empty
