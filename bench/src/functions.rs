@@ -2,6 +2,7 @@
 //! socket, and plain Node.js.
 
 use std::{
+    env,
     fs::{self, File},
     io::{Read, Write},
     net::TcpStream,
@@ -26,6 +27,9 @@ const SECRET: &str = "secret";
 pub const CONNECTIONS: usize = 32;
 /// Calls in a row, before somebody else's turn.
 const TURN: usize = 100;
+
+/// Between two starts, so that none pays for the other.
+const PAUSE: Duration = Duration::from_millis(300);
 
 pub struct Plan {
     pub calls: usize,
@@ -86,11 +90,13 @@ pub fn measure(plan: &Plan, folder: &Path, say: impl Fn(&str)) -> Functions {
     let deployments = [function.deployment.clone(), function.deploy(&everfold, &pack(folder, &["plain.mjs"]))];
     let (mut cold, mut bare) = (Vec::new(), Vec::new());
     for start in 0..plan.starts {
-        // A change of the deployment leaves none of its instances behind.
+        // A change of the deployment leaves none of its instances behind, once they have ended.
         function.activate(&everfold, &deployments[start % 2]);
+        thread::sleep(PAUSE);
         let begun = Instant::now();
         everfold.connect().answers(&request(&function.path(), ""));
         cold.push(ms(begun));
+        thread::sleep(PAUSE);
         let begun = Instant::now();
         let direct = Direct::start(folder);
         direct.connect().expect("it listens").answers(&direct.request());
@@ -166,6 +172,9 @@ impl Direct {
         let mut child = Command::new("node")
             .arg(SERVER)
             .current_dir(FOLDER)
+            // As a function's: some variables make Node.js start later.
+            .env_clear()
+            .env("PATH", env::var_os("PATH").unwrap_or_default())
             .env("EVERFOLD_SOCKET", &socket)
             .env("EVERFOLD_LOGS", folder.join("direct.log"))
             .env("EVERFOLD_FUNCTION", FOLDER)

@@ -41,6 +41,8 @@ pub struct Manifest {
     #[allow(dead_code, reason = "for the sandbox")]
     #[serde(default)]
     read_only: Vec<String>,
+    #[allow(dead_code, reason = "for a container")]
+    image: Option<String>,
 }
 
 impl Manifest {

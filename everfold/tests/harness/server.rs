@@ -90,6 +90,11 @@ impl Server {
         self.process.try_wait().expect("a child can be asked").is_none() && self.get("/healthz").status == 200
     }
 
+    /// How it ended, if it has.
+    pub fn ended(&mut self) -> Option<ExitStatus> {
+        self.process.try_wait().expect("a child can be asked")
+    }
+
     /// As `kill -9` does.
     pub fn kill(&mut self) {
         self.process.kill().expect("a child can be killed");
