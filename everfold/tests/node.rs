@@ -15,7 +15,7 @@ use std::{
 
 use harness::{
     eventually_within,
-    hook::{Hook, Receipt},
+    hook::{Hook, Owner, Receipt},
     http::{Ask, Connection},
     server::{Server, everfold},
 };
@@ -179,8 +179,10 @@ fn a_node_that_stood_still_while_another_took_over_keeps_nothing_more_and_ends()
 #[test]
 fn a_node_is_told_what_it_lacks() {
     let database = postgres::Server::start();
-    let owner = node(&database, &data());
-    drop(owner);
+    let first = data();
+    let mut owner = node(&database, &first);
+    Owner::guest(&owner);
+    assert!(owner.terminate().success());
     let refused = |address: &str, key: Option<&str>| -> String {
         let data = data();
         let mut command = everfold();
