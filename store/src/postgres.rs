@@ -22,9 +22,9 @@ use deadpool_postgres::Pool;
 use rules::record::{LaneId, Position, Record};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-pub use lease::{Lease, Leases};
+pub use lease::{Lease, Leases, Standing};
 pub use open::OpenError;
-pub use shard::{Epoch, NodeId, SHARDS, Shard};
+pub use shard::{Epoch, Node, NodeId, SHARDS, Shard};
 
 use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, queue::Queue};
 use writer::{COMMITS_WAITING_MAX, WRITERS, Waiting, Writer};
@@ -60,9 +60,27 @@ impl Postgres {
 
     /// Makes this store one of many nodes: from now on it writes only to lanes of shards that are leased to `node`, which
     /// none is yet.
-    pub fn leases(&self, node: NodeId) -> Leases {
+    pub fn leases(&self, node: Node) -> Leases {
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held::These(HashMap::new());
         Leases::new(self.pool.clone(), node, self.held.clone())
+    }
+
+    /// Every node that is known, the oldest first; those that left are not.
+    pub async fn nodes(&self) -> Result<Vec<Standing>, Fault> {
+        lease::nodes(&self.pool).await
+    }
+
+    /// Notes that what is secret here is sealed with the key of this mark, unless another was noted before; answers whether
+    /// it is this one. `None` asks whether any was.
+    pub async fn seal(&self, mark: Option<&[u8; 32]>) -> Result<bool, Fault> {
+        const SEAL: &str = "UPDATE everfold.format SET seal = coalesce(seal, $1) RETURNING seal IS NOT DISTINCT FROM $1";
+        const SEALED: &str = "SELECT seal IS NOT NULL FROM everfold.format";
+        let found = match mark {
+            Some(mark) => reader::ask(&self.pool, SEAL, &[&mark.as_slice()]).await,
+            None => reader::ask(&self.pool, SEALED, &[]).await,
+        };
+        let found = found.map_err(|failed| Fault(format!("seal: {failed}")))?;
+        Ok(found.first().is_some_and(|row| row.get(0)))
     }
 
     /// Commits what is waiting. Dropping does the same, without waiting for it.

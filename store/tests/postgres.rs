@@ -19,7 +19,7 @@ use rules::record::{Hash, LaneId, Position, Record, Seq};
 use store::{
     Batch, Commit, Extent, Store,
     contract::{Home, hold},
-    postgres::{Leases, NodeId, OpenError, Postgres, SHARDS, Shard},
+    postgres::{Leases, Node, NodeId, OpenError, Postgres, SHARDS, Shard},
 };
 use tempfile::TempDir;
 use tokio::{runtime::Handle, task::JoinSet};
@@ -433,7 +433,7 @@ fn of_two_that_claim_a_shard_exactly_one_wins() {
         assert_eq!(shards.len(), usize::from(SHARDS));
         for round in 0..10 {
             // New nodes each time: what the others know of them is as new.
-            let [left, right] = [0, 1].map(|store| stores[store].leases(NodeId(round * 2 + store as u128)));
+            let [left, right] = [0, 1].map(|store| stores[store].leases(node(round * 2 + store as u128)));
             let join_and_claim = async |leases: &Leases| {
                 leases.renew(LEASE).await.expect("joins");
                 leases.claim(&shards).await.expect("claims")
@@ -459,7 +459,7 @@ fn a_node_writes_only_to_what_it_holds() {
         let mut server = Server::start();
         let store = server.open();
         let (lane, shard) = (LaneId(1), Shard::of(LaneId(1)));
-        let leases = store.leases(NodeId(1));
+        let leases = store.leases(node(1));
         assert_eq!(store.commit(next(lane, 0, 10)).await, Commit::Fenced, "before it joins");
         assert_eq!(leases.claim(&[shard]).await.expect("claims"), [], "before it joins");
         leases.renew(LEASE).await.expect("joins");
@@ -472,7 +472,7 @@ fn a_node_writes_only_to_what_it_holds() {
         assert_eq!(leases.renew(LEASE).await, Ok(vec![]));
 
         let other = server.open();
-        let others = other.leases(NodeId(2));
+        let others = other.leases(node(2));
         others.renew(LEASE).await.expect("joins");
         assert_eq!(others.claim(&[shard]).await.expect("claims").len(), 1, "at once");
         assert_eq!(other.commit(next(lane, 1, 10)).await, Commit::Done);
@@ -486,7 +486,7 @@ fn a_zombie_whose_shards_were_claimed_is_fenced() {
     hold(async {
         let mut server = Server::start();
         let [zombie, heir] = [server.open(), server.open()].map(Arc::new);
-        let [zombies, heirs] = [zombie.leases(NodeId(1)), heir.leases(NodeId(2))];
+        let [zombies, heirs] = [zombie.leases(node(1)), heir.leases(node(2))];
         let shards: Vec<Shard> = Shard::all().collect();
         let short = Duration::from_millis(400);
         let lease_begun = Instant::now();
@@ -536,7 +536,7 @@ fn a_lease_that_ended_is_renewed_if_nobody_was_faster() {
     hold(async {
         let mut server = Server::start();
         let store = server.open();
-        let leases = store.leases(NodeId(1));
+        let leases = store.leases(node(1));
         leases.renew(Duration::from_millis(1)).await.expect("joins");
         let held = loop {
             leases.renew(Duration::from_millis(50)).await.expect("renews");
@@ -553,11 +553,96 @@ fn a_lease_that_ended_is_renewed_if_nobody_was_faster() {
 }
 
 #[test]
+fn who_starts_from_the_same_directory_succeeds_whoever_did_before() {
+    hold(async {
+        let mut server = Server::start();
+        let [killed, restarted, stranger] = [server.open(), server.open(), server.open()];
+        let of_home = |id, home| Node { home: [home; 16], ..node(id) };
+        let shard = Shard::of(LaneId(1));
+        let before = killed.leases(of_home(1, 7));
+        before.renew(LEASE).await.expect("joins");
+        assert_eq!(before.claim(&[shard]).await.expect("claims").len(), 1);
+
+        let others = stranger.leases(of_home(2, 8));
+        others.renew(LEASE).await.expect("joins");
+        others.succeed().await.expect("ends nobody's lease");
+        assert_eq!(others.claim(&[shard]).await.expect("claims"), [], "of another directory");
+
+        let after = restarted.leases(of_home(3, 7));
+        after.renew(LEASE).await.expect("joins");
+        assert_eq!(after.claim(&[shard]).await.expect("claims"), [], "before it said so");
+        after.succeed().await.expect("succeeds");
+        assert_eq!(after.claim(&[shard]).await.expect("claims").len(), 1);
+        assert_eq!(killed.commit(next(LaneId(1), 0, 10)).await, Commit::Fenced);
+        assert_eq!(restarted.commit(next(LaneId(1), 0, 10)).await, Commit::Done);
+    });
+}
+
+#[test]
+fn everybody_is_told_who_owns_a_shard_and_where_that_is() {
+    hold(async {
+        let mut server = Server::start();
+        let [store, other] = [server.open(), server.open()];
+        let (leases, others) = (store.leases(node(1)), other.leases(node(2)));
+        let shard = Shard::of(LaneId(1));
+        assert_eq!(others.owner(shard).await, Ok(None));
+        leases.renew(LEASE).await.expect("joins");
+        leases.claim(&[shard]).await.expect("claims");
+        others.renew(LEASE).await.expect("joins");
+        assert_eq!(others.owner(shard).await, Ok(Some((NodeId(1), "node-1:8080".into()))));
+        let nodes = store.nodes().await.expect("reads");
+        let told: Vec<_> = nodes.iter().map(|node| (node.id, node.address.as_str(), node.shards)).collect();
+        assert_eq!(told, [(NodeId(1), "node-1:8080", 1), (NodeId(2), "node-2:8080", 0)]);
+        assert!(nodes.iter().all(|node| node.left > LEASE / 2 && node.version == "1.2.3" && node.since_ms > 0));
+        leases.renew(Duration::from_millis(1)).await.expect("renews");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(others.owner(shard).await, Ok(None), "whose lease has ended owns nothing");
+        leases.leave().await.expect("goes");
+        assert_eq!(store.nodes().await.expect("reads").len(), 1);
+    });
+}
+
+#[test]
+fn a_database_is_of_one_key() {
+    hold(async {
+        let mut server = Server::start();
+        let [first, second] = [server.open(), server.open()];
+        assert_eq!(first.seal(None).await, Ok(false));
+        assert_eq!(first.seal(Some(&[1; 32])).await, Ok(true));
+        assert_eq!(second.seal(Some(&[2; 32])).await, Ok(false));
+        assert_eq!(second.seal(Some(&[1; 32])).await, Ok(true));
+        assert_eq!(second.seal(None).await, Ok(true));
+    });
+}
+
+/// As it was made before nodes had addresses.
+#[test]
+fn a_database_of_the_first_format_is_upgraded_with_what_is_in_it() {
+    hold(async {
+        let mut server = Server::start();
+        let store = server.open();
+        assert_eq!(store.commit(next(LaneId(1), 0, 10)).await, Commit::Done);
+        store.close().await;
+        let before = "
+            ALTER TABLE everfold.node DROP COLUMN address, DROP COLUMN home, DROP COLUMN version, DROP COLUMN since;
+            ALTER TABLE everfold.format DROP COLUMN seal;
+            UPDATE everfold.format SET version = 1;";
+        server.connect().await.batch_execute(before).await.expect("as it was");
+        let store = server.open();
+        assert_eq!(length(&store, LaneId(1)).await, 1);
+        let leases = store.leases(node(1));
+        leases.renew(LEASE).await.expect("joins");
+        assert_eq!(leases.claim(&[Shard::of(LaneId(1))]).await.expect("claims").len(), 1);
+        assert_eq!(store.commit(next(LaneId(1), 1, 10)).await, Commit::Done);
+    });
+}
+
+#[test]
 fn a_renewal_is_one_transaction_that_changes_one_row_and_waits_for_no_commit() {
     hold(async {
         let mut server = Server::start();
         let store = server.open();
-        let leases = store.leases(NodeId(1));
+        let leases = store.leases(node(1));
         leases.renew(LEASE).await.expect("joins");
         let shards: Vec<Shard> = Shard::all().collect();
         leases.claim(&shards).await.expect("claims");
@@ -586,6 +671,11 @@ fn shards_are_as_they_always_were_and_about_as_large() {
     // Ids of runs begin with the time.
     (0..409_600).for_each(|lane: u128| lanes[usize::from(Shard::of(LaneId(0x0199 << 112 | lane)).number())] += 1);
     assert!(lanes.iter().all(|lanes| (40..200).contains(lanes)), "{:?} {:?}", lanes.iter().min(), lanes.iter().max());
+}
+
+fn node(id: u128) -> Node {
+    let home = id.to_be_bytes();
+    Node { id: NodeId(id), address: format!("node-{id}:8080"), home, version: "1.2.3".into() }
 }
 
 struct SmallDisk(PathBuf);

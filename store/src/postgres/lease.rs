@@ -16,13 +16,14 @@ use tokio::sync::Mutex;
 use super::{
     Held,
     reader::{self, Failed, Values},
-    shard::{Epoch, NodeId, Shard},
+    shard::{Epoch, Node, NodeId, Shard},
 };
 use crate::Fault;
 
 const RENEW: &str = "
     WITH lease AS (
-        INSERT INTO everfold.node (id, until) VALUES ($1, now() + $2::int8 * interval '1 millisecond')
+        INSERT INTO everfold.node (id, until, address, home, version, since)
+        VALUES ($1, now() + $2::int8 * interval '1 millisecond', $3, $4, $5, now())
         ON CONFLICT (id) DO UPDATE SET until = excluded.until
     )
     SELECT id, epoch FROM everfold.shard WHERE owner = $1";
@@ -38,6 +39,16 @@ const RELEASE: &str = "UPDATE everfold.shard SET owner = NULL WHERE owner = $1 A
 const LEAVE: &str = "
     WITH released AS (UPDATE everfold.shard SET owner = NULL WHERE owner = $1)
     DELETE FROM everfold.node WHERE id = $1 OR until < now() - interval '1 day'";
+const SUCCEED: &str = "UPDATE everfold.node SET until = now() WHERE home = $2 AND id <> $1 AND until > now()";
+const OWNER: &str = "
+    SELECT n.id, n.address FROM everfold.shard AS s JOIN everfold.node AS n ON n.id = s.owner
+    WHERE s.id = $1 AND n.until > now()";
+const NODES: &str = "
+    SELECT n.id, n.address, n.version, (extract(epoch FROM n.since) * 1000)::int8,
+        (extract(epoch FROM n.until - now()) * 1000)::int8, count(s.id), coalesce(max(s.epoch), 0)
+    FROM everfold.node AS n LEFT JOIN everfold.shard AS s ON s.owner = n.id
+    GROUP BY n.id, n.address, n.version, n.since, n.until
+    ORDER BY n.since, n.id";
 const LEASES: &str = "
     SELECT s.id, s.owner, s.epoch, (extract(epoch FROM n.until - now()) * 1000)::int8
     FROM everfold.shard AS s LEFT JOIN everfold.node AS n ON n.id = s.owner
@@ -46,10 +57,25 @@ const LEASES: &str = "
 /// The leases of one node, and what it knows of the others'.
 pub struct Leases {
     pool: Pool,
-    node: NodeId,
+    node: Node,
     held: Arc<RwLock<Held>>,
     /// One verb at a time, so that what is held is what the last one said.
     turn: Mutex<()>,
+}
+
+/// A node, as the database has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Standing {
+    pub id: NodeId,
+    pub address: String,
+    pub version: String,
+    /// When it began, in milliseconds since 1970, by the database's clock.
+    pub since_ms: u64,
+    /// How long its lease holds without being renewed; zero when it has ended.
+    pub left: Duration,
+    pub shards: usize,
+    /// The highest of its shards.
+    pub epoch: Epoch,
 }
 
 /// Who owns a shard, as the database has it.
@@ -63,7 +89,7 @@ pub struct Lease {
 }
 
 impl Leases {
-    pub(super) fn new(pool: Pool, node: NodeId, held: Arc<RwLock<Held>>) -> Leases {
+    pub(super) fn new(pool: Pool, node: Node, held: Arc<RwLock<Held>>) -> Leases {
         Leases { pool, node, held, turn: Mutex::new(()) }
     }
 
@@ -75,7 +101,9 @@ impl Leases {
     pub async fn renew(&self, lease: Duration) -> Result<Vec<(Shard, Epoch)>, Fault> {
         let _turn = self.turn.lock().await;
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
-        let held = self.shards(RENEW, &[&self.id().as_slice(), &lease_ms]).await?;
+        let Node { address, home, version, .. } = &self.node;
+        let held =
+            self.shards(RENEW, &[&self.id().as_slice(), &lease_ms, address, &home.as_slice(), version]).await?;
         *self.held() = Held::These(held.iter().copied().collect());
         Ok(held)
     }
@@ -107,6 +135,19 @@ impl Leases {
         self.tell(LEAVE, &[&self.id().as_slice()]).await
     }
 
+    /// Ends the leases of nodes that were started from this node's directory before: whoever has that is their successor.
+    /// Should one of them live on, in a copy of the directory, it is fenced like any other whose shards are claimed.
+    pub async fn succeed(&self) -> Result<(), Fault> {
+        self.tell(SUCCEED, &[&self.id().as_slice(), &self.node.home.as_slice()]).await
+    }
+
+    /// Who owns a shard, and where it is reached; nobody, if the lease has ended.
+    pub async fn owner(&self, shard: Shard) -> Result<Option<(NodeId, String)>, Fault> {
+        let found = reader::ask(&self.pool, OWNER, &[&shard.signed()]).await.map_err(fault)?;
+        let owner = found.first().and_then(|row| Some((node_id(row.get(0))?, row.get::<_, Option<String>>(1)?)));
+        Ok(owner)
+    }
+
     /// Of every shard, in order.
     pub async fn all(&self) -> Result<Vec<Lease>, Fault> {
         let found = reader::ask(&self.pool, LEASES, &[]).await.map_err(fault)?;
@@ -115,7 +156,7 @@ impl Leases {
             let left_ms: Option<i64> = row.get(3);
             Some(Lease {
                 shard: Shard::from_signed(row.get(0))?,
-                owner: owner.and_then(|owner| owner.try_into().ok()).map(|id| NodeId(u128::from_be_bytes(id))),
+                owner: owner.and_then(node_id),
                 epoch: Epoch(row.get(2)),
                 left: Duration::from_millis(left_ms.unwrap_or(0).try_into().unwrap_or(0)),
             })
@@ -133,7 +174,7 @@ impl Leases {
     }
 
     fn id(&self) -> [u8; 16] {
-        self.node.0.to_be_bytes()
+        self.node.id.0.to_be_bytes()
     }
 
     fn held(&self) -> std::sync::RwLockWriteGuard<'_, Held> {
@@ -141,8 +182,29 @@ impl Leases {
     }
 }
 
+pub(super) async fn nodes(pool: &Pool) -> Result<Vec<Standing>, Fault> {
+    let found = reader::ask(pool, NODES, &[]).await.map_err(fault)?;
+    let positive = |number: Option<i64>| number.unwrap_or(0).try_into().unwrap_or(0);
+    let nodes = found.iter().map(|row| {
+        Some(Standing {
+            id: node_id(row.get(0))?,
+            address: row.get::<_, Option<String>>(1).unwrap_or_default(),
+            version: row.get::<_, Option<String>>(2).unwrap_or_default(),
+            since_ms: positive(row.get(3)),
+            left: Duration::from_millis(positive(row.get(4))),
+            shards: usize::try_from(row.get::<_, i64>(5)).unwrap_or(0),
+            epoch: Epoch(row.get(6)),
+        })
+    });
+    Ok(nodes.flatten().collect())
+}
+
 fn signed(shards: &[Shard]) -> Vec<i64> {
     shards.iter().map(|shard| shard.signed()).collect()
+}
+
+fn node_id(id: &[u8]) -> Option<NodeId> {
+    id.try_into().ok().map(|id| NodeId(u128::from_be_bytes(id)))
 }
 
 fn fault(failed: Failed) -> Fault {

@@ -13,7 +13,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{shard::SHARDS, writer::WRITERS};
 
 /// The newest format this build reads and writes; the one row of `everfold.format`.
-const FORMAT: i64 = 1;
+const FORMAT: i64 = 2;
 /// Connections that read, claim and erase, beside those that commit.
 const READERS: usize = 4;
 /// How long a connection may take to be made, and how long a free one may be waited for.
@@ -187,6 +187,15 @@ async fn upgrade(client: &Client) -> Result<i64, Error> {
             SHARDS - 1
         );
     }
+    if found < 2 {
+        // Where a node is reached and from which directory it was started; which key has sealed what is secret here.
+        steps += "
+            ALTER TABLE everfold.node ADD COLUMN address text;
+            ALTER TABLE everfold.node ADD COLUMN home bytea;
+            ALTER TABLE everfold.node ADD COLUMN version text;
+            ALTER TABLE everfold.node ADD COLUMN since timestamptz;
+            ALTER TABLE everfold.format ADD COLUMN seal bytea;";
+    }
     let _ = write!(steps, "UPDATE everfold.format SET version = {FORMAT}; COMMIT");
     let made = client.batch_execute(&steps).await;
     if made.is_err() {
@@ -211,6 +220,7 @@ fn was_beaten(error: &Error) -> bool {
         SqlState::UNIQUE_VIOLATION,
         SqlState::DUPLICATE_SCHEMA,
         SqlState::DUPLICATE_TABLE,
+        SqlState::DUPLICATE_COLUMN,
         SqlState::DUPLICATE_OBJECT,
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,

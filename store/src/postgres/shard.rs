@@ -42,3 +42,14 @@ pub struct Epoch(pub(super) i64);
 /// A process, from its start to its end: drawn anew at each start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(pub u128);
+
+/// What other nodes, and whoever looks after them, are told of a node.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Node {
+    pub id: NodeId,
+    /// Where other nodes reach it: a host with its port.
+    pub address: String,
+    /// Drawn once for its directory, which one process at a time has.
+    pub home: [u8; 16],
+    pub version: String,
+}
