@@ -1,10 +1,14 @@
 //! Measures the whole program on the machine at hand, the floors beside it in the same run, and prints one table.
 
+mod cluster;
 mod floor;
 mod functions;
 mod jobs;
 mod load;
 mod peer;
+#[allow(dead_code, reason = "the store's own tests use the rest of it")]
+#[path = "../../store/tests/harness/mod.rs"]
+mod postgres;
 mod server;
 
 use std::{
@@ -38,8 +42,8 @@ struct Plan {
 
 fn main() {
     let flags: Vec<String> = env::args().skip(1).collect();
-    if flags.iter().any(|flag| !["--quick", "--against", "--jobs", "--functions"].contains(&flag.as_str())) {
-        eprintln!("usage: cargo x bench [--quick] [--against] [--jobs] [--functions]");
+    if flags.iter().any(|flag| !["--quick", "--against", "--jobs", "--functions", "--cluster"].contains(&flag.as_str())) {
+        eprintln!("usage: cargo x bench [--quick] [--against] [--jobs] [--functions] [--cluster]");
         std::process::exit(2);
     }
     let is_quick = flags.iter().any(|flag| flag == "--quick");
@@ -84,6 +88,15 @@ fn main() {
             functions::measure(&plan.functions, &folder, |what| say(run, what))
         });
         let table = FunctionsTable(runs.collect());
+        fs::remove_dir_all(&folder).ok();
+        return table.print(&plan);
+    }
+    if flags.iter().any(|flag| flag == "--cluster") {
+        let runs = (1..=plan.runs).map(|run| {
+            afresh();
+            cluster::measure(plan.load_seconds, &folder, |what| say(run, what))
+        });
+        let table = ClusterTable(runs.collect());
         fs::remove_dir_all(&folder).ok();
         return table.print(&plan);
     }
@@ -370,5 +383,35 @@ impl FunctionsTable {
         println!("| {many} functions that nobody calls: processes, resident MB | {processes:.0}, {mb:.0} | | |");
         let failed: f64 = self.0.iter().map(|run| run.load.failed + run.plain.failed).sum();
         println!("\n{failed:.0} calls failed under load.");
+    }
+}
+
+/// The median of each number of many servers over the runs.
+struct ClusterTable(Vec<cluster::Cluster>);
+
+impl ClusterTable {
+    fn get(&self, number: impl Fn(&cluster::Cluster) -> f64) -> f64 {
+        median(self.0.iter().map(number).collect())
+    }
+
+    fn print(&self, plan: &Plan) {
+        let cores = thread::available_parallelism().map_or(0, usize::from);
+        println!(
+            "\nMedian of {} runs of {} s on {cores} cores, load and PostgreSQL on the same machine.\n",
+            plan.runs, plan.load_seconds
+        );
+        println!("| folded/s, 64 connections | a directory | one server of a database | {} servers of it | |", cluster::NODES);
+        println!("|---|---|---|---|---|");
+        let row = |what: &str, number: &dyn Fn(&cluster::Cluster, usize) -> f64| {
+            let [directory, one, many] = [0, 1, 2].map(|which| self.get(|run| number(run, which)));
+            println!("| {what} | {directory:.0} | {one:.0} | {many:.0} | {:.2} of one |", many / one);
+        };
+        row("one hot hook", &|run, which| run.hot[which].per_s);
+        row("1,000 hooks", &|run, which| run.many[which].per_s);
+        println!("\n| a write at another node, ms | the longest |\n|---|---|");
+        println!("| while the owner ends in order | {:.0} |", self.get(|run| run.ended_ms));
+        println!("| while the owner is killed | {:.0} |", self.get(|run| run.killed_ms));
+        let failed: f64 = self.0.iter().map(|run| run.failed).sum();
+        println!("\n{failed:.0} requests failed under load.");
     }
 }

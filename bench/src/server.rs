@@ -33,6 +33,13 @@ impl Process {
         Process::start("everfold", &[&["serve", "--listen", "127.0.0.1:0", "--data", data], &unbounded[..]].concat())
     }
 
+    /// One of the servers that share a database. They have one key.
+    pub fn start_everfold_of(database: &str, data: &Path) -> Process {
+        let mut command = Command::new(beside("everfold"));
+        command.args(["serve", "--listen", "127.0.0.1:0", "--guest-writes-per-minute", "0", "--data"]).arg(data);
+        Process::listening(command.env("EVERFOLD_DATABASE", database).env("EVERFOLD_MASTER_KEY", "5e".repeat(32)))
+    }
+
     /// Node with the peer, on a port that was free a moment ago.
     pub fn start_peer(peer: &Path, data: &Path) -> Process {
         let port = TcpListener::bind("127.0.0.1:0").and_then(|free| free.local_addr()).expect("a free port").port();
@@ -84,6 +91,19 @@ impl Process {
     pub fn kill(&mut self) {
         self.child.kill().expect("a child can be killed");
         self.child.wait().expect("a child ends");
+    }
+
+    /// As SIGTERM does, until it has ended.
+    pub fn terminate(&mut self) {
+        let sent = Command::new("kill").arg(self.child.id().to_string()).status();
+        assert!(sent.expect("kill starts").success());
+        self.child.wait().expect("a child ends");
+    }
+
+    /// Whether it has the database that it shares with others: only then it knows of hooks in memory.
+    pub fn has_database(&self) -> bool {
+        let told = self.agent.get(format!("{}/metrics", self.url)).call();
+        told.expect("it answers").body_mut().read_to_string().expect("text").contains("everfold_lanes_awake")
     }
 
     /// Of the process and all its offspring; what they share is counted once.

@@ -22,6 +22,8 @@ pub struct Vault {
     access: [u8; 32],
     refresh: [u8; 32],
     secrets: [u8; 32],
+    nodes: [u8; 32],
+    mark: [u8; 32],
 }
 
 const NONCE_BYTES: usize = 24;
@@ -32,12 +34,24 @@ impl Vault {
             access: blake3::derive_key("everfold 2026 access tokens", master),
             refresh: blake3::derive_key("everfold 2026 refresh tokens", master),
             secrets: blake3::derive_key("everfold 2026 secrets of hooks", master),
+            nodes: blake3::derive_key("everfold 2026 nodes of a database", master),
+            mark: blake3::derive_key("everfold 2026 mark of the key", master),
         }
     }
 
     /// Signs access tokens.
     pub fn access_key(&self) -> &[u8; 32] {
         &self.access
+    }
+
+    /// By which the nodes of one database know each other.
+    pub fn node_proof(&self) -> &[u8; 32] {
+        &self.nodes
+    }
+
+    /// Tells this key from others, and nothing else of it.
+    pub fn mark(&self) -> &[u8; 32] {
+        &self.mark
     }
 
     /// A refresh token is its own proof, so a stolen database holds none.

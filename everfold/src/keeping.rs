@@ -1,11 +1,12 @@
 //! What the server keeps everything in, and whether it still may: a directory that it has locked, or a database that one
 //! node at a time owns.
 //!
-//! A node that finds the database owned stands by, and goes on where the owner stopped: at once when that one ends in
-//! order, else when its lease has. What decides is never the lease but the epoch that every commit is fenced with.
+//! A node that finds the database owned stands by, has the owner answer (`front.rs`), and goes on where that one stopped:
+//! at once when it ends in order, else when its lease has. What decides is never the lease but the epoch that every commit is fenced with.
 
 use std::{
     fs::File,
+    io,
     path::Path,
     sync::{
         Arc,
@@ -16,7 +17,7 @@ use std::{
 
 use store::{
     Fault, Order, Store,
-    postgres::{Leases, NodeId, Postgres, SHARDS, Shard},
+    postgres::{Leases, Node, NodeId, Postgres, SHARDS, Shard},
     sqlite::{self, Sqlite},
 };
 use tokio::time::{sleep, timeout};
@@ -33,10 +34,16 @@ pub struct Keeping {
     pub store: Arc<dyn Store>,
     pub kind: &'static str,
     pub tenure: Tenure,
+    /// The database, where there is one.
+    pub database: Option<Arc<Postgres>>,
     leases: Option<Leases>,
+    home: [u8; 16],
     /// Locked, for as long as this is here.
     _directory: Option<File>,
 }
+
+/// A node that has the database, and where it is reached.
+pub type Elsewhere = (NodeId, String);
 
 /// Whether this process may answer from memory.
 #[derive(Clone, Default)]
@@ -61,33 +68,89 @@ impl Lease {
 }
 
 impl Keeping {
-    /// Opens the store of a directory, or a database: then this takes until the database is this node's.
+    /// Opens the store of a directory, or a database, which is not this node's yet.
     pub async fn open(data: &Path, database: Option<&str>) -> Result<Keeping, StartError> {
-        let Some(database) = database else {
+        let Some(address) = database else {
             let store = Arc::new(Sqlite::open(data)?);
-            return Ok(Keeping { store, kind: "sqlite", tenure: Tenure::default(), leases: None, _directory: None });
+            let (kind, tenure) = ("sqlite", Tenure::default());
+            return Ok(Keeping { store, kind, tenure, database: None, leases: None, home: [0; 16], _directory: None });
         };
-        std::fs::create_dir_all(data).map_err(|error| StartError::Folder { path: data.to_owned(), error })?;
+        let folder = |error| StartError::Folder { path: data.to_owned(), error };
+        std::fs::create_dir_all(data).map_err(folder)?;
         let directory = sqlite::claim(data)?;
-        let store = Postgres::open(database).await?;
-        let mut id = [0; 16];
-        getrandom::fill(&mut id).expect("the kernel gives random bytes");
-        let leases = store.leases(NodeId(u128::from_be_bytes(id)));
-        let until = take_over(&leases).await;
-        let begun = Instant::now();
-        let lease = Lease { begun, until: AtomicU64::new(until.saturating_duration_since(begun).as_millis() as u64) };
+        let home = home(data).map_err(folder)?;
+        let database = Arc::new(Postgres::open(address).await?);
+        let lease = Lease { begun: Instant::now(), until: AtomicU64::new(0) };
         Ok(Keeping {
-            store: Arc::new(store),
+            store: database.clone(),
             kind: "postgres",
             tenure: Tenure(Some(Arc::new(lease))),
-            leases: Some(leases),
+            database: Some(database),
+            leases: None,
+            home,
             _directory: Some(directory),
         })
+    }
+
+    /// Makes this process a node of its database, which others reach at `address`.
+    pub async fn join(&mut self, address: String) -> Result<(), Fault> {
+        let Some(database) = &self.database else { return Ok(()) };
+        let id = NodeId(u128::from_be_bytes(drawn()));
+        let leases = database.leases(Node { id, address, home: self.home, version: env!("CARGO_PKG_VERSION").into() });
+        leases.renew(LEASE).await?;
+        leases.succeed().await?;
+        self.leases = Some(leases);
+        Ok(())
     }
 
     /// Whether nothing was ever kept here.
     pub async fn is_empty(&self) -> Result<bool, Fault> {
         Ok(self.store.rows(Vec::new(), vec![0xff; 16], Order::Ascending, 1).await?.is_empty())
+    }
+
+    /// Stands by until every shard is this node's, and says meanwhile who has them.
+    pub async fn take_over(&self, mut has_it: impl FnMut(Option<Elsewhere>)) {
+        let (Some(leases), Some(lease)) = (&self.leases, &self.tenure.0) else { return };
+        let shards: Vec<Shard> = Shard::all().collect();
+        // Who has the first has the others to itself: of two that stand by, one goes on.
+        let (first, rest) = shards.split_at(1);
+        let mut renewed = Instant::now();
+        let mut complained = None::<Instant>;
+        loop {
+            let looked = async {
+                if renewed.elapsed() > RENEW_PAUSE {
+                    leases.renew(LEASE).await?;
+                    renewed = Instant::now();
+                }
+                if leases.claim(first).await?.is_empty() {
+                    let owner = leases.owner(first[0]).await?;
+                    // The answer to a claim may have been lost.
+                    if owner.as_ref().is_none_or(|(id, _)| *id != leases.node()) {
+                        return Ok(Err(owner));
+                    }
+                }
+                leases.claim(rest).await?;
+                let asked = lease.now();
+                let held = leases.renew(LEASE).await?;
+                Ok::<_, Fault>(if held.len() == shards.len() { Ok(asked) } else { Err(None) })
+            };
+            match looked.await {
+                Ok(Ok(asked)) => return lease.until.store(asked + LEASE.as_millis() as u64, Ordering::Relaxed),
+                Ok(Err(owner)) => has_it(owner),
+                Err(fault) if complained.is_none_or(|at| at.elapsed() > LEASE) => {
+                    tracing::error!(%fault, "the database does not answer");
+                    complained = Some(Instant::now());
+                }
+                Err(_) => {}
+            }
+            sleep(STAND_BY_PAUSE).await;
+        }
+    }
+
+    /// Who has the database now.
+    pub async fn owner(&self) -> Option<Elsewhere> {
+        let leases = self.leases.as_ref()?;
+        leases.owner(Shard::all().next()?).await.ok().flatten()
     }
 
     /// Renews the lease for as long as that is polled. Resolves when another node owns the database.
@@ -116,35 +179,21 @@ impl Keeping {
     }
 }
 
-/// Stands by until every shard is this node's; gives until when.
-async fn take_over(leases: &Leases) -> Instant {
-    let shards: Vec<Shard> = Shard::all().collect();
-    let (mut renewed, mut is_told) = (None::<Instant>, false);
-    loop {
-        let taken = async {
-            if renewed.is_none_or(|at| at.elapsed() > RENEW_PAUSE) {
-                renewed = Some(Instant::now());
-                leases.renew(LEASE).await?;
-            }
-            // Who has the first has the others to itself: of two that stand by, one goes on.
-            let (first, rest) = shards.split_at(1);
-            if leases.claim(first).await?.is_empty() {
-                return Ok::<_, Fault>(None);
-            }
-            leases.claim(rest).await?;
-            let asked = Instant::now();
-            let held = leases.renew(LEASE).await?;
-            Ok((held.len() == shards.len()).then_some(asked + LEASE))
-        };
-        match taken.await {
-            Ok(Some(until)) => return until,
-            Ok(None) if !is_told => {
-                tracing::warn!("another node owns the database; this one stands by");
-                is_told = true;
-            }
-            Ok(None) => {}
-            Err(fault) => tracing::error!(%fault, "the database cannot be taken over yet"),
-        }
-        sleep(STAND_BY_PAUSE).await;
+/// Of a directory: drawn once, and the same for every process that has it.
+fn home(data: &Path) -> io::Result<[u8; 16]> {
+    let path = data.join("everfold.node");
+    if let Ok(found) = std::fs::read(&path)
+        && let Ok(home) = found.try_into()
+    {
+        return Ok(home);
     }
+    let home = drawn();
+    std::fs::write(path, home)?;
+    Ok(home)
+}
+
+fn drawn() -> [u8; 16] {
+    let mut drawn = [0; 16];
+    getrandom::fill(&mut drawn).expect("the kernel gives random bytes");
+    drawn
 }

@@ -3,6 +3,7 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use rules::record::At;
+use store::postgres::Postgres;
 use tokio::sync::Semaphore;
 use worker::quickjs::QuickJs;
 
@@ -15,6 +16,8 @@ pub struct Machine {
     /// What kind of store keeps everything.
     pub store: &'static str,
     pub tenure: Tenure,
+    /// The database, where there is one.
+    pub database: Option<Arc<Postgres>>,
     pub worker: Arc<QuickJs>,
     /// A permit for each connection that may still come.
     pub places: Arc<Semaphore>,

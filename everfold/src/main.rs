@@ -2,6 +2,7 @@
 
 mod cli;
 mod egress;
+mod front;
 mod http;
 mod keeping;
 mod machine;

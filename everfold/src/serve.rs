@@ -1,8 +1,9 @@
 //! The only wiring: store, workers, engine and HTTP, put together and taken down.
 
 use std::{
+    convert::Infallible,
     fs, io,
-    net::SocketAddr,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -13,13 +14,16 @@ use engine::{
     vault::Vault,
     world::{SystemClock, SystemEntropy, World},
 };
-use hyper::service::{Service, service_fn};
-use hyper_util::{rt::TokioIo, rt::TokioTimer, service::TowerToHyperService};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use metrics_exporter_prometheus::PrometheusHandle;
 use rules::{egress::Allowed, record::LaneId};
+use store::postgres::Postgres;
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, watch},
+    sync::{Semaphore, mpsc, watch},
     task::JoinSet,
+    time::{sleep, timeout},
 };
 use worker::{
     quickjs::{Options, QuickJs},
@@ -29,11 +33,12 @@ use worker::{
 
 use crate::{
     egress::Egress,
+    front::{Front, Here, Line, Owner, Proof},
     http::{
         self, Settings, Site,
-        visitor::{Allowance, Outside, Peer},
+        visitor::{Allowance, Outside},
     },
-    keeping::Keeping,
+    keeping::{Elsewhere, Keeping},
     machine::Machine,
     mail::{Development, Outbox, Smtp},
 };
@@ -52,12 +57,20 @@ pub const DRAIN: Duration = Duration::from_secs(10);
 /// How long it then waits for calls of functions whose callers are gone, so that they are kept.
 const CALLS_KEPT_WAIT: Duration = Duration::from_secs(2);
 
+/// How long requests that are under way may take before another node goes on with the next.
+const HAND_OVER_WAIT: Duration = Duration::from_secs(1);
+/// How long a node that ends looks who goes on, to pass on what it is still asked.
+const SUCCESSOR_WAIT: Duration = Duration::from_secs(3);
+const SUCCESSOR_PAUSE: Duration = Duration::from_millis(20);
+
 /// What a server is told to do.
 pub struct Config {
     pub listen: SocketAddr,
     pub data: PathBuf,
     /// The address of a PostgreSQL that keeps everything; the directory does if there is none.
     pub database: Option<String>,
+    /// Where other nodes of that database reach this one: a host with its port.
+    pub node_address: Option<String>,
     pub settings: Settings,
     /// Where people reach the server, when that is not where it listens.
     pub public_url: Option<String>,
@@ -73,10 +86,30 @@ pub struct Config {
 /// A server that listens, and is not yet serving.
 pub struct Server {
     listener: TcpListener,
-    site: Site,
+    owner: watch::Sender<Owner>,
+    front: Front,
     keeping: Keeping,
-    drain: watch::Sender<bool>,
+    prepared: Prepared,
     pub address: SocketAddr,
+}
+
+/// All that the engine needs but what is kept to be this node's.
+struct Prepared {
+    world: World,
+    settings: Settings,
+    metrics: PrometheusHandle,
+    outbox: Outbox,
+    outside: Outside,
+    machine: Machine,
+}
+
+/// The engine at work, while what is kept is this node's.
+struct Tenancy {
+    engine: Engine,
+    outbox: Arc<Outbox>,
+    drain: watch::Sender<bool>,
+    /// Ends when all that was asked has been answered.
+    present: mpsc::Receiver<()>,
 }
 
 /// Why a server did not start, with what to do next.
@@ -100,6 +133,10 @@ pub enum StartError {
     Key { path: PathBuf, error: io::Error },
     #[error("{0:?} is not the address of a website.\nhint: write it as https://everfold.example, without a path")]
     PublicUrl(String),
+    #[error(
+        "What the database holds as secret is sealed with another key than this node's.\nhint: copy everfold.key from a node of this database, or set EVERFOLD_MASTER_KEY to the same as there."
+    )]
+    KeyOther,
     #[error("{0}\nhint: write it as smtp://user:password@host:port, with %40 for an @ in the password")]
     Mail(String),
 }
@@ -107,17 +144,16 @@ pub enum StartError {
 impl Server {
     /// Where `everfold dev` says who its developer is.
     pub fn developer(&self) -> Arc<OnceLock<LaneId>> {
-        self.site.outside.developer.clone()
+        self.prepared.outside.developer.clone()
     }
 
     pub async fn start(config: Config) -> Result<Server, StartError> {
-        let keeping = Keeping::open(&config.data, config.database.as_deref()).await?;
+        let mut keeping = Keeping::open(&config.data, config.database.as_deref()).await?;
+        let vault = Arc::new(Vault::new(&key_of(&keeping, &config.data).await?));
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let (outbox, outside) = surroundings(&config, address)?;
-        let is_new = config.database.is_none() || keeping.is_empty().await?;
-        let vault = Arc::new(Vault::new(&master_key(&config.data, is_new)?));
         let worker = QuickJs::start(Options::of_this_binary(children()))
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
@@ -125,6 +161,7 @@ impl Server {
         let scripts = QuickJs::start(Options::of_this_binary(2 * JOB_SERVER_THREADS as usize))
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
+        let proof = keeping.database.as_ref().map(|_| Proof(blake3::Hash::from_bytes(*vault.node_proof())));
         let world = World {
             store: keeping.store.clone(),
             worker: worker.clone(),
@@ -135,10 +172,110 @@ impl Server {
             vault,
             outside: Arc::new(Egress::new(config.egress)),
         };
-        let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        let handle = metrics.handle();
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
         // A second server in one process shares the first one's numbers.
-        let _ = metrics::set_global_recorder(metrics);
+        let _ = metrics::set_global_recorder(recorder);
+        let connections_max = connections_max();
+        let machine = Machine {
+            started: world.clock.now(),
+            data: config.data,
+            store: keeping.kind,
+            tenure: keeping.tenure.clone(),
+            database: keeping.database.clone(),
+            worker,
+            places: Arc::new(Semaphore::new(connections_max)),
+            connections_max,
+        };
+        let node = match (&keeping.database, config.node_address) {
+            (None, _) => String::new(),
+            (_, Some(named)) => named,
+            (Some(database), None) => reached_at(address, database).await,
+        };
+        keeping.join(node).await?;
+        let (owner, owned) = watch::channel(Owner::Nobody);
+        let front = Front::new(owned, proof, metrics.clone());
+        let prepared = Prepared { world, settings: config.settings, metrics, outbox, outside, machine };
+        Ok(Server { listener, owner, front, keeping, prepared, address })
+    }
+
+    /// Serves until `stop` resolves, then finishes what was begun; or until another node owns what is kept.
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Superseded> {
+        let Server { listener, owner, front, keeping, prepared, .. } = self;
+        let (close, closing) = watch::channel(false);
+        let reception = receive(listener, front, prepared.machine.places.clone(), closing);
+        // Ended when this is left.
+        let mut reception = JoinSet::from_iter([reception]);
+        tokio::pin!(stop);
+        let is_taken = tokio::select! {
+            () = keeping.take_over(|elsewhere| point(&owner, elsewhere)) => true,
+            () = &mut stop => false,
+        };
+        if is_taken {
+            let (here, mut tenancy) = prepared.begin().await;
+            owner.send_replace(Owner::Here(here));
+            tokio::select! {
+                () = &mut stop => {}
+                () = keeping.superseded() => return Err(Superseded),
+            }
+            tracing::info!("draining");
+            tenancy.drain.send_replace(true);
+            if keeping.database.is_some() {
+                // Who asks from now on waits for the next owner.
+                owner.send_replace(Owner::Nobody);
+                let _ = timeout(HAND_OVER_WAIT, tenancy.present.recv()).await;
+            } else {
+                close.send_replace(true);
+                reception.join_next().await;
+            }
+            tenancy.engine.keep_calls(CALLS_KEPT_WAIT).await;
+            keeping.leave().await;
+            await_successor(&owner, &keeping).await;
+            close.send_replace(true);
+            reception.join_next().await;
+            tenancy.outbox.drained().await;
+        } else {
+            close.send_replace(true);
+            reception.join_next().await;
+            keeping.leave().await;
+        }
+        // What is still queued is committed before the last hand lets go of the store.
+        drop(keeping);
+        Ok(())
+    }
+}
+
+/// Says to the front which node has the database.
+fn point(owner: &watch::Sender<Owner>, elsewhere: Option<Elsewhere>) {
+    owner.send_if_modified(|owner| {
+        let next = match (&*owner, elsewhere) {
+            (Owner::Nobody, None) => return false,
+            (Owner::There(line), Some(elsewhere)) if line.leads_to(&elsewhere) => return false,
+            (_, None) => Owner::Nobody,
+            (_, Some(elsewhere)) => Owner::There(Arc::new(Line::to(elsewhere))),
+        };
+        *owner = next;
+        true
+    });
+}
+
+/// Whoever is still connected here is answered by the node that has the database next, if there is one.
+async fn await_successor(owner: &watch::Sender<Owner>, keeping: &Keeping) {
+    let found = async {
+        while keeping.database.is_some() {
+            if let Some(elsewhere) = keeping.owner().await {
+                return point(owner, Some(elsewhere));
+            }
+            sleep(SUCCESSOR_PAUSE).await;
+        }
+    };
+    let _ = timeout(SUCCESSOR_WAIT, found).await;
+}
+
+impl Prepared {
+    /// Sets the engine to work: what is kept is this node's now.
+    async fn begin(self) -> (Here, Tenancy) {
+        let Prepared { world, settings, metrics, outbox, outside, machine } = self;
         let (drain, draining) = watch::channel(false);
         let engine = Engine::new(world);
         let left = engine.clone();
@@ -159,36 +296,18 @@ impl Server {
         tokio::spawn(async move { functions.keep_functions().await });
         let alarms = engine.clone();
         tokio::spawn(async move { alarms.keep_alarms().await });
-        let connections_max = connections_max();
-        let places = Arc::new(Semaphore::new(connections_max));
-        let (started, store, tenure) = (engine.now(), keeping.kind, keeping.tenure.clone());
-        let machine = Machine { started, data: config.data, store, tenure, worker, places, connections_max };
-        let site = Site::new(engine, handle, config.settings, draining, outbox, outside, machine);
+        let site = Site::new(engine, metrics, settings, draining, outbox, outside, machine);
         let (schedules, context) = (site.engine.clone(), http::schedule::context(&site));
         tokio::spawn(async move { schedules.keep_schedules(context).await });
-        Ok(Server { listener, site, keeping, drain, address })
-    }
-
-    /// Serves until `stop` resolves, then finishes what was begun; or until another node owns what is kept.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Superseded> {
-        let Server { listener, site, keeping, drain, .. } = self;
-        tokio::select! {
-            () = serve(listener, site, drain, stop) => {}
-            () = keeping.superseded() => return Err(Superseded),
-        }
-        keeping.leave().await;
-        // What is still queued is committed before the last hand lets go of the store.
-        drop(keeping);
-        Ok(())
+        let (engine, outbox) = (site.engine.clone(), site.outbox.clone());
+        let (here, present) = Here::new(http::router(site));
+        (here, Tenancy { engine, outbox, drain, present })
     }
 }
 
-async fn serve(listener: TcpListener, site: Site, drain: watch::Sender<bool>, stop: impl Future<Output = ()>) {
-    let engine = site.engine.clone();
-    let (outbox, places) = (site.outbox.clone(), site.machine.places.clone());
-    let router = http::router(site);
+/// Takes connections until it is told to close; then those that are there finish what they have begun.
+async fn receive(listener: TcpListener, front: Front, places: Arc<Semaphore>, mut closing: watch::Receiver<bool>) {
     let mut connections = JoinSet::new();
-    tokio::pin!(stop);
     loop {
         let accepted = tokio::select! {
             accepted = async {
@@ -196,26 +315,22 @@ async fn serve(listener: TcpListener, site: Site, drain: watch::Sender<bool>, st
                 (listener.accept().await, place)
             } => accepted,
             Some(_) = connections.join_next(), if !connections.is_empty() => continue,
-            () = &mut stop => break,
+            () = http::drained(&mut closing) => break,
         };
         let (Ok((stream, peer)), place) = accepted else {
             // Out of file descriptors, most likely: others will close.
-            tokio::time::sleep(Duration::from_millis(50)).await;
+            sleep(Duration::from_millis(50)).await;
             continue;
         };
-        let (router, draining) = (router.clone(), drain.subscribe());
+        let (front, closing) = (front.clone(), closing.clone());
         connections.spawn(async move {
-            serve_connection(stream, Peer(peer.ip()), router, draining).await;
+            serve_connection(stream, peer.ip(), front, closing).await;
             drop(place);
         });
     }
     drop(listener);
-    drain.send_replace(true);
-    tracing::info!("draining");
-    let _ = tokio::time::timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
+    let _ = timeout(DRAIN, async { while connections.join_next().await.is_some() {} }).await;
     connections.shutdown().await;
-    engine.keep_calls(CALLS_KEPT_WAIT).await;
-    outbox.drained().await;
 }
 
 /// Another node owns the database: whatever this one still commits is fenced.
@@ -310,11 +425,10 @@ fn children() -> usize {
     std::thread::available_parallelism().map_or(2, |cores| cores.get().max(2))
 }
 
-async fn serve_connection(stream: TcpStream, peer: Peer, router: axum::Router, mut draining: watch::Receiver<bool>) {
-    let router = TowerToHyperService::new(router);
-    let named = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        request.extensions_mut().insert(peer);
-        router.call(request)
+async fn serve_connection(stream: TcpStream, peer: IpAddr, front: Front, mut closing: watch::Receiver<bool>) {
+    let answered = service_fn(move |request| {
+        let front = front.clone();
+        async move { Ok::<_, Infallible>(front.answer(request, peer).await) }
     });
     let _ = stream.set_nodelay(true);
     let mut server = hyper::server::conn::http1::Builder::new();
@@ -323,11 +437,11 @@ async fn serve_connection(stream: TcpStream, peer: Peer, router: axum::Router, m
         .header_read_timeout(HEAD_TIMEOUT)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEAD_BYTES_MAX);
-    let connection = server.serve_connection(TokioIo::new(stream), named).with_upgrades();
+    let connection = server.serve_connection(TokioIo::new(stream), answered).with_upgrades();
     tokio::pin!(connection);
     let result = tokio::select! {
         result = connection.as_mut() => result,
-        () = http::drained(&mut draining) => {
+        () = http::drained(&mut closing) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }
@@ -335,6 +449,24 @@ async fn serve_connection(stream: TcpStream, peer: Peer, router: axum::Router, m
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended");
     }
+}
+
+/// Where other nodes reach this one, as far as it can tell: where it listens, else where the database sees it.
+async fn reached_at(listening: SocketAddr, database: &Postgres) -> String {
+    let mut address = listening;
+    if address.ip().is_unspecified() {
+        address.set_ip(database.seen_from().await.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+    }
+    address.to_string()
+}
+
+/// The key of what is kept: a database has one, and tells it by its mark.
+async fn key_of(keeping: &Keeping, data: &Path) -> Result<[u8; 32], StartError> {
+    let Some(database) = &keeping.database else { return master_key(data, true) };
+    let is_new = !database.seal(None).await? && keeping.is_empty().await?;
+    let key = master_key(data, is_new)?;
+    let is_its = database.seal(Some(Vault::new(&key).mark())).await?;
+    if is_its { Ok(key) } else { Err(StartError::KeyOther) }
 }
 
 /// The key that everything secret is derived from: from the environment, or from a file that only its owner reads.

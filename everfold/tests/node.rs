@@ -6,18 +6,20 @@ mod harness;
 mod postgres;
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     process::{Command, Output},
     sync::atomic::{AtomicBool, Ordering},
-    thread::{self, JoinHandle},
+    thread,
     time::{Duration, Instant},
 };
 
 use harness::{
-    eventually_within,
+    PATIENCE, eventually, eventually_within,
     hook::{Hook, Owner, Receipt},
     http::{Ask, Connection},
     server::{Server, everfold},
+    socket::Socket,
+    stream::{Stream, Told},
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -27,6 +29,7 @@ const LEASE: Duration = Duration::from_secs(10);
 /// What a busy machine may add to it.
 const GRACE: Duration = Duration::from_secs(15);
 const MASTER_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+const OTHER_KEY: &str = "1f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 const WRITERS: u64 = 4;
 
 /// Everything that was written, in order.
@@ -42,13 +45,32 @@ fn node(database: &postgres::Server, data: &TempDir) -> Server {
     Server::start_by(command(database), data.path())
 }
 
-/// One that listens as soon as it owns the database.
-fn stands_by(database: &postgres::Server, data: &TempDir) -> JoinHandle<Server> {
-    let (command, data) = (command(database), data.path().to_owned());
-    let standing = thread::spawn(move || Server::start_by(command, &data));
-    thread::sleep(Duration::from_secs(1));
-    assert!(!standing.is_finished(), "two nodes own one database");
-    standing
+/// Servers that share a database: the first has it, the others stand by.
+struct Cluster {
+    nodes: Vec<Server>,
+    data: Vec<TempDir>,
+    database: postgres::Server,
+}
+
+impl Cluster {
+    fn of(many: usize) -> Cluster {
+        let database = postgres::Server::start();
+        let data: Vec<TempDir> = (0..many).map(|_| data()).collect();
+        let mut nodes = Vec::new();
+        for data in &data {
+            let started = node(&database, data);
+            eventually("it is ready", || (started.get("/readyz").status == 200).then_some(()));
+            nodes.push(started);
+        }
+        Cluster { nodes, data, database }
+    }
+
+    /// As `everfold cluster --json` tells it.
+    fn told(&self) -> Value {
+        let output = command(&self.database).args(["cluster", "--json"]).output().expect("everfold starts");
+        assert!(output.status.success(), "{output:?}");
+        serde_json::from_slice(&output.stdout).expect("it is JSON")
+    }
 }
 
 fn data() -> TempDir {
@@ -69,101 +91,190 @@ fn written(hook: &Hook) -> Vec<u64> {
     all
 }
 
-/// Writes until the server is gone; gives what was acknowledged.
-fn write_on(hook: &Hook, writer: u64, is_over: &AtomicBool) -> Vec<u64> {
-    let Ok(mut connection) = Connection::open(&hook.owner.address) else { return Vec::new() };
-    let mut acknowledged = Vec::new();
+/// What came of writing for a while.
+#[derive(Default)]
+struct Wrote {
+    acknowledged: BTreeSet<u64>,
+    refused: BTreeMap<u64, String>,
+    /// The longest that one write took.
+    longest: Duration,
+}
+
+/// Writes until it is over, through one server, each number once; with keys if each write says which one it is.
+fn write_on(hook: &Hook, writer: u64, has_keys: bool, is_over: &AtomicBool) -> Wrote {
+    let mut wrote = Wrote::default();
+    let mut connection = Connection::open(&hook.owner.address).expect("it listens");
     for n in 0.. {
         let number = n * WRITERS + writer;
-        let ask = Ask::new("POST", hook.write_path()).json(&json!(number));
-        match connection.ask(&ask) {
-            Ok(reply) if reply.status == 202 => acknowledged.push(number),
-            _ => break,
+        let mut ask = Ask::new("POST", hook.write_path()).json(&json!(number));
+        if has_keys {
+            ask = ask.header("idempotency-key", format!("n{number}"));
         }
-        if is_over.load(Ordering::Relaxed) {
+        let asked = Instant::now();
+        let reply = connection.ask(&ask);
+        wrote.longest = wrote.longest.max(asked.elapsed());
+        match reply {
+            Ok(reply) if reply.status == 202 => drop(wrote.acknowledged.insert(number)),
+            other => drop(wrote.refused.insert(number, format!("{other:?}"))),
+        }
+        if is_over.load(Ordering::Relaxed) || !wrote.refused.is_empty() && !has_keys {
             break;
         }
     }
-    acknowledged
+    wrote
 }
 
-/// The same, while `end` ends the server; gives what was acknowledged by all.
-fn written_until(hook: &Hook, end: impl FnOnce()) -> BTreeSet<u64> {
+/// Writes through these servers while something is done, and for a moment before and after.
+fn written_while(hook: &Hook, through: &[&Server], has_keys: bool, done: impl FnOnce()) -> Wrote {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                scope.spawn({
-                    let is_over = &is_over;
-                    move || write_on(hook, writer, is_over)
-                })
+                let hook = hook.at(through[writer as usize % through.len()]);
+                let is_over = &is_over;
+                scope.spawn(move || write_on(&hook, writer, has_keys, is_over))
             })
             .collect();
         thread::sleep(Duration::from_millis(700));
-        end();
+        done();
+        thread::sleep(Duration::from_millis(700));
         is_over.store(true, Ordering::Relaxed);
-        writers.into_iter().flat_map(|writer| writer.join().expect("a writer ends")).collect()
+        let mut all = Wrote::default();
+        for writer in writers {
+            let wrote = writer.join().expect("a writer ends");
+            all.acknowledged.extend(wrote.acknowledged);
+            all.refused.extend(wrote.refused);
+            all.longest = all.longest.max(wrote.longest);
+        }
+        all
     })
+}
+
+fn ready(server: &Server) -> Option<()> {
+    (server.get("/readyz").status == 200).then_some(())
+}
+
+#[test]
+fn any_node_takes_any_request() {
+    let cluster = Cluster::of(3);
+    let [first, second, third] = &cluster.nodes[..] else { unreachable!() };
+    let hook = Hook::running(second, CODE);
+    assert_eq!([first, second, third].map(|server| hook.at(server).keep(&json!(0)).seq), [1, 2, 3]);
+    // As large as may be, larger, and of a length that is not said.
+    let large = json!("x".repeat(1 << 20 - 4 - 2));
+    hook.at(third).write(&large).expect(202);
+    hook.at(third).write(&json!("x".repeat(2 << 20))).expect(413);
+    let chunked = Ask::new("POST", hook.write_path())
+        .header("content-type", "application/json")
+        .header("transfer-encoding", "chunked")
+        .body("application/json", b"1\r\n7\r\n0\r\n\r\n".to_vec());
+    chunked.send(&third.address).expect(202);
+    settle(&hook.at(first));
+    let states = [first, second, third].map(|server| hook.at(server).read("at=3").expect(200).json());
+    assert_eq!(states, [json!([0, 0, 0]), json!([0, 0, 0]), json!([0, 0, 0])]);
+    // What is not there is not there, in the same words.
+    let unknown = |server: &Server| -> (u16, Value) {
+        let reply = Ask::new("GET", "/read/nothing").header("accept", "application/json").send(&server.address);
+        (reply.status, reply.json())
+    };
+    assert_eq!(unknown(first).0, 404);
+    assert_eq!(unknown(first), unknown(third));
+    // A connection is kept for many.
+    let mut connection = Connection::open(&second.address).expect("it listens");
+    for _ in 0..20 {
+        let read = Ask::new("GET", format!("/read/{}?at=1", hook.read_key));
+        assert_eq!(connection.ask(&read).expect("a reply").expect(200).json(), json!([0]));
+        assert_eq!(connection.ask(&Ask::new("HEAD", "/")).expect("a reply").status, 200);
+    }
+    for server in &cluster.nodes {
+        assert_eq!([server.get("/healthz").status, server.get("/readyz").status], [200, 200]);
+    }
+    let told = cluster.told();
+    let shards: Vec<u64> = told["nodes"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|node| node["shards"].as_u64().expect("a number"))
+        .collect();
+    assert_eq!(shards, [4_096, 0, 0], "{told}");
+    let health = Owner::guest(third).sign_in("owner@example.com").get("/api/health").expect(200).json();
+    assert_eq!(health["nodes"].as_array().map(Vec::len), Some(3), "{health}");
+    assert_eq!(health["nodes"][2]["address"], third.address);
+}
+
+#[test]
+fn who_follows_at_one_node_sees_what_is_written_at_another() {
+    let cluster = Cluster::of(2);
+    let [owner, other] = &cluster.nodes[..] else { unreachable!() };
+    let hook = Hook::running(owner, CODE);
+    let path = format!("/state-events?readKey={}", hook.read_key);
+    let mut socket = Socket::open(&other.address, &path).expect("a WebSocket");
+    let mut stream = Stream::open(&other.address, &format!("/read/{}", hook.read_key), None);
+    hook.fold(&json!(7));
+    eventually("the socket tells it", || {
+        socket.next_state(PATIENCE).filter(|frame| frame["state"] == json!([7])).map(drop)
+    });
+    eventually("the stream tells it", || match stream.next(PATIENCE) {
+        Told::State { id: 1, state } => Some(assert_eq!(state, json!([7]))),
+        _ => None,
+    });
+    assert_eq!(Socket::open(&other.address, "/state-events?readKey=nothing").err(), Some(404));
 }
 
 #[test]
 fn a_node_that_is_killed_loses_nothing_and_another_goes_on_when_its_lease_has_ended() {
-    let (database, first, second) = (postgres::Server::start(), data(), data());
-    let mut owner = node(&database, &first);
+    let mut cluster = Cluster::of(3);
+    let mut owner = cluster.nodes.remove(0);
+    let [second, third] = &cluster.nodes[..] else { unreachable!() };
     let hook = Hook::running(&owner, CODE);
-    let standing = stands_by(&database, &second);
-    let mut killed = Instant::now();
-    let acknowledged = written_until(&hook, || {
+    let mut took = Duration::ZERO;
+    let wrote = written_while(&hook, &[second, third], true, || {
         owner.kill();
-        killed = Instant::now();
+        let killed = Instant::now();
+        eventually_within(LEASE + GRACE, "another goes on", || {
+            let asked = Ask::new("GET", format!("/read/{}", hook.read_key)).try_send(&second.address);
+            asked.is_ok_and(|reply| reply.status == 200).then_some(())
+        });
+        took = killed.elapsed();
     });
-    assert!(!acknowledged.is_empty());
-    let next = standing.join().expect("it listens");
-    let took = killed.elapsed();
-    println!("{} acknowledged; another node listened after {took:?}", acknowledged.len());
+    println!("{} acknowledged; another node answered after {took:?}", wrote.acknowledged.len());
+    assert_eq!(wrote.refused, BTreeMap::new(), "a write that says which one it is comes through");
     assert!(took < LEASE + GRACE, "only after {took:?}");
-    let hook = hook.at(&next);
+    let hook = hook.at(third);
     settle(&hook);
     let kept: BTreeSet<u64> = written(&hook).into_iter().collect();
-    let lost: Vec<_> = acknowledged.difference(&kept).collect();
-    assert!(lost.is_empty(), "lost: {lost:?}");
-    // Of each writer one more may be there, which nobody had heard of yet.
-    assert!(kept.len() <= acknowledged.len() + WRITERS as usize, "{} of {}", kept.len(), acknowledged.len());
+    assert_eq!(kept, wrote.acknowledged);
+    hook.owner.get(&hook.api("/verify")).expect(200);
 }
 
 #[test]
-fn a_node_that_ends_in_order_hands_over_at_once() {
-    let (database, first, second) = (postgres::Server::start(), data(), data());
-    let mut owner = node(&database, &first);
+fn a_node_that_ends_in_order_hands_over_and_no_write_fails() {
+    let mut cluster = Cluster::of(3);
+    let mut owner = cluster.nodes.remove(0);
+    let [second, third] = &cluster.nodes[..] else { unreachable!() };
     let hook = Hook::running(&owner, CODE);
-    let standing = stands_by(&database, &second);
-    let mut told = Instant::now();
-    let acknowledged = written_until(&hook, || {
-        told = Instant::now();
-        assert!(owner.terminate().success());
-    });
-    let next = standing.join().expect("it listens");
-    let took = told.elapsed();
-    println!("{} acknowledged; handed over in {took:?}", acknowledged.len());
-    assert!(took < LEASE, "it waited for the lease: {took:?}");
-    let hook = hook.at(&next);
+    let wrote = written_while(&hook, &[second, third], false, || assert!(owner.terminate().success()));
+    println!("{} acknowledged; the longest took {:?}", wrote.acknowledged.len(), wrote.longest);
+    assert_eq!(wrote.refused, BTreeMap::new());
+    assert!(wrote.longest < LEASE / 2, "it waited for the lease: {:?}", wrote.longest);
+    let hook = hook.at(second);
     settle(&hook);
-    let kept: BTreeSet<u64> = written(&hook).into_iter().collect();
-    assert!(acknowledged.is_subset(&kept));
-    assert_eq!(next.get("/readyz").status, 200);
+    assert_eq!(written(&hook).into_iter().collect::<BTreeSet<u64>>(), wrote.acknowledged);
+    eventually("both are ready", || ready(second).and(ready(third)));
 }
 
 #[test]
 fn a_node_that_stood_still_while_another_took_over_keeps_nothing_more_and_ends() {
-    let (database, first, second) = (postgres::Server::start(), data(), data());
-    let mut frozen = node(&database, &first);
+    let mut cluster = Cluster::of(2);
+    let mut frozen = cluster.nodes.remove(0);
+    let next = &cluster.nodes[0];
     let hook = Hook::running(&frozen, CODE);
     hook.write(&json!(1)).expect(202);
-    let standing = stands_by(&database, &second);
     signal(&frozen, "-STOP");
-    let next = standing.join().expect("it listens");
-    let there = hook.at(&next);
-    there.write(&json!(2)).expect(202);
+    let there = hook.at(next);
+    // It is with the frozen one when another node takes over.
+    let waiting = Ask::new("POST", hook.write_path()).header("idempotency-key", "two").json(&json!(2));
+    waiting.send(&next.address).expect(202);
     signal(&frozen, "-CONT");
     // It may be gone already; what it says is never that it kept something, nor how things were.
     for path in [hook.write_path(), format!("/read/{}", hook.read_key)] {
@@ -174,6 +285,69 @@ fn a_node_that_stood_still_while_another_took_over_keeps_nothing_more_and_ends()
     assert!(!ended.success(), "{ended}");
     settle(&there);
     assert_eq!(written(&there), [1, 2]);
+}
+
+/// Nobody else may have its directory, so whoever had it is dead.
+#[test]
+fn a_node_that_is_killed_and_started_again_does_not_wait_for_its_own_lease() {
+    let mut cluster = Cluster::of(1);
+    let hook = Hook::running(&cluster.nodes[0], CODE);
+    hook.fold(&json!(1));
+    cluster.nodes[0].kill();
+    let killed = Instant::now();
+    let again = node(&cluster.database, &cluster.data[0]);
+    assert_eq!(hook.at(&again).state(), json!([1]));
+    assert!(killed.elapsed() < LEASE / 2, "only after {:?}", killed.elapsed());
+}
+
+#[test]
+fn a_database_that_is_killed_loses_nothing_and_one_that_stays_away_is_told_of() {
+    let mut cluster = Cluster::of(2);
+    let hook = Hook::running(&cluster.nodes[0], CODE);
+    let through = [&cluster.nodes[0], &cluster.nodes[1]];
+    let database = &mut cluster.database;
+    let wrote = written_while(&hook, &through, true, || {
+        database.kill();
+        thread::sleep(Duration::from_millis(500));
+        database.start_again();
+        eventually("writes come through again", || {
+            let reply = Ask::new("POST", hook.write_path()).json(&json!("again")).try_send(&through[1].address);
+            reply.is_ok_and(|reply| reply.status == 202).then_some(())
+        });
+    });
+    println!("{} acknowledged, {} not", wrote.acknowledged.len(), wrote.refused.len());
+    settle(&hook);
+    let kept: BTreeSet<u64> = written(&hook).into_iter().collect();
+    let lost: Vec<_> = wrote.acknowledged.difference(&kept).collect();
+    assert!(lost.is_empty(), "lost: {lost:?}");
+    let told: BTreeSet<u64> = wrote.acknowledged.iter().chain(wrote.refused.keys()).copied().collect();
+    assert!(kept.is_subset(&told));
+
+    // Without it, nobody knows how things are once the lease has ended.
+    cluster.database.kill();
+    eventually_within(LEASE + GRACE, "it says so", || {
+        let reply = Ask::new("GET", format!("/read/{}", hook.read_key)).send(&cluster.nodes[0].address);
+        (reply.status == 503 && reply.json()["code"] == "owner_missing").then_some(())
+    });
+}
+
+/// Only who has the key of a database is one of its nodes; else anybody could say where they come from.
+#[test]
+fn who_only_says_that_they_are_a_node_is_a_visitor_like_any_other() {
+    const HEADERS: &str = "export const reducer = (state, request) => request.headers;";
+    let cluster = Cluster::of(2);
+    let hook = Hook::running(&cluster.nodes[0], HEADERS);
+    for server in &cluster.nodes {
+        for forged in ["elsewhere", "0 10.0.0.1", &format!("{} 10.0.0.1", "0".repeat(64))] {
+            let ask = Ask::new("POST", hook.write_path()).header("everfold-node", forged).json(&json!(1));
+            let receipt = Receipt::of(&ask.send(&server.address).expect(202));
+            hook.settled(&receipt.id).expect(200);
+            let seen = hook.state();
+            // The owner has it as it came; another node says what it knows instead.
+            let expected = if server.address == cluster.nodes[0].address { json!(forged) } else { Value::Null };
+            assert_eq!((&seen["everfold-node"], &seen["forwarded"]), (&expected, &Value::Null), "{seen}");
+        }
+    }
 }
 
 #[test]
@@ -194,6 +368,8 @@ fn a_node_is_told_what_it_lacks() {
     };
     let said = refused(&database.address(), None);
     assert!(said.contains("everfold.key is not there") && said.contains("EVERFOLD_MASTER_KEY"), "{said}");
+    let said = refused(&database.address(), Some(OTHER_KEY));
+    assert!(said.contains("another key") && said.contains("everfold.key"), "{said}");
     let said = refused("postgres//nowhere", Some(MASTER_KEY));
     assert!(said.contains("store_address"), "{said}");
     let said = refused("postgres://everfold:s3cret@127.0.0.1:1/postgres", Some(MASTER_KEY));

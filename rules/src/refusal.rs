@@ -70,9 +70,10 @@ refusals! {
     SETTLED_NOT_YET = 408 "not_settled_yet" "Not settled yet", "The request is kept, and not folded yet.", hint "Ask again; it is not lost.", after 1;
     AFTER_NOT_YET = 408 "not_folded_yet" "Not folded that far yet", "The state does not reflect that request yet.", hint "Ask again.", after 1;
     BUSY = 503 "busy" "Too busy", "The server has more to do than it can do promptly; nothing was kept.", hint "Send it again after the time in Retry-After, with the same Idempotency-Key.", after 1;
-    UNCERTAIN = 503 "uncertain" "Not known whether it was kept", "The store failed while it was being kept.", hint "Send it again with the same Idempotency-Key.", after 1;
+    UNCERTAIN = 503 "uncertain" "Not known whether it was kept", "The store, or the node that has it, failed while it was being kept.", hint "Send it again with the same Idempotency-Key.", after 1;
     FULL = 507 "disk_full" "No space left", "The server's disk is full; nothing was kept. Reading goes on.", hint "Send it again later; writing resumes by itself when there is space.", after 10;
     DRAINING = 503 "draining" "Going down", "The server is shutting down; nothing was kept.", hint "Send it again.", after 1;
+    OWNER_MISSING = 503 "owner_missing" "Nobody has the database", "No node has the database just now, or none that is reached from here; nothing was kept.", hint "Send it again; 'everfold cluster' shows the nodes.", after 1;
     UNAVAILABLE = 503 "worker_unavailable" "Code cannot be run now", "No worker could run the code.", hint "Ask again; 'everfold doctor' shows what this machine offers.", after 1;
     RUN_FAILED = 500 "code_failed" "The hook's code failed", "The code threw or ran out.", hint "The error is in the hook's history.";
     FAULT = 500 "fault" "Our fault", "Something went wrong on the server; it is in its log.", hint "Ask again; nothing acknowledged is lost.";

@@ -15,6 +15,7 @@ mod writer;
 
 use std::{
     collections::HashMap,
+    net::IpAddr,
     sync::{Arc, PoisonError, RwLock},
 };
 
@@ -22,7 +23,7 @@ use deadpool_postgres::Pool;
 use rules::record::{LaneId, Position, Record};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-pub use lease::{Lease, Leases, Standing};
+pub use lease::{Lease, Leases, Replica, Standing};
 pub use open::OpenError;
 pub use shard::{Epoch, Node, NodeId, SHARDS, Shard};
 
@@ -70,10 +71,22 @@ impl Postgres {
         lease::nodes(&self.pool).await
     }
 
+    /// The copies that the database keeps of itself, as far as its user may know.
+    pub async fn replicas(&self) -> Vec<Replica> {
+        lease::replicas(&self.pool).await
+    }
+
+    /// The address by which the database sees this machine; `None` where they are the same one.
+    pub async fn seen_from(&self) -> Option<IpAddr> {
+        let found = reader::ask(&self.pool, "SELECT host(inet_client_addr())", &[]).await.ok()?;
+        found.first()?.get::<_, Option<&str>>(0)?.parse().ok()
+    }
+
     /// Notes that what is secret here is sealed with the key of this mark, unless another was noted before; answers whether
     /// it is this one. `None` asks whether any was.
     pub async fn seal(&self, mark: Option<&[u8; 32]>) -> Result<bool, Fault> {
-        const SEAL: &str = "UPDATE everfold.format SET seal = coalesce(seal, $1) RETURNING seal IS NOT DISTINCT FROM $1";
+        const SEAL: &str =
+            "UPDATE everfold.format SET seal = coalesce(seal, $1) RETURNING seal IS NOT DISTINCT FROM $1";
         const SEALED: &str = "SELECT seal IS NOT NULL FROM everfold.format";
         let found = match mark {
             Some(mark) => reader::ask(&self.pool, SEAL, &[&mark.as_slice()]).await,

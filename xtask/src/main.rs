@@ -20,7 +20,7 @@ cargo x ci              fmt --check, deny, lint, guest, fuzz, test: the first fa
 cargo x prove [TARGETS] every proof of the promises, and one table of figures
 cargo x canaries        plant ten bugs, one after the other, and see each caught
 cargo x fuzz [--seconds N] every fuzz target, two at a time, 60 s each
-cargo x bench [--quick] [--against | --jobs | --functions]
+cargo x bench [--quick] [--against | --jobs | --functions | --cluster]
                         measure the whole process, and the way to beat beside it, and print a table";
 
 fn main() -> ExitCode {
@@ -143,6 +143,7 @@ fn bench(args: &[String]) -> Result<(), Failed> {
     headline("bench: build", || {
         install::program("wrk", "wrk")?;
         install::program("bwrap", "bubblewrap")?;
+        install::postgresql()?;
         cargo(["build", "--quiet", "--release", "-p", "everfold", "-p", "bench"]).run()
     })?;
     cargo(["run", "--quiet", "--release", "-p", "bench", "--bin", "bench", "--"]).args(args).run()

@@ -181,6 +181,8 @@ export interface Health {
   folds: { waiting: number; replays: Replay[] };
   memory: { residentBytes: number | null };
   limits: { name: string; held: number; max: number }[];
+  /** The servers that share a database; none where a directory keeps everything. */
+  nodes: { id: string; address: string; version: string; since: number; leaseMs: number; shards: number }[];
 }
 
 /** What a person fills in before a template is a request. */

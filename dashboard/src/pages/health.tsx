@@ -107,6 +107,7 @@ function Figures({ health }: { health: Health }) {
         <Fact name="Started">{wholeOf(startedAt)}</Fact>
       </Group>
       <Replays health={health} />
+      <Nodes health={health} />
       <Walls health={health} />
       <Limits health={health} />
       <Refusals health={health} />
@@ -155,6 +156,37 @@ function Replays({ health }: { health: Health }) {
               }`}
             />
           ))}
+        </Card>
+      </Section>
+    </div>
+  );
+}
+
+/** One has the database, and answers what any of them is asked. */
+function Nodes({ health: { nodes } }: { health: Health }) {
+  if (nodes.length === 0) return null;
+  return (
+    <div className={style.whole}>
+      <Section
+        title="Servers"
+        about="They share a database. Any of them may be asked; when the one that has it ends, another goes on."
+      >
+        <Card isFlush>
+          <ul className={style.walls}>
+            {nodes.map(({ id, address, version, since, leaseMs, shards }) => (
+              <li key={id}>
+                <div>
+                  <p className={style.wall}>{address}</p>
+                  <p className={style.soft}>
+                    Everfold {version}, since {wholeOf(since)}
+                  </p>
+                </div>
+                <Sign icon={leaseMs > 0 ? "check" : "warning"} tone={leaseMs > 0 ? "ok" : "bad"}>
+                  {leaseMs === 0 ? "gone" : shards > 0 ? "has the database" : "stands by"}
+                </Sign>
+              </li>
+            ))}
+          </ul>
         </Card>
       </Section>
     </div>

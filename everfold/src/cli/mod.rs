@@ -11,6 +11,7 @@ use clap::{Args, Parser, Subcommand, builder::FalseyValueParser};
 
 mod backup;
 mod client;
+mod cluster;
 mod credentials;
 mod deploy;
 mod deployments;
@@ -128,6 +129,8 @@ enum Command {
     Backup(backup::Backup),
     /// Recompute the chain of hashes over everything a hook was sent
     Verify(verify::Verify),
+    /// Show the servers that share a database, and which of them has it
+    Cluster(cluster::Cluster),
     /// Show what this machine offers, and what is missing
     Doctor(doctor::Doctor),
     /// Write shell completions to stdout
@@ -160,9 +163,13 @@ struct Listening {
     #[arg(long, env = "EVERFOLD_DATA", default_value = "./everfold-data")]
     data: PathBuf,
     /// The PostgreSQL that keeps everything instead: postgres://user:password@host:5432/database. Better set in the
-    /// environment. One server at a time owns it; others stand by, and go on when that one ends
+    /// environment. Any number of servers share it: one at a time has it, the others pass on what they are asked, and go
+    /// on when that one ends
     #[arg(long, env = "EVERFOLD_DATABASE", hide_env_values = true)]
     database: Option<String>,
+    /// Where other servers of that database reach this one, if not where it listens: 10.0.0.7:8080
+    #[arg(long, env = "EVERFOLD_NODE_ADDRESS")]
+    node_address: Option<String>,
     /// Where people reach the server, if not where it listens: https://everfold.example
     #[arg(long, env = "EVERFOLD_PUBLIC_URL")]
     public_url: Option<String>,
@@ -191,6 +198,7 @@ impl Listening {
             listen,
             data,
             database,
+            node_address,
             public_url,
             smtp,
             mail_from,
@@ -202,6 +210,7 @@ impl Listening {
             listen,
             data,
             database,
+            node_address,
             settings,
             public_url,
             smtp,
@@ -282,6 +291,7 @@ pub fn main() -> ExitCode {
         Command::Import(import) => import.run(),
         Command::Backup(backup) => backup.run(),
         Command::Verify(verify) => verify.run(),
+        Command::Cluster(cluster) => cluster.run(),
         Command::Doctor(doctor) => doctor.run(),
         Command::Completions { shell } => {
             let mut command = <Everfold as clap::CommandFactory>::command();

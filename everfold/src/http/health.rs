@@ -25,7 +25,7 @@ use super::{
     problem::Problem,
     request, socket, transfer, upload, wire, worker as http_worker,
 };
-use crate::{egress, http, serve};
+use crate::{egress, front, http, serve};
 
 /// `GET /healthz`: the process is alive.
 pub async fn alive() -> &'static str {
@@ -52,6 +52,10 @@ pub async fn show(State(site): State<Site>, headers: HeaderMap) -> Result<Json<w
     }
     let (now, machine, views) = (site.engine.now(), &site.machine, site.engine.views());
     let (writes, bytes) = site.admission.held();
+    let nodes = match &machine.database {
+        Some(database) => database.nodes().await.unwrap_or_default(),
+        None => Vec::new(),
+    };
     let limit = |name, held: usize, max: usize| wire::HeldLimit { name, held, max };
     Ok(Json(wire::Health {
         version: env!("CARGO_PKG_VERSION"),
@@ -81,6 +85,7 @@ pub async fn show(State(site): State<Site>, headers: HeaderMap) -> Result<Json<w
             limit("previews", http::PREVIEWS_MAX - site.previews.available_permits(), http::PREVIEWS_MAX),
             limit("imports", transfer::IMPORTS_MAX - site.imports.available_permits(), transfer::IMPORTS_MAX),
         ],
+        nodes: nodes.into_iter().map(wire::Node::of).collect(),
     }))
 }
 
@@ -164,6 +169,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         admission { WRITES_MAX, WRITE_BYTES_MAX }
         egress { FETCHES_MAX, FETCHES_WAITING_MAX }
         serve { CONNECTIONS_MAX, HEADERS_MAX }
+        front { PASSED_BODY_BYTES_MAX, PASSED_BODIES_MAX }
         hook { HOOKS_MAX }
         http { PREVIEWS_MAX }
         transfer { IMPORT_BYTES_MAX }
@@ -174,6 +180,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         ("bodyMsMax", request::BODY_TIMEOUT.as_millis()),
         ("filePieceMsMax", upload::PIECE_TIMEOUT.as_millis()),
         ("headMsMax", serve::HEAD_TIMEOUT.as_millis()),
+        ("ownerWaitMsMax", front::OWNER_WAIT.as_millis()),
         ("drainMsMax", serve::DRAIN.as_millis()),
         ("importLineBytesMax", transfer::LINE_BYTES_MAX.into()),
         ("importsMax", transfer::IMPORTS_MAX as u128),

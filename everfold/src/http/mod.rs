@@ -66,7 +66,7 @@ use admission::Admission;
 pub use worker::{WORKER_FRAME_BYTES_MAX, WORKER_READ_BYTES};
 
 use pace::Pace;
-use problem::Problem;
+pub use problem::Problem;
 use tally::Tally;
 use visitor::Outside;
 
@@ -293,7 +293,7 @@ pub fn router(site: Site) -> Router {
 async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> Response {
     // Another node may know better.
     if !site.machine.tenure.holds() {
-        return Problem(Refusal::DRAINING).into_response();
+        return Problem(Refusal::OWNER_MISSING).into_response();
     }
     if let Some(slug) = invoke::slug_of_host(&site, request.headers()).map(str::to_owned) {
         return invoke::of_host(&site, &slug, request).await;

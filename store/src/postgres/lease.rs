@@ -49,6 +49,9 @@ const NODES: &str = "
     FROM everfold.node AS n LEFT JOIN everfold.shard AS s ON s.owner = n.id
     GROUP BY n.id, n.address, n.version, n.since, n.until
     ORDER BY n.since, n.id";
+const REPLICAS: &str = "
+    SELECT application_name, state, sync_state IN ('sync', 'quorum'), (extract(epoch FROM replay_lag) * 1000)::int8
+    FROM pg_stat_replication ORDER BY application_name";
 const LEASES: &str = "
     SELECT s.id, s.owner, s.epoch, (extract(epoch FROM n.until - now()) * 1000)::int8
     FROM everfold.shard AS s LEFT JOIN everfold.node AS n ON n.id = s.owner
@@ -78,6 +81,16 @@ pub struct Standing {
     pub epoch: Epoch,
 }
 
+/// A copy of the database, as it tells of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Replica {
+    pub name: String,
+    pub state: String,
+    /// It has whatever was acknowledged.
+    pub is_synchronous: bool,
+    pub lag: Duration,
+}
+
 /// Who owns a shard, as the database has it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lease {
@@ -93,6 +106,10 @@ impl Leases {
         Leases { pool, node, held, turn: Mutex::new(()) }
     }
 
+    pub fn node(&self) -> NodeId {
+        self.node.id
+    }
+
     /// Makes the lease of all shards of this node end `lease` from now on; the first time, makes it a node. Answers which
     /// shards it holds: one that is missing was claimed by another node.
     ///
@@ -102,8 +119,7 @@ impl Leases {
         let _turn = self.turn.lock().await;
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         let Node { address, home, version, .. } = &self.node;
-        let held =
-            self.shards(RENEW, &[&self.id().as_slice(), &lease_ms, address, &home.as_slice(), version]).await?;
+        let held = self.shards(RENEW, &[&self.id().as_slice(), &lease_ms, address, &home.as_slice(), version]).await?;
         *self.held() = Held::These(held.iter().copied().collect());
         Ok(held)
     }
@@ -197,6 +213,18 @@ pub(super) async fn nodes(pool: &Pool) -> Result<Vec<Standing>, Fault> {
         })
     });
     Ok(nodes.flatten().collect())
+}
+
+/// What a database that keeps no copies, or does not say so, has is none.
+pub(super) async fn replicas(pool: &Pool) -> Vec<Replica> {
+    let found = reader::ask(pool, REPLICAS, &[]).await.unwrap_or_default();
+    let replicas = found.iter().map(|row| Replica {
+        name: row.get::<_, Option<String>>(0).unwrap_or_default(),
+        state: row.get::<_, Option<String>>(1).unwrap_or_default(),
+        is_synchronous: row.get::<_, Option<bool>>(2).unwrap_or_default(),
+        lag: Duration::from_millis(row.get::<_, Option<i64>>(3).unwrap_or(0).try_into().unwrap_or(0)),
+    });
+    replicas.collect()
 }
 
 fn signed(shards: &[Shard]) -> Vec<i64> {

@@ -1,5 +1,7 @@
 //! Which lanes are owned together, by whom, and for the how-manieth time.
 
+use std::fmt;
+
 use rules::record::LaneId;
 
 /// How many shards there are, for good: a lane must be in the same one for every node.
@@ -42,6 +44,12 @@ pub struct Epoch(pub(super) i64);
 /// A process, from its start to its end: drawn anew at each start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct NodeId(pub u128);
+
+impl fmt::Display for NodeId {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "{:032x}", self.0)
+    }
+}
 
 /// What other nodes, and whoever looks after them, are told of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -140,7 +140,9 @@ impl Drop for Server {
 
 /// A data directory as `initdb` makes it, made once for all tests.
 fn template() -> PathBuf {
-    let kept = Path::new(env!("CARGO_TARGET_TMPDIR")).join("postgresql");
+    // Only tests are given a folder by cargo.
+    let folder = option_env!("CARGO_TARGET_TMPDIR").map_or_else(std::env::temp_dir, PathBuf::from);
+    let kept = folder.join("postgresql");
     let lock = fs::File::create(kept.with_extension("lock")).expect("a lock");
     lock.lock().expect("is locked");
     if kept.exists() {

@@ -5,6 +5,7 @@ use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use engine::follow::View;
 use rules::record::At;
 use serde::Serialize;
+use store::postgres::Standing;
 
 use super::{
     super::tally::{Figures, Times},
@@ -32,6 +33,8 @@ pub struct Health {
     pub folds: FoldFigures,
     pub memory: Memory,
     pub limits: Vec<HeldLimit>,
+    /// Those that share a database; none where a directory keeps everything.
+    pub nodes: Vec<Node>,
 }
 
 #[derive(Serialize)]
@@ -127,4 +130,25 @@ pub struct HeldLimit {
     pub name: &'static str,
     pub held: usize,
     pub max: usize,
+}
+
+/// One of the servers that share a database.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Node {
+    id: String,
+    address: String,
+    version: String,
+    since: u64,
+    /// How long it counts as being there without having said so again; 0 when it is gone.
+    lease_ms: u64,
+    shards: usize,
+}
+
+impl Node {
+    pub fn of(node: Standing) -> Node {
+        let Standing { id, address, version, since_ms, left, shards, .. } = node;
+        let lease_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+        Node { id: id.to_string(), address, version, since: since_ms, lease_ms, shards }
+    }
 }

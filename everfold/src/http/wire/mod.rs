@@ -43,7 +43,9 @@ pub use function::{
     BuildOver, BuildPrinted, DeploymentDetail, ExecutionDetail, ExecutionListed, FunctionChange, FunctionDetail,
     NamedVariable, NewExecution, RuntimesListed, VariableListed, deployment_status,
 };
-pub use health::{Children, FoldFigures, Health, HeldLimit, Latency, Memory, StoreHealth, Wall, WriteFigures, ms};
+pub use health::{
+    Children, FoldFigures, Health, HeldLimit, Latency, Memory, Node, StoreHealth, Wall, WriteFigures, ms,
+};
 pub use hook::{
     ActivityDetail, HookChange, HookDetail, KeyMade, Keys, NewHook, NewKey, NewSecret, SecretsListed, Series,
     Templates, Verified, WorkflowState,

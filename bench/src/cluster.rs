@@ -1,0 +1,133 @@
+//! Many servers and one PostgreSQL: what the database costs, what passing requests on costs, and how long nobody answers
+//! when the one that has the database is killed, or ends in order.
+
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use crate::{
+    MANY, REDUCER,
+    load::{self, Load},
+    ms,
+    postgres::Server,
+    server::{Hook, Owner, Process},
+};
+
+pub const NODES: usize = 3;
+const CONNECTIONS: usize = 64;
+/// Between two writes that look how long nobody answers.
+const PAUSE: Duration = Duration::from_millis(5);
+
+#[derive(Default, Clone, Copy)]
+pub struct Cluster {
+    /// One hook, and many: a directory, one server of a database, three of them asked alike.
+    pub hot: [Folded; 3],
+    pub many: [Folded; 3],
+    /// How long a write at another node took while the owner was told to end, and was killed.
+    pub ended_ms: f64,
+    pub killed_ms: f64,
+    pub failed: f64,
+}
+
+/// Requests a second until all of them were folded.
+#[derive(Default, Clone, Copy)]
+pub struct Folded {
+    pub per_s: f64,
+    pub load: Load,
+}
+
+pub fn measure(load_seconds: u64, folder: &Path, say: impl Fn(&str)) -> Cluster {
+    let mut run = Cluster::default();
+    let seconds = Duration::from_secs(load_seconds);
+
+    say("cluster: a directory");
+    let single = [Process::start_everfold(&folder.join("directory"))];
+    [run.hot[0], run.many[0]] = both(&single, folder, seconds);
+    drop(single);
+
+    say("cluster: one server of a database");
+    let database = Server::start();
+    let node = |number: usize| Process::start_everfold_of(&database.address(), &folder.join(format!("node-{number}")));
+    let mut nodes = vec![node(0)];
+    [run.hot[1], run.many[1]] = both(&nodes, folder, seconds);
+
+    say("cluster: three servers of it");
+    nodes.extend((1..NODES).map(node));
+    [run.hot[2], run.many[2]] = both(&nodes, folder, seconds);
+
+    say("cluster: the owner ends, then the next is killed");
+    let owner = Owner::guest(&nodes[0]);
+    let hook = Hook::running(&nodes[0], &owner, REDUCER);
+    let mut ended = nodes.remove(0);
+    run.ended_ms = longest(&hook, &nodes[0], || ended.terminate());
+    // Whichever took over.
+    let (survivor, mut killed) = match nodes[0].has_database() {
+        true => (nodes.remove(1), nodes.remove(0)),
+        false => (nodes.remove(0), nodes.remove(0)),
+    };
+    run.killed_ms = longest(&hook, &survivor, || killed.kill());
+    run.failed = run.hot.iter().chain(&run.many).map(|folded| folded.load.failed).sum();
+    run
+}
+
+fn both(nodes: &[Process], folder: &Path, seconds: Duration) -> [Folded; 2] {
+    let owner = Owner::guest(&nodes[0]);
+    let hot = Hook::running(&nodes[0], &owner, REDUCER);
+    let many: Vec<Hook> = (0..MANY).map(|_| Hook::running(&nodes[0], &owner, REDUCER)).collect();
+    [std::slice::from_ref(&hot), &many].map(|hooks| {
+        let paths: Vec<String> = hooks.iter().map(Hook::write_path).collect();
+        written(nodes, folder, &paths, seconds / 3);
+        let folded = || hooks.iter().map(|hook| hook.folded_through(&nodes[0])).sum::<u64>();
+        hooks.iter().for_each(|hook| drop(hook.all_folded(&nodes[0])));
+        let (before, started) = (folded(), Instant::now());
+        let load = written(nodes, folder, &paths, seconds);
+        while folded() < before + load.ok as u64 {
+            thread::sleep(Duration::from_millis(20));
+        }
+        Folded { per_s: load.ok / started.elapsed().as_secs_f64(), load }
+    })
+}
+
+/// Through all of them at once, with as many connections together as one alone would have.
+fn written(nodes: &[Process], folder: &Path, paths: &[String], seconds: Duration) -> Load {
+    let connections = CONNECTIONS / nodes.len();
+    let loads: Vec<Load> = thread::scope(|scope| {
+        let running: Vec<_> = nodes
+            .iter()
+            .enumerate()
+            .map(|(number, node)| {
+                let lists = folder.join(format!("load-{number}"));
+                fs::create_dir_all(&lists).expect("a folder");
+                scope.spawn(move || load::run(node, &lists, paths, connections, seconds))
+            })
+            .collect();
+        running.into_iter().map(|load| load.join().expect("wrk ends")).collect()
+    });
+    Load {
+        ok: loads.iter().map(|load| load.ok).sum(),
+        seconds: loads.iter().map(|load| load.seconds).fold(0.0, f64::max),
+        failed: loads.iter().map(|load| load.failed).sum(),
+        p50_ms: loads.iter().map(|load| load.p50_ms).fold(0.0, f64::max),
+        p99_ms: loads.iter().map(|load| load.p99_ms).fold(0.0, f64::max),
+    }
+}
+
+/// Of the writes at a node, one after the other, while something is done to another.
+fn longest(hook: &Hook, node: &Process, done: impl FnOnce() + Send) -> f64 {
+    hook.write(node);
+    thread::scope(|scope| {
+        let doing = scope.spawn(done);
+        let mut longest = 0.0_f64;
+        let begun = Instant::now();
+        while !doing.is_finished() || begun.elapsed() < Duration::from_secs(2) {
+            let asked = Instant::now();
+            hook.write(node);
+            longest = longest.max(ms(asked));
+            thread::sleep(PAUSE);
+        }
+        longest
+    })
+}
