@@ -81,7 +81,9 @@ fn both(nodes: &[Process], folder: &Path, seconds: Duration) -> [Folded; 2] {
         let paths: Vec<String> = hooks.iter().map(Hook::write_path).collect();
         written(nodes, folder, &paths, seconds / 3);
         let folded = || hooks.iter().map(|hook| hook.folded_through(&nodes[0])).sum::<u64>();
-        hooks.iter().for_each(|hook| drop(hook.all_folded(&nodes[0])));
+        for hook in hooks {
+            hook.all_folded(&nodes[0]);
+        }
         let (before, started) = (folded(), Instant::now());
         let load = written(nodes, folder, &paths, seconds);
         while folded() < before + load.ok as u64 {

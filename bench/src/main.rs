@@ -42,7 +42,8 @@ struct Plan {
 
 fn main() {
     let flags: Vec<String> = env::args().skip(1).collect();
-    if flags.iter().any(|flag| !["--quick", "--against", "--jobs", "--functions", "--cluster"].contains(&flag.as_str())) {
+    if flags.iter().any(|flag| !["--quick", "--against", "--jobs", "--functions", "--cluster"].contains(&flag.as_str()))
+    {
         eprintln!("usage: cargo x bench [--quick] [--against] [--jobs] [--functions] [--cluster]");
         std::process::exit(2);
     }
@@ -400,7 +401,10 @@ impl ClusterTable {
             "\nMedian of {} runs of {} s on {cores} cores, load and PostgreSQL on the same machine.\n",
             plan.runs, plan.load_seconds
         );
-        println!("| folded/s, 64 connections | a directory | one server of a database | {} servers of it | |", cluster::NODES);
+        println!(
+            "| folded/s, 64 connections | a directory | one server of a database | {} servers of it | |",
+            cluster::NODES
+        );
         println!("|---|---|---|---|---|");
         let row = |what: &str, number: &dyn Fn(&cluster::Cluster, usize) -> f64| {
             let [directory, one, many] = [0, 1, 2].map(|which| self.get(|run| number(run, which)));
