@@ -30,8 +30,10 @@ use tokio::{
 
 use crate::http::{Problem, visitor::Peer};
 
+mod follow;
 mod line;
 
+use follow::Followed;
 pub use line::Line;
 use line::Lost;
 
@@ -49,6 +51,8 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// From one node to another: that it is one, and for whom it asks. In an answer: that it must be asked of another.
 const NODE: HeaderName = HeaderName::from_static("everfold-node");
 const ELSEWHERE: HeaderValue = HeaderValue::from_static("elsewhere");
+/// A WebSocket that may be opened again at the next owner: what it tells is how things are, not what happened.
+const FOLLOWED: &str = "/state-events";
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// What concerns one connection alone.
 const OF_A_CONNECTION: [HeaderName; 8] = [
@@ -74,15 +78,17 @@ pub enum Owner {
 #[derive(Clone)]
 pub struct Here {
     router: TowerToHyperService<Router>,
+    /// From this node to itself, for what outlives the node it was asked of.
+    line: Arc<Line>,
     /// Each request holds one while it is answered.
     _present: mpsc::Sender<()>,
 }
 
 impl Here {
     /// The receiver ends when this is no longer the owner and all that was asked has been answered.
-    pub fn new(router: Router) -> (Here, mpsc::Receiver<()>) {
+    pub fn new(router: Router, line: Arc<Line>) -> (Here, mpsc::Receiver<()>) {
         let (present, gone) = mpsc::channel(1);
-        (Here { router: TowerToHyperService::new(router), _present: present }, gone)
+        (Here { router: TowerToHyperService::new(router), line, _present: present }, gone)
     }
 
     async fn answer(self, mut request: Request<Body>, peer: IpAddr) -> Response<Body> {
@@ -160,14 +166,14 @@ impl Front {
                 Owner::Here(here) => return here.answer(passed.here(request), peer).await,
                 Owner::Nobody => continue,
             };
-            let request = self.named(request, &passed, peer);
+            let request = self.named(request, passed.upgrade.is_some(), peer);
             let answered = tokio::select! {
                 answered = line.pass(request) => answered,
                 () = changed(&mut owner, &line) => Err(Lost::Unknown),
             };
             match answered {
-                Ok(response) if response.headers().get(NODE) == Some(&ELSEWHERE) => {}
-                Ok(response) => return self.back(response, passed.upgrade, line),
+                Ok(response) if is_elsewhere(&response) => {}
+                Ok(response) => return self.back(response, passed, line, peer),
                 Err(Lost::Unsent(unsent)) => passed.put_back(unsent),
                 Err(Lost::Unknown) if passed.may_be_kept_twice => {}
                 Err(Lost::Unknown) => return Problem(Refusal::UNCERTAIN).into_response(),
@@ -180,8 +186,8 @@ impl Front {
     }
 
     /// As it is sent to another node.
-    fn named(&self, mut request: Request<Body>, passed: &Passed, peer: IpAddr) -> Request<Body> {
-        without_connection(request.headers_mut(), passed.upgrade.is_some());
+    fn named(&self, mut request: Request<Body>, is_upgrade: bool, peer: IpAddr) -> Request<Body> {
+        without_connection(request.headers_mut(), is_upgrade);
         if let Some(proof) = &self.proof {
             request.headers_mut().insert(NODE, proof.of(peer));
         }
@@ -189,31 +195,37 @@ impl Front {
     }
 
     /// What came from another node, as it goes to the client.
-    fn back(&self, mut response: Response<Body>, upgrade: Option<OnUpgrade>, line: Arc<Line>) -> Response<Body> {
+    fn back(&self, mut response: Response<Body>, mut passed: Passed, line: Arc<Line>, peer: IpAddr) -> Response<Body> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             without_connection(response.headers_mut(), false);
             return response;
         }
-        let (above, owner) = (hyper::upgrade::on(&mut response), self.owner.clone());
-        if let Some(below) = upgrade {
-            tokio::spawn(async move {
-                if let (Ok(below), Ok(above)) = (below.await, above.await) {
-                    let (mut below, mut above) = (TokioIo::new(below), TokioIo::new(above));
-                    pipe(&mut below, &mut above, owner, line).await;
-                }
-            });
+        let (above, below) = (hyper::upgrade::on(&mut response), passed.upgrade.take());
+        match below {
+            Some(below) if passed.head.uri.path() == FOLLOWED => {
+                let (front, head) = (self.clone(), passed.head);
+                let asked = move || front.named(request_of(&head, Body::empty()), true, peer);
+                let followed = Followed { front: self.clone(), line, asked: Box::new(asked) };
+                tokio::spawn(followed.relay(below, above));
+            }
+            Some(below) => drop(tokio::spawn(pipe(below, above, self.owner.clone(), line))),
+            None => {}
         }
         response.map(|_| Body::empty())
     }
 }
 
+/// An answer of a node that has not what was asked for.
+fn is_elsewhere(response: &Response<Body>) -> bool {
+    response.headers().get(NODE) == Some(&ELSEWHERE)
+}
+
 /// Until one of both ends it, or another node answers what is asked.
-async fn pipe<S>(below: &mut S, above: &mut S, mut owner: watch::Receiver<Owner>, line: Arc<Line>)
-where
-    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
-{
+async fn pipe(below: OnUpgrade, above: OnUpgrade, mut owner: watch::Receiver<Owner>, line: Arc<Line>) {
+    let (Ok(below), Ok(above)) = (below.await, above.await) else { return };
+    let (mut below, mut above) = (TokioIo::new(below), TokioIo::new(above));
     tokio::select! {
-        _ = tokio::io::copy_bidirectional(below, above) => {}
+        _ = tokio::io::copy_bidirectional(&mut below, &mut above) => {}
         () = changed(&mut owner, &line) => {}
     }
 }
@@ -318,11 +330,7 @@ impl Passed {
             Kept::Whole(bytes, _) => Body::new(Full::new(bytes.clone())),
             Kept::Stream(body) => body.take()?,
         };
-        let mut request = Request::new(body);
-        *request.method_mut() = self.head.method.clone();
-        *request.uri_mut() = self.head.uri.clone();
-        *request.headers_mut() = self.head.headers.clone();
-        Some(request)
+        Some(request_of(&self.head, body))
     }
 
     fn put_back(&mut self, unsent: Request<Body>) {
@@ -338,6 +346,14 @@ impl Passed {
         }
         request
     }
+}
+
+fn request_of(head: &Parts, body: Body) -> Request<Body> {
+    let mut request = Request::new(body);
+    *request.method_mut() = head.method.clone();
+    *request.uri_mut() = head.uri.clone();
+    *request.headers_mut() = head.headers.clone();
+    request
 }
 
 /// A write, whatever its method, or a call of code that may do anything.

@@ -37,12 +37,14 @@ pub struct Keeping {
     /// The database, where there is one.
     pub database: Option<Arc<Postgres>>,
     leases: Option<Leases>,
+    /// This very node.
+    pub node: Option<Elsewhere>,
     home: [u8; 16],
     /// Locked, for as long as this is here.
     _directory: Option<File>,
 }
 
-/// A node that has the database, and where it is reached.
+/// A node, and where it is reached.
 pub type Elsewhere = (NodeId, String);
 
 /// Whether this process may answer from memory.
@@ -73,7 +75,16 @@ impl Keeping {
         let Some(address) = database else {
             let store = Arc::new(Sqlite::open(data)?);
             let (kind, tenure) = ("sqlite", Tenure::default());
-            return Ok(Keeping { store, kind, tenure, database: None, leases: None, home: [0; 16], _directory: None });
+            return Ok(Keeping {
+                store,
+                kind,
+                tenure,
+                database: None,
+                leases: None,
+                node: None,
+                home: [0; 16],
+                _directory: None,
+            });
         };
         let folder = |error| StartError::Folder { path: data.to_owned(), error };
         std::fs::create_dir_all(data).map_err(folder)?;
@@ -87,6 +98,7 @@ impl Keeping {
             tenure: Tenure(Some(Arc::new(lease))),
             database: Some(database),
             leases: None,
+            node: None,
             home,
             _directory: Some(directory),
         })
@@ -96,6 +108,7 @@ impl Keeping {
     pub async fn join(&mut self, address: String) -> Result<(), Fault> {
         let Some(database) = &self.database else { return Ok(()) };
         let id = NodeId(u128::from_be_bytes(drawn()));
+        self.node = Some((id, address.clone()));
         let leases = database.leases(Node { id, address, home: self.home, version: env!("CARGO_PKG_VERSION").into() });
         leases.renew(LEASE).await?;
         leases.succeed().await?;

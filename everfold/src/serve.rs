@@ -18,7 +18,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
 use rules::{egress::Allowed, record::LaneId};
-use store::postgres::Postgres;
+use store::postgres::{NodeId, Postgres};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
@@ -201,7 +201,7 @@ impl Server {
 
     /// Serves until `stop` resolves, then finishes what was begun; or until another node owns what is kept.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Superseded> {
-        let Server { listener, owner, front, keeping, prepared, .. } = self;
+        let Server { listener, owner, front, keeping, prepared, address } = self;
         let (close, closing) = watch::channel(false);
         let reception = receive(listener, front, prepared.machine.places.clone(), closing);
         // Ended when this is left.
@@ -212,7 +212,8 @@ impl Server {
             () = &mut stop => false,
         };
         if is_taken {
-            let (here, mut tenancy) = prepared.begin().await;
+            let own = keeping.node.clone().unwrap_or((NodeId(0), address.to_string()));
+            let (here, mut tenancy) = prepared.begin(Arc::new(Line::to(own))).await;
             owner.send_replace(Owner::Here(here));
             tokio::select! {
                 () = &mut stop => {}
@@ -274,7 +275,7 @@ async fn await_successor(owner: &watch::Sender<Owner>, keeping: &Keeping) {
 
 impl Prepared {
     /// Sets the engine to work: what is kept is this node's now.
-    async fn begin(self) -> (Here, Tenancy) {
+    async fn begin(self, own: Arc<Line>) -> (Here, Tenancy) {
         let Prepared { world, settings, metrics, outbox, outside, machine } = self;
         let (drain, draining) = watch::channel(false);
         let engine = Engine::new(world);
@@ -300,7 +301,7 @@ impl Prepared {
         let (schedules, context) = (site.engine.clone(), http::schedule::context(&site));
         tokio::spawn(async move { schedules.keep_schedules(context).await });
         let (engine, outbox) = (site.engine.clone(), site.outbox.clone());
-        let (here, present) = Here::new(http::router(site));
+        let (here, present) = Here::new(http::router(site), own);
         (here, Tenancy { engine, outbox, drain, present })
     }
 }

@@ -247,6 +247,34 @@ fn a_node_that_is_killed_loses_nothing_and_another_goes_on_when_its_lease_has_en
     hook.owner.get(&hook.api("/verify")).expect(200);
 }
 
+/// One is killed, the other ends in order: whoever follows a state through a third notices a pause.
+#[test]
+fn who_follows_a_state_at_one_node_goes_on_when_the_others_are_gone() {
+    let mut cluster = Cluster::of(3);
+    let here = cluster.nodes.remove(2);
+    let hook = Hook::running(&here, CODE);
+    let path = format!("/state-events?readKey={}", hook.read_key);
+    let mut socket = Socket::open(&here.address, &path).expect("a WebSocket");
+    let mut tell = |number: u64| {
+        let ask = Ask::new("POST", hook.write_path()).header("idempotency-key", format!("n{number}"));
+        eventually_within(LEASE + GRACE, "it is kept", || {
+            (ask.clone().json(&json!(number)).send(&here.address).status == 202).then_some(())
+        });
+        let is_told = |frame: &Value| frame["state"].as_array().is_some_and(|state| state.contains(&json!(number)));
+        while !is_told(&socket.next_state(LEASE + GRACE).expect("it goes on")) {}
+    };
+    tell(1);
+    assert!(cluster.nodes[0].terminate().success());
+    tell(2);
+    // Whichever has it now.
+    cluster.nodes[1].kill();
+    tell(3);
+    let revoked = hook.owner.ask(Ask::new("DELETE", hook.api(&format!("/keys/{}", hook.read_key))));
+    assert!(revoked.status < 300, "{}", revoked.status);
+    while socket.next_state(PATIENCE).is_some() {}
+    assert_eq!(Socket::open(&here.address, &path).err(), Some(404), "a key that was revoked is told nothing");
+}
+
 #[test]
 fn a_node_that_ends_in_order_hands_over_and_no_write_fails() {
     let mut cluster = Cluster::of(3);

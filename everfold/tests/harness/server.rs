@@ -59,10 +59,14 @@ impl Server {
     }
 
     /// A command that ends up as `everfold`, with the arguments it is given.
-    pub fn start_by(mut command: Command, data: &Path) -> Server {
+    pub fn start_by(command: Command, data: &Path) -> Server {
+        Server::start_at("127.0.0.1:0", command, data)
+    }
+
+    pub fn start_at(listen: &str, mut command: Command, data: &Path) -> Server {
         let started = Instant::now();
         let mut process = command
-            .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+            .args(["serve", "--listen", listen, "--data"])
             .arg(data)
             .stdout(Stdio::piped())
             .spawn()

@@ -18,6 +18,7 @@ const USER: u32 = 65_534;
 const START_WAIT: Duration = Duration::from_secs(30);
 
 pub struct Server {
+    host: String,
     // Before the directory, so that it ends before its files go.
     process: Option<Child>,
     port: u16,
@@ -28,18 +29,54 @@ pub struct Server {
 impl Server {
     /// A running server with an empty database.
     pub fn start() -> Server {
+        Server::start_at("127.0.0.1")
+    }
+
+    /// One that listens at an address of this machine, for whoever reaches it.
+    pub fn start_at(host: &str) -> Server {
         let directory = TempDir::new().expect("a directory");
         let data = directory.path().join("data");
         fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("is open to all");
         let copied = Command::new("cp").args(["--archive", "--reflink=auto"]).arg(template()).arg(&data).status();
         assert!(copied.expect("cp runs").success());
-        let mut server = Server { process: None, port: free_port(), data, _directory: directory };
+        let trusts = fs::read_to_string(data.join("pg_hba.conf")).expect("is there") + "host all all all trust\n";
+        fs::write(data.join("pg_hba.conf"), trusts).expect("is written");
+        let mut server = Server { host: host.into(), process: None, port: free_port(), data, _directory: directory };
         server.start_again();
         server
     }
 
+    /// A copy that follows this server, and without which it acknowledges nothing from here on.
+    pub fn copied(&self) -> Server {
+        let directory = TempDir::new().expect("a directory");
+        fs::set_permissions(directory.path(), fs::Permissions::from_mode(0o755)).expect("is open to all");
+        let data = directory.path().join("data");
+        let port = free_port();
+        fs::create_dir(&data).expect("is made");
+        fs::set_permissions(&data, fs::Permissions::from_mode(0o700)).expect("is its own");
+        if is_root() {
+            chown(&data, Some(USER), Some(USER)).expect("is given away");
+        }
+        let from = format!("host={} port={} user=everfold application_name=copy", self.host, self.port);
+        let copied = program("pg_basebackup")
+            .args(["--wal-method=stream", "--checkpoint=fast", "--write-recovery-conf", "--no-sync", "--dbname", &from])
+            .arg("--pgdata")
+            .arg(&data)
+            .status();
+        assert!(copied.expect("pg_basebackup runs").success());
+        let mut copy = Server { host: self.host.clone(), process: None, port, data, _directory: directory };
+        copy.start_again();
+        copy
+    }
+
+    /// The address of this server, and of another that may take its place.
+    pub fn address_with(&self, other: &Server) -> String {
+        let at = |server: &Server| format!("{}:{}", server.host, server.port);
+        format!("postgres://everfold:secret@{},{}/postgres?sslmode=prefer", at(self), at(other))
+    }
+
     pub fn address(&self) -> String {
-        format!("postgres://everfold:secret@127.0.0.1:{}/postgres?sslmode=prefer", self.port)
+        format!("postgres://everfold:secret@{}:{}/postgres?sslmode=prefer", self.host, self.port)
     }
 
     /// A new folder that the server may write to.
@@ -76,7 +113,7 @@ impl Server {
     fn spawn(&self) -> Child {
         let settings = [
             format!("port={}", self.port),
-            "listen_addresses=127.0.0.1".into(),
+            format!("listen_addresses={}", self.host),
             "unix_socket_directories=".into(),
             "shared_buffers=64MB".into(),
             "max_connections=50".into(),
@@ -115,8 +152,9 @@ impl Server {
     }
 
     fn is_ready(&self) -> bool {
-        TcpStream::connect(("127.0.0.1", self.port)).is_ok()
-            && self.log().contains("database system is ready to accept connections")
+        // One that follows another takes questions alone.
+        let is_up = |log: &str| log.contains("database system is ready to accept");
+        TcpStream::connect((self.host.as_str(), self.port)).is_ok() && is_up(&self.log())
     }
 
     fn log(&self) -> String {

@@ -1,0 +1,96 @@
+//! A WebSocket that outlives the node it was opened at: whoever follows a state through another node notices a pause.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::body::Body;
+use futures_util::{SinkExt, StreamExt};
+use hyper::{
+    Request, StatusCode,
+    upgrade::{OnUpgrade, Upgraded},
+};
+use hyper_util::rt::TokioIo;
+use tokio::time::timeout;
+use tokio_tungstenite::{
+    WebSocketStream,
+    tungstenite::{Message, protocol::Role},
+};
+
+use super::{Front, Line, Lost, OWNER_WAIT, Owner, RETRY_PAUSE, changed};
+
+/// How long after the end of a WebSocket it may turn out that its node has ended, too.
+const END_WAIT: Duration = Duration::from_secs(3);
+
+type Socket = WebSocketStream<TokioIo<Upgraded>>;
+
+/// What is asked of the next owner again, and of whom it was asked last.
+pub struct Followed {
+    pub front: Front,
+    pub line: Arc<Line>,
+    pub asked: Box<dyn Fn() -> Request<Body> + Send>,
+}
+
+impl Followed {
+    /// Passes on what either says, until the client ends it, or an owner that is still there does.
+    pub async fn relay(mut self, below: OnUpgrade, above: OnUpgrade) {
+        let (Ok(below), Ok(above)) = (below.await, above.await) else { return };
+        let mut below = socket(below, Role::Server).await;
+        let mut above = socket(above, Role::Client).await;
+        while self.passed(&mut below, &mut above).await {
+            match timeout(OWNER_WAIT, self.again()).await {
+                Ok(Some(next)) => above = next,
+                _ => break,
+            }
+        }
+        let _ = timeout(END_WAIT, below.close(None)).await;
+    }
+
+    /// Whether the owner ended it because it ends itself, as far as that can be told.
+    async fn passed(&mut self, below: &mut Socket, above: &mut Socket) -> bool {
+        let mut owner = self.front.owner.clone();
+        loop {
+            tokio::select! {
+                said = below.next() => match said {
+                    Some(Ok(Message::Close(_)) | Err(_)) | None => return false,
+                    // An owner that does not hear it is about to end.
+                    Some(Ok(said)) => drop(above.send(said).await),
+                },
+                told = above.next() => match told {
+                    Some(Ok(Message::Close(_))) => {
+                        let left = owner.wait_for(|owner| !matches!(owner, Owner::There(at) if Arc::ptr_eq(at, &self.line)));
+                        return timeout(END_WAIT, left).await.is_ok();
+                    }
+                    Some(Err(_)) | None => return true,
+                    Some(Ok(told)) => if below.send(told).await.is_err() {
+                        return false;
+                    },
+                },
+                () = changed(&mut owner, &self.line) => return true,
+            }
+        }
+    }
+
+    /// The same, from whoever owns the database next. `None` when that one has nothing to tell.
+    async fn again(&mut self) -> Option<Socket> {
+        let mut owner = self.front.owner.clone();
+        loop {
+            let somebody = owner.wait_for(|owner| !matches!(owner, Owner::Nobody)).await.ok()?.clone();
+            self.line = match somebody {
+                Owner::There(line) => line,
+                Owner::Here(here) => here.line,
+                Owner::Nobody => continue,
+            };
+            match self.line.pass((self.asked)()).await {
+                Ok(mut response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
+                    let above = hyper::upgrade::on(&mut response).await.ok()?;
+                    return Some(socket(above, Role::Client).await);
+                }
+                Ok(response) if response.status().is_client_error() && !super::is_elsewhere(&response) => return None,
+                Ok(_) | Err(Lost::Unsent(_) | Lost::Unknown) => tokio::time::sleep(RETRY_PAUSE).await,
+            }
+        }
+    }
+}
+
+async fn socket(upgraded: Upgraded, role: Role) -> Socket {
+    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), role, None).await
+}
