@@ -267,20 +267,7 @@ impl Proof {
         // `blake3::Hash` compares in constant time.
         let peer: IpAddr = peer.parse().ok().filter(|_| blake3::Hash::from_hex(proof).is_ok_and(|it| it == self.0))?;
         request.headers_mut().remove(NODE);
-        if !peer.to_canonical().is_loopback() {
-            // It is not from this machine, whatever the connection says.
-            let forwarded = HeaderValue::try_from(format!("for=\"{}\"", bracketed(peer))).expect("an address");
-            request.headers_mut().append(header::FORWARDED, forwarded);
-        }
         Some(peer)
-    }
-}
-
-/// As RFC 7239 writes it.
-fn bracketed(address: IpAddr) -> String {
-    match address {
-        IpAddr::V4(address) => address.to_string(),
-        IpAddr::V6(address) => format!("[{address}]"),
     }
 }
 

@@ -23,7 +23,9 @@ use super::{
     identity::identify,
     job as http_job,
     problem::Problem,
-    request, socket, transfer, upload, wire, worker as http_worker,
+    request, socket, transfer, upload,
+    visitor::Visitor,
+    wire, worker as http_worker,
 };
 use crate::{egress, front, http, serve};
 
@@ -43,10 +45,14 @@ pub async fn ready(State(site): State<Site>) -> Result<&'static str, Problem> {
 }
 
 /// `GET /api/health`: for the owner of the server, and for whoever is at a developer's machine that has no owner yet.
-pub async fn show(State(site): State<Site>, headers: HeaderMap) -> Result<Json<wire::Health>, Problem> {
+pub async fn show(
+    State(site): State<Site>,
+    visitor: Visitor,
+    headers: HeaderMap,
+) -> Result<Json<wire::Health>, Problem> {
     const WHY: &str = "How a server is, is for the user who signed in first.";
     let settings = site.engine.settings().await?;
-    if settings.owner.is_some() || !site.is_developers_own(&headers) {
+    if settings.owner.is_some() || !site.is_developers_own(visitor, &headers) {
         let session = identify(&site, &headers).await?.session()?;
         settings.of(session.account.lane).map_err(|refusal| refusal.because(WHY))?;
     }

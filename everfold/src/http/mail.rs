@@ -9,19 +9,19 @@ use axum::{
 use jiff::Timestamp;
 use rules::{email::Email, refusal::Refusal};
 
-use super::{Site, dashboard, notice, problem::Problem, state_page::escaped, wire};
+use super::{Site, dashboard, notice, problem::Problem, state_page::escaped, visitor::Visitor, wire};
 use crate::mail::{Mail, Outbox};
 
-fn kept(site: &Site, headers: &HeaderMap) -> Result<Vec<Mail>, Problem> {
+fn kept(site: &Site, visitor: Visitor, headers: &HeaderMap) -> Result<Vec<Mail>, Problem> {
     match &*site.outbox {
-        Outbox::Development(development) if site.is_developers_own(headers) => Ok(development.kept()),
+        Outbox::Development(development) if site.is_developers_own(visitor, headers) => Ok(development.kept()),
         _ => Err(Refusal::PATH_UNKNOWN.into()),
     }
 }
 
 /// `GET /api/dev/mail`: oldest first.
-pub async fn list(State(site): State<Site>, headers: HeaderMap) -> Result<Response, Problem> {
-    let details = kept(&site, &headers)?.into_iter().map(|mail| {
+pub async fn list(State(site): State<Site>, visitor: Visitor, headers: HeaderMap) -> Result<Response, Problem> {
+    let details = kept(&site, visitor, &headers)?.into_iter().map(|mail| {
         let Mail { to, subject, text, link, token, at } = mail;
         wire::MailDetail { to: Email::into(to), subject, text, link, token, at: at.0 }
     });
@@ -29,8 +29,8 @@ pub async fn list(State(site): State<Site>, headers: HeaderMap) -> Result<Respon
 }
 
 /// `GET /dev/mail`: newest first.
-pub async fn show(State(site): State<Site>, method: Method, headers: HeaderMap) -> Response {
-    let Ok(kept) = kept(&site, &headers) else { return dashboard::not_found(&site, &method, &headers) };
+pub async fn show(State(site): State<Site>, visitor: Visitor, method: Method, headers: HeaderMap) -> Response {
+    let Ok(kept) = kept(&site, visitor, &headers) else { return dashboard::not_found(&site, &method, &headers) };
     if kept.is_empty() {
         const NONE: &str = "<h1>No mail yet</h1><p>What a mail server would be given is shown here: a link, as soon as \
             somebody asks to sign in.</p>";

@@ -68,7 +68,7 @@ pub use worker::{WORKER_FRAME_BYTES_MAX, WORKER_READ_BYTES};
 use pace::Pace;
 pub use problem::Problem;
 use tally::Tally;
-use visitor::Outside;
+use visitor::{Outside, Visitor};
 
 /// Previews that run at once: each folds a whole log twice.
 pub const PREVIEWS_MAX: usize = 4;
@@ -136,11 +136,11 @@ impl Site {
         }
     }
 
-    /// Whether nobody but a developer can be calling, on a machine of their own. What a proxy passes on comes from
-    /// somebody else, whatever the server was told.
-    fn is_developers_own(&self, headers: &HeaderMap) -> bool {
+    /// Whether nobody but a developer can be calling, on a machine of their own. What a proxy or another node passes on
+    /// comes from somebody else, whatever the server was told.
+    fn is_developers_own(&self, visitor: Visitor, headers: &HeaderMap) -> bool {
         let is_passed_on = headers.contains_key("x-forwarded-for") || headers.contains_key(header::FORWARDED);
-        matches!(*self.outbox, Outbox::Development(_)) && !is_passed_on
+        matches!(*self.outbox, Outbox::Development(_)) && visitor.is_of_this_machine() && !is_passed_on
     }
 }
 

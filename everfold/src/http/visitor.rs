@@ -54,7 +54,7 @@ impl Outside {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let is_own_name = matches!(name, "localhost" | "127.0.0.1" | "[::1]");
         let is_passed_on = headers.contains_key(X_FORWARDED_FOR) || headers.contains_key(header::FORWARDED);
-        let is_here = visitor.0.to_canonical().is_loopback() && is_own_name && !is_passed_on;
+        let is_here = visitor.is_of_this_machine() && is_own_name && !is_passed_on;
         self.developer.get().copied().filter(|_| is_here)
     }
 
@@ -67,6 +67,12 @@ impl Outside {
 /// The network address that a call comes from.
 #[derive(Clone, Copy, Debug)]
 pub struct Visitor(IpAddr);
+
+impl Visitor {
+    pub fn is_of_this_machine(self) -> bool {
+        self.0.to_canonical().is_loopback()
+    }
+}
 
 impl FromRequestParts<Site> for Visitor {
     type Rejection = Problem;
