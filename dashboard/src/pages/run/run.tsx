@@ -62,7 +62,7 @@ function Whole({ run }: { run: Run }) {
         <Progress loading={run.loading} />
       )}
       <Result run={run} />
-      <Logs logs={run.logs} />
+      <Logs logs={run.logs} isOver={runs.isOver(run)} />
     </div>
   );
 }
