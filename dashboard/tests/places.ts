@@ -76,6 +76,8 @@ async function theLink(page: Page): Promise<string> {
 
 export interface Place {
   name: string;
+  /** Where the whole is too long to be gone through, what has one of each. */
+  parts?: string[];
   reach: (page: Page, hook: Hook) => Promise<void>;
 }
 
@@ -144,6 +146,7 @@ export const PAGES: Place[] = [
   },
   {
     name: "docs",
+    parts: ["main > header", "nav", "#write", "#createHook"],
     reach: async (page) => {
       await page.goto("/docs");
       await expect(page.getByRole("heading", { level: 1 })).toBeVisible();

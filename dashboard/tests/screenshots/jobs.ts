@@ -35,10 +35,12 @@ test("jobs", async ({ page, context }) => {
   await expect(first.lastRun.getByRole("img", { name: /^Result \d+$/ })).toHaveCount(16);
   await expect(first.workers.getByText("0 of 4")).toHaveCount(3);
   await page.getByRole("button", { name: "Dismiss" }).click();
-  await shoot(page, "jobs", tall(1340));
+  await shoot(page, "jobs", tall(1100));
   await shoot(page, "jobs-phone", PHONE);
   await page.setViewportSize(DESK);
 
+  await first.row("Stock of the week").scrollIntoViewIfNeeded();
+  await shoot(page, "jobs-history");
   await first.row("Shortest round").click();
   await expect(first.sheet("Shortest round")).toContainText("412");
   await shoot(page, "job");

@@ -11,6 +11,7 @@ export const PHONE = { width: 375, height: 800 };
 
 export async function shoot(page: Page, name: string, size = DESK) {
   await page.setViewportSize(size);
+  await page.mouse.move(0, 0);
   for (const colorScheme of ["light", "dark"] as const) {
     await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
     await page.evaluate(() => document.fonts.ready);
