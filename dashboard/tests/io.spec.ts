@@ -1,6 +1,8 @@
 /** Every method of `io` and every modifier, asked by a program with @interval/sdk: answered by a person in a browser, and
  * refused with words where an answer will not do. */
 
+import { readFileSync } from "node:fs";
+import { makeHook } from "./hook.ts";
 import { expect, type RunPage, together as test } from "./run.ts";
 
 test("io.input.text: too short is said, mended, sent with Enter", async ({ page, run, refused }) => {
@@ -170,6 +172,66 @@ test("io.select.table: pages, sorts, filters, and holds its bounds", async ({ pa
   await run.goOn.click();
   await run.ends("Completed");
   await expect(page.getByText("Person 42, Person 43")).toBeVisible();
+});
+
+test("Download CSV: every row of every page, as filtered, with nothing that a spreadsheet would run", async ({
+  page,
+  run,
+}) => {
+  const code = `const goods = Array.from({ length: 30 }, (_, n) => ({ sku: "T-" + n, what: "tea no. " + n, price: n / 2 }));
+goods[0].what = 'so-called "tea", loose';
+goods[1].what = "=1+1";
+goods[2].what = "two\\nlines";
+goods[3].price = -4.5;
+export const actions = {
+  goods: async (io) => {
+    await io.display.table("Goods in stock", { data: goods });
+    return io.input.text("Seen");
+  },
+  none: async (io) => {
+    await io.display.table("Nothing", { data: [] });
+    return io.input.text("Seen");
+  },
+};`;
+  await makeHook(page, { name: "goods", code });
+  await run.start("goods");
+  await expect(page.getByText("1 - 20 of 30")).toBeVisible();
+  const save = async () => {
+    const begun = page.waitForEvent("download");
+    await run.button("Download CSV").click();
+    const file = await begun;
+    expect(file.suggestedFilename()).toBe("Goods-in-stock.csv");
+    return readFileSync(await file.path(), "utf8").split("\r\n");
+  };
+  const lines = await save();
+  expect(lines.slice(0, 5)).toEqual([
+    "sku,what,price",
+    'T-0,"so-called ""tea"", loose",0',
+    "T-1,'=1+1,0.5",
+    'T-2,"two\nlines",1',
+    "T-3,tea no. 3,-4.5",
+  ]);
+  expect(lines).toHaveLength(32);
+  expect(lines.slice(-2)).toEqual(["T-29,tea no. 29,14.5", ""]);
+  await run.field("Filter").fill("no. 29");
+  await expect(page.getByText("1 - 1 of 1")).toBeVisible();
+  expect(await save()).toEqual(["sku,what,price", "T-29,tea no. 29,14.5", ""]);
+
+  await run.start("none");
+  await expect(page.getByText("There are no items")).toBeVisible();
+});
+
+test("Select none takes back what was chosen on all pages", async ({ page, run }) => {
+  await run.start("many_chosen");
+  await expect(run.button("Select none")).toBeDisabled();
+  await run.button("Select all").click();
+  await expect(page.getByText("10000 selected")).toBeVisible();
+  await run.button("Next page").click();
+  await run.button("Select none").click();
+  await expect(page.getByText("0 selected", { exact: true })).toBeVisible();
+  await expect(run.table("Many").getByRole("checkbox", { checked: true })).toHaveCount(0);
+  await run.goOn.click();
+  await run.gave({ count: "0" });
 });
 
 test("io.search: what the program finds can be chosen", async ({ page, run, refused }) => {

@@ -27,6 +27,34 @@ test("jobs go to the open tabs in turn", async ({ page, context }) => {
   expect(ran.slice(3), "and round again").toEqual(ran.slice(0, 3));
 });
 
+test("one script over many inputs uses all three tabs at once", async ({ page, context }) => {
+  const opened = await three(page, context);
+  const inputs = Array.from({ length: 12 }, (_, input) => input);
+  const id = await submit(page, { code: spin(4_000), inputs });
+  const busy = () => Promise.all(opened.map(({ doing }) => doing.filter({ hasNotText: "idle" }).count()));
+  await expect.poll(busy, { intervals: [50] }).toEqual([4, 4, 4]);
+  expect((await tabs(page)).map(({ running }) => running)).toEqual([4, 4, 4]);
+  expect((await over(page, id, 30_000)).result).toEqual(inputs);
+});
+
+test("Cancel job ends one that runs, and its thread is free for the next", async ({ page }) => {
+  await beGuest(page);
+  const jobs = new JobsPage(page);
+  await jobs.open();
+  await jobs.threads.fill("1");
+  await expect.poll(async () => (await tabs(page))[0]?.threads).toBe(1);
+  const id = await submit(page, { code: "while (true);", name: "without end", timeoutMs: 60_000 });
+  await expect(jobs.doing.filter({ hasNotText: "idle" })).toHaveCount(1);
+  await jobs.row("without end").click();
+  const sheet = jobs.sheet("without end");
+  await sheet.getByRole("button", { name: "Cancel job" }).click();
+  await expect(sheet.getByText("cancelled", { exact: true })).toBeVisible();
+  await expect(sheet.getByRole("button", { name: "Cancel job" })).toHaveCount(0);
+  await expect(jobs.doing.filter({ hasNotText: "idle" })).toHaveCount(0);
+  expect((await read(page, id)).status).toBe("cancelled");
+  expect((await over(page, await submit(page, { code: "1 + 1" }))).result).toBe(2);
+});
+
 test("a tab is never given more than it has threads, and jobs that wait find one that is free", async ({ page }) => {
   await beGuest(page);
   const jobs = new JobsPage(page);

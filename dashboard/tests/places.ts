@@ -14,6 +14,20 @@ const CODE = `function reducer(state = { total: 0, last: null }, { body }) {
   return { total: state.total + 1, last: body };
 }
 export const actions = {
+  desk: new Page({
+    name: "Desk",
+    handler: async (display) =>
+      new Layout({
+        title: "The desk",
+        description: "What lies on it",
+        menuItems: [{ label: "Ask", route: "ask" }],
+        children: [
+          display.metadata("Figures", { layout: "card", data: [{ label: "Orders", value: 3 }] }),
+          display.table("Orders", { data: [{ name: "tea", many: 2 }, { name: "jam", many: 4 }] }),
+        ],
+      }),
+    routes: { close: async () => "closed" },
+  }),
   ask: { name: "Ask somebody", description: "and wait", handler: async (io) => io.input.text("What is it?") },
 };
 `;
@@ -53,8 +67,17 @@ const ofFunction = (name: string, tab: string, there: (of: FunctionPage) => Prom
   },
 });
 
+/** Where the link leads that was sent by mail. */
+async function theLink(page: Page): Promise<string> {
+  await page.request.post("/api/auth/signin", { data: { email: "ada@example.com" } });
+  const mails = await (await page.request.get("/api/dev/mail")).json();
+  return new URL(mails.at(-1).link).pathname;
+}
+
 export interface Place {
   name: string;
+  /** Where the whole is too long to be gone through, what has one of each. */
+  parts?: string[];
   reach: (page: Page, hook: Hook) => Promise<void>;
 }
 
@@ -89,6 +112,44 @@ export const PAGES: Place[] = [
     reach: async (page) => {
       await page.goto("/history");
       await expect(page.getByRole("table", { name: "History" }).getByText("waiting")).toBeVisible();
+    },
+  },
+  {
+    name: "a page of actions",
+    reach: async (page) => {
+      await page.goto("/p/desk");
+      await expect(page.getByRole("table", { name: "Orders" }).getByText("jam")).toBeVisible();
+      await expect(page.locator('[data-pw-run-slug="desk/close"]')).toBeVisible();
+    },
+  },
+  {
+    name: "an unknown action",
+    reach: async (page) => {
+      await page.goto("/a/nothing");
+      await expect(page.getByText("Not found")).toBeVisible();
+    },
+  },
+  {
+    name: "mail",
+    reach: async (page) => {
+      await theLink(page);
+      await page.goto("/dev/mail");
+      await expect(page.getByRole("link", { name: "Open the link" }).first()).toBeVisible();
+    },
+  },
+  {
+    name: "a link to sign in",
+    reach: async (page) => {
+      await page.goto(await theLink(page));
+      await expect(page.getByRole("button")).toHaveCount(1);
+    },
+  },
+  {
+    name: "docs",
+    parts: ["main > header", "nav", "#write", "#createHook"],
+    reach: async (page) => {
+      await page.goto("/docs");
+      await expect(page.getByRole("heading", { level: 1 })).toBeVisible();
     },
   },
   {

@@ -1,6 +1,9 @@
 /** What became of each request: a word for every outcome, and the owner's own line where code failed. */
 
-import { beGuest, changeHook, folded, hookPage, makeHook, send } from "./hook.ts";
+import { execFile } from "node:child_process";
+import { promisify } from "node:util";
+import type { Page } from "@playwright/test";
+import { beGuest, changeHook, folded, hookPage, makeHook, send, writePath } from "./hook.ts";
 import { expect, refusal, test } from "./journey.ts";
 
 const CODE = `function responder(request) {
@@ -89,6 +92,42 @@ test("what is sent from the page arrives as it was written", async ({ page, voic
   await expect(hook.row(2).getByRole("cell", { name: "ignored" })).toBeVisible();
 });
 
+test("the curl line beside the form says what the form sends, and where to", async ({ page, server }) => {
+  await beGuest(page);
+  const made = await makeHook(page);
+  await hookPage(page).open(made.id);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  const form = page.getByRole("form", { name: "Send a request" });
+  await form.getByRole("textbox", { name: "Body" }).fill('{"name": "jam"}');
+  await form.getByText("Headers and curl").click();
+  const address = `${server.url}${writePath(made)}`;
+  await expect(form.locator("pre")).toContainText(address);
+  await expect(form.locator("pre")).toContainText('{"name": "jam"}');
+  await form.getByRole("button", { name: "Copy as curl" }).click();
+  await expect(form.getByRole("button", { name: "Copied" })).toBeVisible();
+  const line = await copied(page);
+  expect(line).toMatch(/^curl /);
+  expect(line).toContain(address);
+  const { stdout } = await promisify(execFile)("sh", ["-c", line.replace(/^curl /, "curl --silent ")]);
+  expect(JSON.parse(stdout)).toMatchObject({ seq: 1 });
+  await expect(hookPage(page).line("last: ")).toContainText("jam");
+});
+
+test("Copy path of a line of the state is how code reaches it", async ({ page }) => {
+  await beGuest(page);
+  const code = `function reducer() { return { orders: { "in words": "tea" } }; }`;
+  const made = await makeHook(page, { code });
+  await send(page, made, {});
+  await folded(page, made, 1);
+  const hook = hookPage(page);
+  await hook.open(made.id);
+  await page.context().grantPermissions(["clipboard-read", "clipboard-write"]);
+  const line = hook.line("in words: ").last();
+  await line.hover();
+  await line.getByRole("button", { name: /^Copy path/ }).click();
+  expect(await copied(page)).toBe('state.orders["in words"]');
+});
+
 test("a template of the hook's own fills the form", async ({ page }) => {
   await beGuest(page);
   const code = `template("order", (state) => ({ method: "POST", headers: { "content-type": "application/json" }, body: { sku: "T-1", seen: state?.n ?? 0 } }));
@@ -149,3 +188,5 @@ test("the console tells what the code said, newest first, each line with its req
   await page.getByRole("link", { name: "Request 1" }).click();
   await expect(hook.sheet(1)).toBeVisible();
 });
+
+const copied = (page: Page) => page.evaluate(() => navigator.clipboard.readText());

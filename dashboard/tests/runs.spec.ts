@@ -1,6 +1,7 @@
 /** A run of a program with @interval/sdk, whatever happens to it: errors, reloads, a second tab, kills of either side. */
 
 import AxeBuilder from "@axe-core/playwright";
+import { makeHook } from "./hook.ts";
 import { expect, test } from "./run.ts";
 
 test("an action that throws says so", async ({ run }) => {
@@ -79,6 +80,54 @@ test("a host that was killed while it waited: offline is said, an answer is kept
   await run.field("Step 1").fill("1");
   await run.goOn.click();
   await expect(run.field("Step 2")).toBeVisible();
+});
+
+test("Restart begins another run of what is over, and leads to it", async ({ page, run }) => {
+  await run.start("text");
+  const before = page.url();
+  await run.button("Cancel run").click();
+  await run.ends("Cancelled");
+  await run.button("Restart").click();
+  await expect(page).not.toHaveURL(before);
+  await expect(page).toHaveURL(/\/r\/[0-9a-f-]{36}$/);
+  await expect(run.field("Name")).toBeVisible();
+  await expect(run.resultType).toHaveCount(0);
+  await page.goto(before);
+  await run.ends("Cancelled");
+});
+
+test("Abandon ends a run whose host died over it", async ({ page, run, host }) => {
+  await run.start("ten");
+  await run.field("Step 0").fill("0");
+  await run.goOn.click();
+  await expect(run.field("Step 1")).toBeVisible();
+  await host.kill();
+  await expect(page.getByText("offline", { exact: true })).toBeVisible();
+  await host.startAgain();
+  await run.button("Abandon").click({ timeout: 20_000 });
+  await run.ends("Cancelled");
+  await expect(run.button("Resume")).toHaveCount(0);
+  await expect(page.getByRole("definition").filter({ hasText: /^0$/ }), "what was answered stays").toBeVisible();
+});
+
+test("a run whose code asks something else now says code changed, and is restarted", async ({ page, run }) => {
+  const code = `export const actions = { when: async (io) => {
+  const first = await io.input.text("On " + secrets.DAY);
+  return first + (await io.input.text("Why"));
+} };`;
+  const made = await makeHook(page, { code });
+  const say = (value: string) => page.request.post(`/api/secrets/${made.id}`, { data: { key: "DAY", value } });
+  await say("Monday");
+  await run.start("when");
+  await run.field("On Monday").fill("at noon");
+  await say("Tuesday");
+  await run.goOn.click();
+  await expect(page.getByText("code changed", { exact: true })).toBeVisible();
+  await expect(run.button("Resume")).toHaveCount(0);
+  const parked = page.url();
+  await run.button("Restart").click();
+  await expect(run.field("On Tuesday")).toBeVisible();
+  expect(page.url()).not.toBe(parked);
 });
 
 test("axe-core finds no violation in a run, light or dark, and none is wider than a phone", async ({ page, run }) => {

@@ -53,9 +53,13 @@ test("what is no address is said beside the field", async ({ page }) => {
   await expect(page.getByText("on its way")).toHaveCount(0);
 });
 
-test("an API key is shown once, works, and is revoked", async ({ page }) => {
+test("an API key is shown once, reads what its owner has, and is nobody's when it was revoked", async ({
+  page,
+  playwright,
+  baseURL,
+}) => {
   await beGuest(page);
-  await makeHook(page);
+  const made = await makeHook(page);
   await page.goto("/settings");
   const section = page.getByRole("region", { name: "API keys" });
   await section.getByLabel("Name").fill("ci");
@@ -64,12 +68,22 @@ test("an API key is shown once, works, and is revoked", async ({ page }) => {
   await expect(shown).not.toBeEmpty();
   const key = (await shown.textContent())?.trim() ?? "";
   await expect(section.getByRole("table").getByRole("row").filter({ hasText: "ci" })).toBeVisible();
+  // A program has no cookie.
+  const program = await playwright.request.newContext({
+    baseURL,
+    extraHTTPHeaders: { authorization: `Bearer ${key}` },
+  });
+  const read = await program.get("/api/hooks");
+  expect(read.status()).toBe(200);
+  expect((await read.json()).objects).toMatchObject([{ id: made.id }]);
   await page.reload();
   await expect(section.getByRole("table")).toContainText("ci");
   expect(await page.content()).not.toContain(key);
   await section.getByRole("button", { name: "Revoke ci" }).click();
   await page.getByRole("dialog", { name: "Revoke key" }).getByRole("button", { name: "Revoke" }).click();
   await expect(section).toContainText("No keys yet");
+  expect((await program.get("/api/hooks")).status()).toBe(401);
+  await program.dispose();
 });
 
 test("who signed in first owns the server's settings, and closes it to guests", async ({ page, browser, server }) => {

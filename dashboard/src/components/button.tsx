@@ -16,7 +16,7 @@ export function Button({ kind = "plain", icon, isBusy = false, disabled, childre
     <button
       type="button"
       {...rest}
-      className={[style.button, style[kind], className].filter(Boolean).join(" ")}
+      className={[style.button, style[kind], !children && style.alone, className].filter(Boolean).join(" ")}
       disabled={disabled}
       aria-busy={isBusy || undefined}
       onClick={isBusy ? undefined : rest.onClick}

@@ -51,7 +51,10 @@ function draw(parent: HTMLElement, label: string, points: Series["points"]): uPl
     scales: { x: { time: false } },
     legend: { live: true },
     cursor: { y: false },
-    axes: [axis, { ...axis, size: 56 }],
+    axes: [
+      { ...axis, size: 28 },
+      { ...axis, size: 56 },
+    ],
     series: [
       { label: "request" },
       { label, stroke: line, width: 1.5, points: { show: points.length < 40, size: 5 }, spanGaps: false },

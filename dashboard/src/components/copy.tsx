@@ -6,11 +6,18 @@ import style from "./copy.module.css";
 
 const SAID_MS = 1_500;
 
-export function CopyButton({ text, label, children }: { text: string; label: string; children?: string }) {
+interface Props {
+  text: string;
+  label: string;
+  kind?: "quiet" | "plain";
+  children?: string;
+}
+
+export function CopyButton({ text, label, kind = "quiet", children }: Props) {
   const [isCopied, setCopied] = useState(false);
   return (
     <Button
-      kind="quiet"
+      kind={kind}
       icon={isCopied ? "check" : "copy"}
       aria-label={isCopied ? "Copied" : label}
       title={label}

@@ -24,13 +24,14 @@ function Open({ title, onClose, children, isSheet = false }: Omit<Props, "isOpen
   useLayoutEffect(() => {
     const shown = dialog.current;
     shown?.showModal();
-    // Where there is something to fill in, one begins there and not at *Close*.
-    shown?.querySelector<HTMLElement>("input, textarea, select")?.focus();
+    // Where there is something to fill in, one begins there; elsewhere with its title, and not at *Close*.
+    (shown?.querySelector<HTMLElement>("input, textarea, select") ?? shown)?.focus();
     return () => shown?.close();
   }, []);
   return (
     <dialog
       ref={dialog}
+      tabIndex={-1}
       className={isSheet ? style.sheet : style.dialog}
       aria-labelledby={id}
       onCancel={(event) => {

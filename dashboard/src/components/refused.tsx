@@ -1,14 +1,19 @@
-/** Why the server did not take what was filled in. */
+/** Why the server did not take what was sent. */
 
 import { Problem } from "../api/http.ts";
+import { Icon } from "./icon.tsx";
 import style from "./refused.module.css";
 
-export function Refused({ error }: { error: Error | null }) {
+/** Led in by what did not come of it, where that is not plain. */
+export function Refused({ error, lead }: { error: Error | null; lead?: string }) {
   if (!error) return null;
-  const hint = error instanceof Problem ? error.hint : undefined;
   return (
     <p role="alert" className={style.refused} data-pw="form-error">
-      {[error.message, hint].filter(Boolean).join(" ")}
+      <Icon name="warning" />
+      <span>
+        {lead} {error.message}
+        {error instanceof Problem && error.hint && <small>{error.hint}</small>}
+      </span>
     </p>
   );
 }

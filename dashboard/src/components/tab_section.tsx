@@ -7,6 +7,11 @@ export function Sections({ children }: { children: ReactNode }) {
   return <div className={style.sections}>{children}</div>;
 }
 
+/** A table in a section: it scrolls by itself where it is long. */
+export function Framed({ children }: { children: ReactNode }) {
+  return <div className={style.framed}>{children}</div>;
+}
+
 interface Props {
   title: string;
   why?: ReactNode;

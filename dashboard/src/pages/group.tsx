@@ -86,7 +86,7 @@ function Whole({ slug, own, inside }: WholeProps) {
           </Card>
         )
       )}
-      {shown && shown.logs.length > 0 && <Logs logs={shown.logs} />}
+      {shown && shown.logs.length > 0 && <Logs logs={shown.logs} isOver />}
     </Page>
   );
 }

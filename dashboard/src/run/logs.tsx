@@ -9,7 +9,7 @@ import style from "./logs.module.css";
 
 const LINES_SHOWN = 1_000;
 
-export function Logs({ logs }: { logs: LogLine[] }) {
+export function Logs({ logs, isOver }: { logs: LogLine[]; isOver: boolean }) {
   const id = useId();
   const [isOpen, setOpen] = useState(false);
   const list = useRef<HTMLOListElement>(null);
@@ -30,7 +30,7 @@ export function Logs({ logs }: { logs: LogLine[] }) {
         >
           <Icon name={isOpen ? "down" : "right"} /> Logs
         </button>
-        <span className={style.count}>{logs.length === 0 ? "none yet" : logs.length}</span>
+        <span className={style.count}>{logs.length > 0 ? logs.length : isOver ? "none" : "none yet"}</span>
         {isOpen && logs.length > 0 && (
           <CopyButton text={logs.map(({ text }) => text).join("\n")} label="Copy the log" />
         )}

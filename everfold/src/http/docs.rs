@@ -190,7 +190,7 @@ impl Call<'_> {
     }
 
     fn samples(&self) -> String {
-        let mut html = format!("<pre><code>{}</code></pre>", escaped(&self.curl()));
+        let mut html = format!("<pre tabindex=0><code>{}</code></pre>", escaped(&self.curl()));
         let example = fields_of(&self.operation["responses"]).find_map(|(status, response)| {
             let (_, media) = fields_of(&response["content"]).next()?;
             media.get("example").map(|example| (status, example))
@@ -200,7 +200,10 @@ impl Call<'_> {
                 Value::String(text) => text.clone(),
                 example => format!("{example:#}"),
             };
-            add(&mut html, format_args!("<p>{status}</p><pre><code>{}</code></pre>", escaped(example.trim_end())));
+            add(
+                &mut html,
+                format_args!("<p>{status}</p><pre tabindex=0><code>{}</code></pre>", escaped(example.trim_end())),
+            );
         }
         html
     }
@@ -250,7 +253,7 @@ fn identities(document: &Value) -> String {
     let schemes = fields_of(&document["components"]["securitySchemes"]);
     let rows: String =
         schemes.map(|(name, scheme)| format!("<dt>{name}<dd>{}", inline(&scheme["description"]))).collect();
-    format!("<h4>Identity</h4><dl>{rows}</dl>")
+    format!("<h2>Identity</h2><dl>{rows}</dl>")
 }
 
 fn parameter(parameter: &Value) -> String {

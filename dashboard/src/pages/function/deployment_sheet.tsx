@@ -1,7 +1,15 @@
 /** One deployment: how it stands, what its build prints, and what can be done with it. */
 
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { deleteDeployment, deployments as all, downloadPath, isBuilding, useBuildLog } from "../../api/functions.ts";
+import {
+  deleteDeployment,
+  deployments as all,
+  downloadPath,
+  isBuilding,
+  machine,
+  useBuildLog,
+} from "../../api/functions.ts";
 import { useChange } from "../../api/queries.ts";
 import type { Deployment, UserFunction } from "../../api/types.ts";
 import { Button, LinkButton } from "../../components/button.tsx";
@@ -39,6 +47,7 @@ export function DeploymentSheet({ of, deployments, id, onClose }: Props) {
 
 function Whole({ of, deployment, deployments, onClose }: Omit<Props, "id"> & { deployment: Deployment }) {
   const { id, hash, runtime, entrypoint, build, error, createdAt, endedAt } = deployment;
+  const { data } = useQuery(machine);
   return (
     <>
       <div className={style.tools}>
@@ -64,7 +73,7 @@ function Whole({ of, deployment, deployments, onClose }: Omit<Props, "id"> & { d
           ],
           ["Size", bytes(deployment.bytes)],
           ["Built", treeOf(deployment)],
-          ["Runtime", runtime],
+          ["Runtime", data?.objects.find(({ name }) => name === runtime)?.title ?? runtime],
           ["Entrypoint", entrypoint && <code key="entrypoint">{entrypoint}</code>],
           ["Build command", build && <code key="build">{build}</code>],
         ]}

@@ -6,7 +6,7 @@ import { useChange } from "../../api/queries.ts";
 import type { Deployment, UserFunction } from "../../api/types.ts";
 import { Button } from "../../components/button.tsx";
 import { Empty } from "../../components/empty.tsx";
-import { Section, Sections } from "../../components/tab_section.tsx";
+import { Framed, Section, Sections } from "../../components/tab_section.tsx";
 import { type Column, Table } from "../../components/table.tsx";
 import { useOpened } from "../../components/tabs.tsx";
 import { Ago } from "../../components/time.tsx";
@@ -73,7 +73,7 @@ function List({ of, deployments, opened, onOpen }: ListProps) {
     },
   ];
   return (
-    <div className={style.list}>
+    <Framed>
       <Table
         label="Deployments"
         columns={columns}
@@ -83,7 +83,7 @@ function List({ of, deployments, opened, onOpen }: ListProps) {
         isOpened={({ id }) => id === opened}
         rowHeight={40}
       />
-    </div>
+    </Framed>
   );
 }
 

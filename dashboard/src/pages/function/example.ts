@@ -10,7 +10,8 @@ const JAVASCRIPT = `export default async ({ req, res, log }) => {
 
 const PYTHON = `def main(context):
     context.log("asked for", context.req.path)
-    return context.res.json({"hello": context.req.query.get("name", "world")})
+    name = context.req.query.get("name", "world")
+    return context.res.json({"hello": name})
 `;
 
 const PHP = `<?php

@@ -28,7 +28,7 @@ export function ExecutionSheet({ of, id, onClose }: { of: UserFunction; id: stri
         <>
           <Facts
             facts={[
-              ["Status", <ExecutionState key="status" status={execution.status} />],
+              ["Status", <ExecutionState key="status" of={execution} />],
               ["Answered", execution.statusCode !== null && <StatusCode key="code" of={execution} />],
               ["Begun by", TRIGGERS[execution.trigger]],
               ["Begun", <Time key="begun" at={execution.createdAt} />],

@@ -13,12 +13,19 @@ const SHOWN: Record<ExecutionStatus, { icon: IconName; tone: Tone; why: string }
   failed: { icon: "cross", tone: "bad", why: "The function did not answer." },
 };
 
-export function ExecutionState({ status }: { status: ExecutionStatus }) {
-  return <Sign {...SHOWN[status]}>{status}</Sign>;
-}
-
 const SERVER_ERROR = 500;
 const CLIENT_ERROR = 400;
+
+/** Nothing is well where the answer says that it is not. */
+export function ExecutionState({ of: { status, statusCode } }: { of: ExecutionBrief }) {
+  const { icon, tone, why } = SHOWN[status];
+  const isBad = statusCode !== null && statusCode >= SERVER_ERROR;
+  return (
+    <Sign icon={icon} tone={isBad && tone === "ok" ? "plain" : tone} why={why}>
+      {status}
+    </Sign>
+  );
+}
 
 /** As the function answered. */
 export function StatusCode({ of: { statusCode } }: { of: ExecutionBrief }) {

@@ -20,14 +20,14 @@ const AHEAD = 20;
 const SKELETON_ROWS = 3;
 
 const COLUMNS: Column<ExecutionBrief>[] = [
-  { name: "Status", width: "6.5rem", cell: ({ status }) => <ExecutionState status={status} /> },
+  { name: "Status", width: "6.5rem", cell: (execution) => <ExecutionState of={execution} /> },
   { name: "Code", width: "3rem", cell: (execution) => <StatusCode of={execution} /> },
   {
     name: "Request",
-    width: "minmax(4.5rem, 1.4fr)",
+    width: "minmax(4.5rem, 1.6fr)",
     cell: ({ method, path }) => <code title={`${method} ${path}`}>{`${method} ${path}`}</code>,
   },
-  { name: "Failure", width: "minmax(5rem, 1fr)", cell: (execution) => <Failure of={execution} />, isWide: true },
+  { name: "Failure", width: "minmax(5rem, 0.6fr)", cell: (execution) => <Failure of={execution} />, isWide: true },
   {
     name: "Trigger",
     width: "5rem",

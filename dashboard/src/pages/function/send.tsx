@@ -50,7 +50,7 @@ export function Send({ of }: { of: UserFunction }) {
           {send.isPending && <span className={style.soft}>The function is at work…</span>}
           {answer && !send.isPending && (
             <>
-              <ExecutionState status={answer.status} />
+              <ExecutionState of={answer} />
               <StatusCode of={answer} />
               <span className={style.soft}>{`${tookOf(answer)}, ${startOf(answer)} start`}</span>
             </>

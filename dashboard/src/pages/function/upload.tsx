@@ -3,13 +3,12 @@
 import { useEffect, useRef, useState } from "react";
 import { useSearchParams } from "wouter";
 import { deploy, deployments, userFunction } from "../../api/functions.ts";
-import { Problem } from "../../api/http.ts";
 import { useChange } from "../../api/queries.ts";
 import type { UserFunction } from "../../api/types.ts";
 import { quoted } from "../../components/curl.ts";
 import { Button } from "../../components/button.tsx";
-import { Icon } from "../../components/icon.tsx";
 import { Meter } from "../../components/meter.tsx";
+import { Refused } from "../../components/refused.tsx";
 import { Snippet } from "../../components/snippet.tsx";
 import { bytes } from "../../components/units.ts";
 import style from "./upload.module.css";
@@ -51,15 +50,7 @@ export function Upload({ of }: { of: UserFunction }) {
           <Button onClick={cancel}>Cancel</Button>
         </div>
       )}
-      {error && (
-        <p role="alert" className={style.refused}>
-          <Icon name="warning" />
-          <span>
-            It was not deployed. {error.message}
-            {error instanceof Problem && error.hint && <small>{error.hint}</small>}
-          </span>
-        </p>
-      )}
+      <Refused error={error} lead="It was not deployed." />
     </div>
   );
 }

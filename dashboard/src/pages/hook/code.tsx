@@ -11,6 +11,7 @@ import type { Hook, Preview } from "../../api/types.ts";
 import { ADD_ACTION, withAction } from "../../components/add_action.tsx";
 import { Button } from "../../components/button.tsx";
 import { Dialog } from "../../components/dialog.tsx";
+import form from "../../components/form.module.css";
 import { Icon } from "../../components/icon.tsx";
 import { Patch } from "../../components/patch.tsx";
 import { ReplayBar } from "../../components/replay_bar.tsx";
@@ -233,7 +234,7 @@ function Previewed({ preview, onPublish }: { preview: Preview; onPublish: () => 
           </ul>
         </section>
       )}
-      <div>
+      <div className={form.answers}>
         <Button kind="main" onClick={onPublish}>
           Publish it
         </Button>

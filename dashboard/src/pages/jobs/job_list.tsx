@@ -69,10 +69,10 @@ function useColumns(): Column<Row>[] {
   return [
     { name: "Job", width: "minmax(8rem, 1fr)", cell: (job) => <span className={style.name}>{titleOf(job)}</span> },
     { name: "Status", width: "6rem", cell: ({ status }) => <JobState status={status} /> },
-    { name: "Came to", width: "minmax(6rem, 1.2fr)", cell: (job) => <CameTo job={job} />, isWide: true },
+    { name: "Came to", width: "minmax(6rem, 1.1fr)", cell: (job) => <CameTo job={job} />, isWide: true },
     {
       name: "Worker",
-      width: "minmax(5rem, 0.7fr)",
+      width: "minmax(5rem, 0.9fr)",
       cell: ({ worker, isLocal }) => (
         <span className={style.soft}>{isLocal ? "this browser" : worker ? (names.get(worker) ?? worker) : "–"}</span>
       ),

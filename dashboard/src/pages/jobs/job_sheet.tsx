@@ -43,7 +43,7 @@ export function JobSheet({ tab, id, onClose }: { tab: Tab; id: string; onClose: 
           </Button>
         )}
         {job.status === "done" && (
-          <CopyButton text={JSON.stringify(result, null, 2)} label="Copy the result">
+          <CopyButton text={JSON.stringify(result, null, 2)} label="Copy the result" kind="plain">
             Copy the result
           </CopyButton>
         )}
@@ -64,7 +64,13 @@ export function JobSheet({ tab, id, onClose }: { tab: Tab; id: string; onClose: 
         ]}
       />
       <HowFar job={job} />
-      <Came job={job} />
+      {job.status === "done" ? (
+        <Part title="Result">
+          <Came job={job} />
+        </Part>
+      ) : (
+        <Came job={job} />
+      )}
       <Part title="Console">
         {console.length > 0 ? (
           <ConsoleLines lines={console.map(({ level, text }) => ({ level, messages: [text] }))} />

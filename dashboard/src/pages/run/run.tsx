@@ -56,13 +56,13 @@ function Whole({ run }: { run: Run }) {
           </>
         )}
       </div>
-      {run.parked && <Parked run={run} parked={run.parked} />}
+      {run.parked && !runs.isOver(run) && <Parked run={run} parked={run.parked} />}
       {question && <Question key={question.key} runId={run.id} question={question} onAnswer={onAnswer} />}
       {(run.loading || run.status === "running") && !question && !runs.isOver(run) && !run.parked && (
         <Progress loading={run.loading} />
       )}
       <Result run={run} />
-      <Logs logs={run.logs} />
+      <Logs logs={run.logs} isOver={runs.isOver(run)} />
     </div>
   );
 }

@@ -1,7 +1,7 @@
 /** Starts a run, and becomes its page. */
 
 import { useEffect, useState } from "react";
-import { useLocation, useSearch } from "wouter";
+import { Link, useLocation, useSearch } from "wouter";
 import { Problem } from "../../api/http.ts";
 import { type Started, startRun } from "../../api/runs.ts";
 import { Button } from "../../components/button.tsx";
@@ -55,6 +55,7 @@ export default function StartPage({ slug }: { slug: string }) {
       </div>
     );
   }
+  if (error instanceof Problem && error.code === "action_unknown") return <Unknown slug={slug} />;
   return (
     <Page title={slug} isNarrow>
       <Empty title="This action did not start">
@@ -63,6 +64,17 @@ export default function StartPage({ slug }: { slug: string }) {
           Try again
         </Button>
       </Empty>
+    </Page>
+  );
+}
+
+/** Its hook may have been published without it, or its program never have been here. */
+function Unknown({ slug }: { slug: string }) {
+  return (
+    <Page title="Not found" isNarrow about={`There is no action ‘${slug}’.`}>
+      <p>
+        Those of published hooks, and of the programs that are connected, stand on the <Link href="/">home page</Link>.
+      </p>
     </Page>
   );
 }

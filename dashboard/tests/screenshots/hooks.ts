@@ -1,14 +1,10 @@
-/** Every page as a person meets it, light and dark, with a shop's webhook full of orders, for the README and docs. */
+/** The pages of hooks, and those that are nobody's: with a shop's webhook full of orders. */
 
-import { join } from "node:path";
-import type { Page } from "@playwright/test";
-import type { Json } from "../src/api/types.ts";
-import { beGuest, changeHook, folded, hookPage, makeHook, publish } from "./hook.ts";
-import { expect, refusal, test } from "./journey.ts";
+import type { Json } from "../../src/api/types.ts";
+import { beGuest, changeHook, folded, hookPage, makeHook, publish } from "../hook.ts";
+import { expect, refusal, test } from "../journey.ts";
+import { DESK, PHONE, shoot, signIn } from "./shoot.ts";
 
-const FOLDER = join(import.meta.dirname, "../../docs/screenshots");
-const DESK = { width: 1280, height: 800 };
-const PHONE = { width: 375, height: 800 };
 const ORDERS = 300;
 
 const FIRST = `type State = { orders: number; revenue: number };
@@ -102,23 +98,7 @@ function orders(): { delivery: string; body: Json }[] {
   return [...counted, ...sold];
 }
 
-async function shoot(page: Page, name: string, size = DESK) {
-  await page.setViewportSize(size);
-  for (const colorScheme of ["light", "dark"] as const) {
-    await page.emulateMedia({ colorScheme, reducedMotion: "reduce" });
-    await page.evaluate(() => document.fonts.ready);
-    // Charts are drawn anew in the colours of the scheme.
-    await page.waitForTimeout(400);
-    await page.screenshot({
-      path: join(FOLDER, `${name}-${colorScheme}.png`),
-      scale: "css",
-      caret: "hide",
-      animations: "disabled",
-    });
-  }
-}
-
-test("screenshots", async ({ page, server, voice }) => {
+test("hooks", async ({ page, server, voice }) => {
   await page.setViewportSize(DESK);
   await page.goto("/");
   await expect(hookPage(page).code).toBeVisible();
@@ -127,11 +107,14 @@ test("screenshots", async ({ page, server, voice }) => {
   await page.evaluate(() => localStorage.setItem("everfold-welcomed", "yes"));
 
   await beGuest(page);
-  await page.request.post("/api/auth/signin", { data: { email: "ada@tea.example" } });
-  const mails = await (await page.request.get("/api/dev/mail")).json();
+  await page.goto("/hooks");
+  await page.getByRole("banner").getByRole("button", { name: "Sign in" }).click();
+  await page.getByRole("textbox", { name: "E-mail" }).fill("ada@tea.example");
+  await shoot(page, "sign-in-dialog");
+  const link = await signIn(page);
   await page.goto("/dev/mail");
   await shoot(page, "mail");
-  await page.goto(new URL(mails.at(-1).link).pathname);
+  await page.goto(link);
   await shoot(page, "sign-in");
   await page.getByRole("button").click();
 
@@ -175,14 +158,16 @@ test("screenshots", async ({ page, server, voice }) => {
   await shoot(page, "hook-phone", PHONE);
   await page.setViewportSize(DESK);
 
-  await hook.open(made.id, "?at=133");
-  await expect(hook.state).toContainText("after request 133");
+  await hook.open(made.id, "?at=121");
+  await expect(hook.state).toContainText("after request 121");
   await shoot(page, "time-travel");
 
-  await hook.open(made.id, `?request=${ORDERS - 2}`);
+  await hook.open(made.id);
+  await hook.row(ORDERS - 2).click();
   await expect(hook.dialog.getByRole("list", { name: "Diff" })).toBeVisible();
   await shoot(page, "request");
-  await hook.open(made.id, "?request=299");
+  await hook.open(made.id);
+  await hook.row(ORDERS - 1).click();
   await expect(hook.dialog.getByRole("region", { name: "Error" })).toBeVisible();
   await shoot(page, "error");
 
@@ -208,10 +193,6 @@ test("screenshots", async ({ page, server, voice }) => {
     await shoot(page, `hook-${tab}`);
   }
 
-  await page.goto("/");
-  await expect(page.getByText("shop-orders")).toBeVisible();
-  await page.waitForLoadState("networkidle");
-  await shoot(page, "home");
   await page.goto("/hooks");
   await expect(page.getByRole("img", { name: /300 requests/ })).toBeVisible();
   await shoot(page, "hooks");

@@ -1,0 +1,56 @@
+/** What is wrong with the server is said in words, the worst first, to who looks at its health. */
+
+import type { Page } from "@playwright/test";
+import type { Health } from "../src/api/types.ts";
+import { beGuest } from "./hook.ts";
+import { expect, test } from "./journey.ts";
+
+/** The server's own answer, but for what is wrong. */
+async function whereWrong(page: Page, wrong: (health: Health) => void) {
+  await page.unrouteAll();
+  await page.route("**/api/health", async (route) => {
+    const answer = await route.fetch();
+    const health = await answer.json();
+    wrong(health);
+    await route.fulfill({ response: answer, json: health });
+  });
+  await page.goto("/health");
+}
+
+const verdict = (page: Page) => page.getByRole("main").getByRole("status");
+const wall = (page: Page, name: string) =>
+  page.getByRole("region", { name: "Walls" }).getByRole("listitem").filter({ hasText: name });
+
+test("a wall that fell and a disk that is full are said in words", async ({ page }) => {
+  await beGuest(page);
+  await page.goto("/health");
+  await expect(verdict(page)).toContainText("All is well");
+  await expect(wall(page, "landlock")).not.toContainText("does not hold");
+
+  const fall = ({ walls }: Health, name: string) => {
+    const fallen = walls.find((wall) => wall.name === name);
+    if (fallen) Object.assign(fallen, { holds: false, detail: "The kernel has none." });
+  };
+  await whereWrong(page, (health) => fall(health, "landlock"));
+  await expect(verdict(page)).toContainText("A wall around user code does not hold: landlock.");
+  await expect(verdict(page)).not.toContainText("All is well");
+  await expect(wall(page, "landlock")).toContainText("does not hold");
+  await expect(wall(page, "landlock")).toContainText("The kernel has none.");
+  await expect(wall(page, "capabilities")).not.toContainText("does not hold");
+
+  await whereWrong(page, (health) => {
+    fall(health, "landlock");
+    fall(health, "system calls");
+    health.store.freeBytes = 300_000_000;
+  });
+  await expect(verdict(page).getByRole("paragraph")).toContainText([
+    "2 walls around user code do not hold.",
+    "The disk is nearly full: 300 MB left.",
+    "Everfold",
+  ]);
+
+  await whereWrong(page, (health) => {
+    health.store.freeBytes = 300_000_000;
+  });
+  await expect(verdict(page)).toContainText("The disk is nearly full: 300 MB left.");
+});
