@@ -88,6 +88,8 @@ pub enum StartError {
     Database(#[from] store::postgres::OpenError),
     #[error("{0}")]
     Unread(#[from] store::Fault),
+    #[error("{0}")]
+    Elsewhere(#[from] store::migration::Mark),
     #[error("The database holds what another key has sealed, and {} is not there.\nhint: copy it from the node that made it, or set EVERFOLD_MASTER_KEY.", .0.display())]
     KeyMissing(PathBuf),
     #[error("The workers did not start: {0}\nhint: 'everfold doctor' shows what this machine offers.")]
@@ -112,6 +114,10 @@ impl Server {
 
     pub async fn start(config: Config) -> Result<Server, StartError> {
         let keeping = Keeping::open(&config.data, config.database.as_deref()).await?;
+        if let Some(mark) = store::migration::mark(&*keeping.store).await? {
+            keeping.leave().await;
+            return Err(mark.into());
+        }
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;

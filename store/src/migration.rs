@@ -37,11 +37,17 @@ const ERASED_AT_ONCE: usize = 512;
 const BEHIND_ALL_KEYS: [u8; 4_096] = [0xff; 4_096];
 
 /// Why a store is not to be served. The number is that of the migration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
 pub enum Mark {
-    /// It is a copy of another one that is in use.
+    #[error(
+        "migration_unfinished: What is kept here is a copy of another store that was never finished. hint: finish it with \
+         'everfold migrate', or serve the one that it is copied from."
+    )]
     Copy(u128),
-    /// What it holds went elsewhere, and goes on there.
+    #[error(
+        "migration_left: What was kept here has moved elsewhere, and goes on there. hint: serve it from there, or bring it \
+         back with 'everfold migrate'. If that place is lost, 'everfold migrate --reclaim' goes on with what is here."
+    )]
     Left(u128),
 }
 
@@ -52,6 +58,7 @@ pub struct Tally {
     pub rows_copied: AtomicU64,
     pub lanes_compared: AtomicU64,
     pub records_compared: AtomicU64,
+    /// By the pass over all rows that is under way, or was last.
     pub rows_compared: AtomicU64,
 }
 
@@ -70,8 +77,8 @@ pub enum Stopped {
     )]
     Foreign(LaneId),
     #[error(
-        "migration_of_copy: The source is itself a copy that was never finished. Nothing was changed. hint: migrate from \
-         the store that it is copied from."
+        "migration_of_copy: It is a copy of another store, and was never finished. Nothing was changed. hint: use the one \
+         that it is copied from."
     )]
     OfCopy,
     #[error(
@@ -108,6 +115,15 @@ impl From<Fault> for Stopped {
 pub async fn mark(store: &dyn Store) -> Result<Option<Mark>, Fault> {
     let found = store.row(row::migration()).await?;
     found.map(|mark| row::decode(&mark).ok_or_else(|| Fault("the mark of a migration is damaged".into()))).transpose()
+}
+
+/// Lets a store be served again that was left, as it was then. What came since is where it went; both may be served.
+pub async fn reclaim(store: &dyn Store) -> Result<(), Stopped> {
+    match mark(store).await? {
+        None => Ok(()),
+        Some(Mark::Copy(_)) => Err(Stopped::OfCopy),
+        Some(Mark::Left(_)) => put_mark(store, "it", None).await,
+    }
 }
 
 /// Both ends of a migration.
@@ -217,6 +233,7 @@ impl Migration {
     async fn settle_rows(&self) -> Result<u64, Stopped> {
         let (mut ours, mut theirs) = (RowPages::of(&self.from), RowPages::of(&self.to));
         let (mut changed, mut changes, mut bytes) = (0, Vec::new(), 0);
+        self.tally.rows_compared.store(0, Relaxed);
         loop {
             let (here, there) = tokio::try_join!(ours.peek(), theirs.peek())?;
             let is_over = here.is_none() && there.is_none();

@@ -50,7 +50,7 @@ impl From<Superseded> for Failure {
 
 impl Failure {
     /// What is said before "hint:", and after it.
-    fn of(text: &str) -> Failure {
+    pub(super) fn of(text: &str) -> Failure {
         match text.split_once("hint: ") {
             Some((message, hint)) => Failure::new(message.trim_end()).hint(hint),
             None => Failure::new(text),
