@@ -111,9 +111,9 @@ fn a_store_beside_its_owner_reads_what_the_owner_keeps_and_keeps_nothing() {
         assert!(Sqlite::open_beside(directory.0.path()).is_err(), "there is nothing to read");
         let owner = directory.open();
         let beside = Sqlite::open_beside(directory.0.path()).expect("opens");
-        for expect in 0..20 {
+        for (expect, kept) in (0..20).zip(1..) {
             assert_eq!(owner.commit(next(LaneId(1), expect, 10)).await, Commit::Done);
-            assert_eq!(length(&beside, LaneId(1)).await, expect + 1);
+            assert_eq!(length(&beside, LaneId(1)).await, kept);
         }
         assert!(matches!(beside.commit(next(LaneId(1), 20, 10)).await, Commit::Unknown(_)));
         assert!(matches!(beside.erase(LaneId(1), Position::of_request(Seq(9)), 9).await, Commit::Unknown(_)));
