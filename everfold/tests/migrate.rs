@@ -94,7 +94,8 @@ fn everything_moves_to_postgres_and_back_while_it_is_used_and_stays_as_it_was() 
     let file = hook.owner.post("/api/uploads", &told).expect(201).json();
     let origin = format!("http://{}", server.address);
     let file = file["uploadUrl"].as_str().and_then(|url| url.strip_prefix(&origin)).expect("a URL").to_owned();
-    let bytes: Vec<u8> = (0..3 << 17_u64).flat_map(|at: u64| (at * 0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
+    let bytes: Vec<u8> =
+        (0..3 << 17_u64).flat_map(|at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()).collect();
     Ask::new("PUT", &file).body("text/plain", bytes.clone()).send(&server.address).expect(200);
 
     // The server goes on; what is copied is not served yet.
