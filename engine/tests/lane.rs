@@ -20,7 +20,7 @@ use rules::{
     record::{LaneId, Position, Record},
     refusal::Refusal,
 };
-use store::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, memory::Memory};
+use store::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store, memory::Memory};
 use tokio::sync::oneshot;
 use worker::scripted::Scripted;
 
@@ -48,6 +48,10 @@ impl Store for Broken {
 
     fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
         self.memory.last(lane, at_most)
+    }
+
+    fn lanes(&self, from: LaneId, lanes_max: usize) -> Pending<Result<Vec<LaneEnd>, Fault>> {
+        self.memory.lanes(from, lanes_max)
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {

@@ -33,7 +33,7 @@ use rules::{
     run::Status,
     schedule::{Plan, SCHEDULE_PATIENCE_MS, SCHEDULE_RUNS_MAX, SCHEDULES_MAX, Schedule},
 };
-use store::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, memory::Memory};
+use store::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store, memory::Memory};
 use tokio::sync::watch;
 use worker::{
     Calling, Worker,
@@ -87,6 +87,10 @@ impl Store for Mortal {
 
     fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
         self.memory.last(lane, at_most)
+    }
+
+    fn lanes(&self, from: LaneId, lanes_max: usize) -> Pending<Result<Vec<LaneEnd>, Fault>> {
+        self.memory.lanes(from, lanes_max)
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {

@@ -121,6 +121,8 @@ pub enum StartError {
     Database(#[from] store::postgres::OpenError),
     #[error("{0}")]
     Unread(#[from] store::Fault),
+    #[error("{0}")]
+    Elsewhere(#[from] store::migration::Mark),
     #[error("The database holds what another key has sealed, and {} is not there.\nhint: copy it from the node that made it, or set EVERFOLD_MASTER_KEY.", .0.display())]
     KeyMissing(PathBuf),
     #[error("The workers did not start: {0}\nhint: 'everfold doctor' shows what this machine offers.")]
@@ -149,6 +151,9 @@ impl Server {
 
     pub async fn start(config: Config) -> Result<Server, StartError> {
         let mut keeping = Keeping::open(&config.data, config.database.as_deref()).await?;
+        if let Some(mark) = store::migration::mark(&*keeping.store).await? {
+            return Err(mark.into());
+        }
         let vault = Arc::new(Vault::new(&key_of(&keeping, &config.data).await?));
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
@@ -200,7 +205,7 @@ impl Server {
     }
 
     /// Serves until `stop` resolves, then finishes what was begun; or until another node owns what is kept.
-    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Superseded> {
+    pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Ended> {
         let Server { listener, owner, front, keeping, prepared, address } = self;
         let (close, closing) = watch::channel(false);
         let reception = receive(listener, front, prepared.machine.places.clone(), closing);
@@ -213,11 +218,16 @@ impl Server {
         };
         if is_taken {
             let own = keeping.node.clone().unwrap_or((NodeId(0), address.to_string()));
+            // While this node stood by, everything may have moved to another store.
+            if let Some(mark) = store::migration::mark(&*keeping.store).await.map_err(StartError::from)? {
+                keeping.leave().await;
+                return Err(StartError::from(mark).into());
+            }
             let (here, mut tenancy) = prepared.begin(Arc::new(Line::to(own))).await;
             owner.send_replace(Owner::Here(here));
             tokio::select! {
                 () = &mut stop => {}
-                () = keeping.superseded() => return Err(Superseded),
+                () = keeping.superseded() => return Err(Ended::Superseded),
             }
             tracing::info!("draining");
             tenancy.drain.send_replace(true);
@@ -334,12 +344,15 @@ async fn receive(listener: TcpListener, front: Front, places: Arc<Semaphore>, mu
     connections.shutdown().await;
 }
 
-/// Another node owns the database: whatever this one still commits is fenced.
+/// Why a server ended that was not told to.
 #[derive(Debug, thiserror::Error)]
-#[error(
-    "Another node has taken the database over; nothing more is kept here.\nhint: start this one again: it stands by."
-)]
-pub struct Superseded;
+pub enum Ended {
+    /// Whatever this one still commits is fenced.
+    #[error("Another node has taken the database over; nothing more is kept here.\nhint: start this one again: it stands by.")]
+    Superseded,
+    #[error("{0}")]
+    Unservable(#[from] StartError),
+}
 
 /// What functions are run with: unpacked once for each build of Everfold. The code of functions lies beside it. Those that
 /// are connected reach what is public if all of it is allowed, and the addresses that are allowed with their ports.

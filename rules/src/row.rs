@@ -58,6 +58,11 @@ pub fn settings() -> Vec<u8> {
     b"server/settings".to_vec()
 }
 
+/// `store::migration::Mark` of a store that is not to be served: it is a copy of another, or has moved there.
+pub fn migration() -> Vec<u8> {
+    b"server/migration".to_vec()
+}
+
 /// Present for each hook of an owner.
 pub fn owned(owner: LaneId, hook: LaneId) -> Vec<u8> {
     format!("owned/{:032x}/{:032x}", owner.0, hook.0).into_bytes()

@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, future::Future, panic::AssertUnwindSafe, sync::
 use rules::record::{Hash, LaneId, Position, Record, Seq};
 use tokio::task::JoinSet;
 
-use crate::{Batch, Commit, Extent, Order, Row, Store};
+use crate::{Batch, Commit, Extent, LaneEnd, Order, Row, Store};
 
 /// How long a promise may take to be kept.
 const PROMISE_TIMEOUT: Duration = Duration::from_secs(120);
@@ -42,6 +42,8 @@ macro_rules! contract {
             keys_and_values_are_any_bytes
             reads_are_bounded_by_records_and_bytes_but_give_at_least_one
             last_finds_the_newest_at_or_before
+            lanes_are_listed_in_order_each_with_its_end
+            a_lane_may_begin_anywhere
             a_read_never_sees_half_a_batch
             values_of_many_megabytes_survive
             what_is_erased_is_gone_and_all_else_stays
@@ -326,6 +328,57 @@ pub async fn last_finds_the_newest_at_or_before(mut home: impl Home) {
         assert_eq!(store.last(lane(1), at(at_most)).await, Ok(found.map(|found: usize| records[found].clone())));
     }
     assert_eq!(store.last(lane(2), at(99)).await, Ok(None));
+}
+
+pub async fn lanes_are_listed_in_order_each_with_its_end(mut home: impl Home) {
+    let store = home.open();
+    assert_eq!(store.lanes(LaneId(0), 10).await, Ok(vec![]));
+    // Not in this order, and neighbours in every byte.
+    let lanes = [1 << 127, 0, u128::MAX, 2, 256, 1 << 64, u128::MAX - 1, 1].map(LaneId);
+    let rows_alone = Batch { rows: vec![put("row", "")], ..batch(LaneId(3), 0, &[]) };
+    assert_eq!(store.commit(rows_alone).await, Commit::Done, "and is not among them");
+    let mut ends = Vec::new();
+    for (number, lane) in lanes.into_iter().enumerate() {
+        let bodies: Vec<String> = (0..=number * 7).map(|record| format!("{lane:?} {record}")).collect();
+        let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+        let all = batch(lane, 0, &bodies);
+        let last = all.records.last().expect("one at least");
+        ends.push(LaneEnd { lane, position: last.position, hash: last.hash });
+        assert_eq!(store.commit(all).await, Commit::Done);
+    }
+    ends.sort_by_key(|end| end.lane);
+    assert_eq!(store.lanes(LaneId(0), usize::MAX).await, Ok(ends.clone()));
+    for (from, lanes_max) in [(0, 0), (0, 1), (0, 3), (3, 2), (256, 1), (257, 3), (u128::MAX - 1, 9), (u128::MAX, 9)] {
+        let wanted = ends.iter().filter(|end| end.lane.0 >= from).take(lanes_max).copied();
+        let wanted: Vec<LaneEnd> = wanted.collect();
+        assert_eq!(store.lanes(LaneId(from), lanes_max).await, Ok(wanted), "{lanes_max} from {from} on");
+    }
+}
+
+/// As one that was copied from where its beginning had been erased.
+pub async fn a_lane_may_begin_anywhere(mut home: impl Home) {
+    let store = home.open();
+    let (before, whole) = (batch(lane(1), 0, &["gone"]), batch(lane(1), 700, &["first", "second"]));
+    let chained = |hash: Hash, record: &Record| hash.chain(record.position, &record.body);
+    let mut hash = before.records[0].hash;
+    let records: Vec<Record> = whole
+        .records
+        .iter()
+        .map(|record| {
+            hash = chained(hash, record);
+            Record { hash, ..record.clone() }
+        })
+        .collect();
+    let arriving = Batch { records: records.clone(), ..batch(lane(1), 0, &[]) };
+    assert_eq!(store.commit(arriving).await, Commit::Done);
+    assert_eq!(store.commit(batch(lane(1), 0, &["gone"])).await, Commit::Conflict, "nothing comes before it any more");
+    assert_eq!(store.read(lane(1), Position::START, ALL).await, Ok(records.clone()), "hashes are kept as they come");
+    assert_eq!(store.last(lane(1), at(700)).await, Ok(None));
+    let further: Vec<_> = (0..20).map(|number| number.to_string()).collect();
+    let further: Vec<_> = further.iter().map(String::as_str).collect();
+    let further = batch(lane(1), 702, &further);
+    assert_eq!(store.commit(further.clone()).await, Commit::Done);
+    assert_eq!(store.read(lane(1), Position::START, ALL).await, Ok([records, further.records].concat()));
 }
 
 pub async fn a_read_never_sees_half_a_batch(mut home: impl Home) {

@@ -3,10 +3,11 @@
 
 use std::{future::Future, pin::Pin};
 
-use rules::record::{LaneId, Position, Record};
+use rules::record::{Hash, LaneId, Position, Record};
 
 pub mod contract;
 pub mod memory;
+pub mod migration;
 pub mod postgres;
 mod queue;
 pub mod sqlite;
@@ -42,6 +43,9 @@ pub trait Store: Send + Sync + 'static {
     /// The last record of a lane at or before `at_most`.
     fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>>;
 
+    /// Lanes that hold a record, from `from` on in the order of their ids, at most `lanes_max`: where each ends.
+    fn lanes(&self, from: LaneId, lanes_max: usize) -> Pending<Result<Vec<LaneEnd>, Fault>>;
+
     /// Rows whose key lies in `from..to`, in key order or against it.
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>>;
 
@@ -59,6 +63,14 @@ pub enum Order {
 pub struct Extent {
     pub records_max: usize,
     pub bytes_max: usize,
+}
+
+/// The last record of a lane, without what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LaneEnd {
+    pub lane: LaneId,
+    pub position: Position,
+    pub hash: Hash,
 }
 
 /// Everything one step wants kept, together.

@@ -8,7 +8,7 @@ use std::{
 use rules::record::{LaneId, Position, Record};
 use tokio::sync::oneshot;
 
-use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store};
+use crate::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store};
 
 /// A store without a disk. Clones are handles of the same store.
 ///
@@ -187,6 +187,22 @@ impl Store for Memory {
 
     fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
         self.answer(|tables| tables.of_lane(lane).rfind(|record| record.position <= at_most).cloned())
+    }
+
+    fn lanes(&self, from: LaneId, lanes_max: usize) -> Pending<Result<Vec<LaneEnd>, Fault>> {
+        self.answer(|tables| {
+            let mut ends: Vec<LaneEnd> = Vec::new();
+            for ((lane, position), record) in tables.records.range((from, Position::START)..) {
+                let end = LaneEnd { lane: *lane, position: *position, hash: record.hash };
+                let is_another = ends.last().is_none_or(|last| last.lane != *lane);
+                if is_another && ends.len() == lanes_max {
+                    break;
+                }
+                ends.pop_if(|_| !is_another);
+                ends.push(end);
+            }
+            ends
+        })
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {

@@ -27,7 +27,7 @@ pub use lease::{Lease, Leases, Replica, Standing};
 pub use open::OpenError;
 pub use shard::{Epoch, Node, NodeId, SHARDS, Shard};
 
-use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, queue::Queue};
+use crate::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store, queue::Queue};
 use writer::{COMMITS_WAITING_MAX, WRITERS, Waiting, Writer};
 
 /// A store in a database. Belongs to the runtime in which it was opened.
@@ -148,6 +148,10 @@ impl Store for Postgres {
 
     fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
         Box::pin(reader::last(self.pool.clone(), lane, at_most))
+    }
+
+    fn lanes(&self, from: LaneId, lanes_max: usize) -> Pending<Result<Vec<LaneEnd>, Fault>> {
+        Box::pin(reader::lanes(self.pool.clone(), from, lanes_max))
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {

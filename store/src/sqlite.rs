@@ -30,7 +30,7 @@ pub use backup::{backup, restore};
 pub use open::{OpenError, claim};
 pub use seal::Seal;
 
-use crate::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, queue::Queue};
+use crate::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store, queue::Queue};
 use open::Place;
 use reader::{READERS, READS_WAITING_MAX, Read};
 use writer::{COMMITS_WAITING_MAX, Erase, Waiting, Writer};
@@ -43,7 +43,8 @@ pub struct Sqlite {
     readers: Vec<JoinHandle<()>>,
     /// The writer, and the copier that outlives it.
     writers: Vec<JoinHandle<()>>,
-    lock: File,
+    /// `None` beside the process that has it.
+    lock: Option<File>,
 }
 
 /// What may be different from one store to another; the default is right for all but tests.
@@ -69,30 +70,45 @@ impl Sqlite {
     }
 
     pub fn open_with(directory: &Path, options: &Options) -> Result<Sqlite, OpenError> {
-        let lock = open::claim(directory)?;
+        let lock = Some(open::claim(directory)?);
         let (place, log_end) = open::database(directory, options.vfs)?;
         let explain = |error| open::explain(&place.database, error);
 
-        let commits = Queue::new(COMMITS_WAITING_MAX);
-        let reads = Queue::new(READS_WAITING_MAX);
+        let mut store = Sqlite::reading(place.clone(), lock)?;
         let log_pages = Arc::new(AtomicU32::new(0));
-        let reading = (0..READERS).map(|_| open::reader(&place)).collect::<Result<Vec<_>, _>>().map_err(explain)?;
-        for connection in &reading {
-            reader::probe(connection).map_err(explain)?;
-        }
         let writing = open::writer(&place, &log_pages).map_err(explain)?;
         let copying = open::copier(&place).map_err(explain)?;
         let (checkpoints, copy) = checkpoint::checkpoints(copying, options.log_bytes_due);
 
+        let (place, commits) = (store.place.clone(), store.commits.clone());
+        let writer = Writer { place, commits, checkpoints, log_pages, log_end, seal: options.seal };
+        store.writers.push(store.start("store-write", move || writer.run(writing))?);
+        store.writers.push(store.start("store-copy", copy)?);
+        Ok(store)
+    }
+
+    /// Reads the store of a directory that another process owns, as it grows. It keeps nothing: commits are refused.
+    pub fn open_beside(directory: &Path) -> Result<Sqlite, OpenError> {
+        let place = open::place(directory, None)?;
+        open::check_header(&place.database)?;
+        let store = Sqlite::reading(place, None)?;
+        store.commits.close();
+        Ok(store)
+    }
+
+    /// A store whose commits nobody serves yet.
+    fn reading(place: Place, lock: Option<File>) -> Result<Sqlite, OpenError> {
+        let explain = |error| open::explain(&place.database, error);
+        let reading = (0..READERS).map(|_| open::reader(&place)).collect::<Result<Vec<_>, _>>().map_err(explain)?;
+        for connection in &reading {
+            reader::probe(connection).map_err(explain)?;
+        }
+        let (commits, reads) = (Queue::new(COMMITS_WAITING_MAX), Queue::new(READS_WAITING_MAX));
         let mut store = Sqlite { place, commits, reads, readers: Vec::new(), writers: Vec::new(), lock };
         for connection in reading {
             let reads = store.reads.clone();
             store.readers.push(store.start("store-read", move || reader::run(connection, &reads))?);
         }
-        let (place, commits) = (store.place.clone(), store.commits.clone());
-        let writer = Writer { place, commits, checkpoints, log_pages, log_end, seal: options.seal };
-        store.writers.push(store.start("store-write", move || writer.run(writing))?);
-        store.writers.push(store.start("store-copy", copy)?);
         Ok(store)
     }
 
@@ -131,7 +147,7 @@ impl Drop for Sqlite {
         self.commits.close();
         join(&mut self.writers);
         // Closing the file is not enough: a child process that is being started may hold it for a moment.
-        let _ = self.lock.unlock();
+        let _ = self.lock.as_ref().map(File::unlock);
     }
 }
 
@@ -163,6 +179,12 @@ impl Store for Sqlite {
         let what = move || format!("lane {:032x} at or before position {}", lane.0, at_most.to_u64());
         let place = self.place.clone();
         reader::ask(&self.reads, what, move |connection| reader::last(connection, &place, lane, at_most))
+    }
+
+    fn lanes(&self, from: LaneId, lanes_max: usize) -> Pending<Result<Vec<LaneEnd>, Fault>> {
+        let what = move || format!("lanes from {:032x} on", from.0);
+        let place = self.place.clone();
+        reader::ask(&self.reads, what, move |connection| reader::lanes(connection, &place, from, lanes_max))
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {

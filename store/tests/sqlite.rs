@@ -105,6 +105,31 @@ fn reads_do_not_wait_for_commits_and_commits_wait_for_another_program() {
 }
 
 #[test]
+fn a_store_beside_its_owner_reads_what_the_owner_keeps_and_keeps_nothing() {
+    hold(async {
+        let mut directory = directory();
+        assert!(Sqlite::open_beside(directory.0.path()).is_err(), "there is nothing to read");
+        let owner = directory.open();
+        let beside = Sqlite::open_beside(directory.0.path()).expect("opens");
+        for (expect, kept) in (0..20).zip(1..) {
+            assert_eq!(owner.commit(next(LaneId(1), expect, 10)).await, Commit::Done);
+            assert_eq!(length(&beside, LaneId(1)).await, kept);
+        }
+        assert!(matches!(beside.commit(next(LaneId(1), 20, 10)).await, Commit::Unknown(_)));
+        assert!(matches!(beside.erase(LaneId(1), Position::of_request(Seq(9)), 9).await, Commit::Unknown(_)));
+        assert_eq!(length(&owner, LaneId(1)).await, 20);
+        assert_eq!(owner.commit(next(LaneId(1), 20, 10)).await, Commit::Done);
+        owner.close();
+        assert_eq!(length(&beside, LaneId(1)).await, 21, "it outlives its owner");
+        let owner = directory.open();
+        drop(beside);
+        assert_eq!(owner.commit(next(LaneId(1), 21, 10)).await, Commit::Done);
+        owner.close();
+        assert_eq!(length(&directory.open(), LaneId(1)).await, 22);
+    });
+}
+
+#[test]
 fn the_log_is_copied_into_the_database_while_commits_go_on() {
     hold(async {
         let mut directory = directory();

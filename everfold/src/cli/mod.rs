@@ -28,6 +28,7 @@ mod login;
 mod logout;
 mod logs;
 mod manage;
+mod migrate;
 mod progress;
 mod project;
 mod request;
@@ -127,6 +128,8 @@ enum Command {
     Import(transfer::Import),
     /// Write everything a server keeps to a file, while it runs
     Backup(backup::Backup),
+    /// Move everything a server keeps to another store: from a directory to PostgreSQL, or back
+    Migrate(migrate::Migrate),
     /// Recompute the chain of hashes over everything a hook was sent
     Verify(verify::Verify),
     /// Show the servers that share a database, and which of them has it
@@ -290,6 +293,7 @@ pub fn main() -> ExitCode {
         Command::Export(export) => export.run(),
         Command::Import(import) => import.run(),
         Command::Backup(backup) => backup.run(),
+        Command::Migrate(migrate) => migrate.run(),
         Command::Verify(verify) => verify.run(),
         Command::Cluster(cluster) => cluster.run(),
         Command::Doctor(doctor) => doctor.run(),

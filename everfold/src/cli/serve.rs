@@ -7,7 +7,7 @@ use rules::limits;
 use super::{Failure, Listening, PING_MS, runtime, say};
 use crate::{
     http::Settings,
-    serve::{Server, StartError, Superseded, asked_to_stop},
+    serve::{Ended, Server, StartError, asked_to_stop},
 };
 
 #[derive(clap::Args)]
@@ -42,15 +42,15 @@ impl From<StartError> for Failure {
     }
 }
 
-impl From<Superseded> for Failure {
-    fn from(error: Superseded) -> Self {
+impl From<Ended> for Failure {
+    fn from(error: Ended) -> Self {
         Failure::of(&error.to_string())
     }
 }
 
 impl Failure {
     /// What is said before "hint:", and after it.
-    fn of(text: &str) -> Failure {
+    pub(super) fn of(text: &str) -> Failure {
         match text.split_once("hint: ") {
             Some((message, hint)) => Failure::new(message.trim_end()).hint(hint),
             None => Failure::new(text),

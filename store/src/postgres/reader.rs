@@ -7,7 +7,7 @@ use rules::record::{Hash, LaneId, Position, Record};
 use tokio_postgres::{Error, Row as Found, types::ToSql};
 
 use super::{limit, open, signed, writer::Failure};
-use crate::{Extent, Fault, Order, Row};
+use crate::{Extent, Fault, LaneEnd, Order, Row};
 
 /// How long one statement may take.
 const READ_WAIT: Duration = Duration::from_secs(30);
@@ -32,6 +32,18 @@ const RECORDS: &str = "
 const LAST: &str = "
     SELECT position, hash, body FROM everfold.record
     WHERE lane = $1 AND position <= $2 ORDER BY position DESC LIMIT 1";
+/// From lane to lane by the index: a lane's records are not read for it.
+const LANES: &str = "
+    WITH RECURSIVE found (number, lane) AS (
+        SELECT 1::int8, (SELECT r.lane FROM everfold.record AS r WHERE r.lane >= $1 ORDER BY r.lane LIMIT 1)
+        UNION ALL
+        SELECT f.number + 1, (SELECT r.lane FROM everfold.record AS r WHERE r.lane > f.lane ORDER BY r.lane LIMIT 1)
+        FROM found AS f WHERE f.number < $2 AND f.lane IS NOT NULL
+    )
+    SELECT f.lane, e.position, e.hash FROM found AS f CROSS JOIN LATERAL (
+        SELECT position, hash FROM everfold.record WHERE lane = f.lane ORDER BY position DESC LIMIT 1
+    ) AS e
+    ORDER BY f.number LIMIT $2";
 const ROWS_ASCENDING: &str = "
     SELECT key, value FROM everfold.row WHERE key >= $1 AND key < $2 ORDER BY key LIMIT $3";
 const ROWS_DESCENDING: &str = "
@@ -73,6 +85,19 @@ pub(super) async fn last(pool: Pool, lane: LaneId, at_most: Position) -> Result<
     let found = ask(&pool, LAST, &[&lane.0.to_be_bytes().as_slice(), &signed(at_most)]).await;
     let found = found.map_err(|failed| Fault(format!("{}: {failed}", what())))?;
     found.first().map(record).transpose().map_err(|words| Fault(format!("{}: {words}", what())))
+}
+
+pub(super) async fn lanes(pool: Pool, from: LaneId, lanes_max: usize) -> Result<Vec<LaneEnd>, Fault> {
+    let what = |words: &dyn std::fmt::Display| Fault(format!("lanes from {:032x} on: {words}", from.0));
+    let found = ask(&pool, LANES, &[&from.0.to_be_bytes().as_slice(), &limit(lanes_max)]).await;
+    let ends = found.map_err(|failed| what(&failed))?;
+    let ends = ends.iter().map(|end| {
+        let (lane, position, hash): (&[u8], i64, &[u8]) = (end.get(0), end.get(1), end.get(2));
+        let (lane, hash) = (lane.try_into().ok()?, hash.try_into().ok()?);
+        let (lane, position) = (LaneId(u128::from_be_bytes(lane)), Position::from_u64(position.cast_unsigned()));
+        Some(LaneEnd { lane, position, hash: Hash(hash) })
+    });
+    ends.collect::<Option<_>>().ok_or_else(|| what(&"an id or a hash is not as long as it should be"))
 }
 
 pub(super) async fn rows(

@@ -10,7 +10,7 @@ use super::{
     chunk,
     open::{self, Place},
 };
-use crate::{Extent, Fault, Order, Pending, Row, queue::Queue};
+use crate::{Extent, Fault, LaneEnd, Order, Pending, Row, queue::Queue};
 
 /// How many reads may wait for a reader; one more waits outside.
 pub(super) const READS_WAITING_MAX: usize = 4_096;
@@ -58,7 +58,7 @@ pub(super) fn ask<T: Send + 'static>(
 /// Fails unless the tables are there and in shape, and keeps what it found out for the first reads.
 pub(super) fn probe(connection: &Connection) -> rusqlite::Result<()> {
     for statement in
-        [BEGIN, COMMIT, CHUNKS, RECORDS, LAST, CHUNK_AROUND, CHUNK_BEFORE, ROWS_ASCENDING, ROWS_DESCENDING, ROW]
+        [BEGIN, COMMIT, CHUNKS, RECORDS, LAST, CHUNK_AROUND, CHUNK_BEFORE, LANE, ROWS_ASCENDING, ROWS_DESCENDING, ROW]
     {
         connection.prepare_cached(statement)?;
     }
@@ -75,6 +75,7 @@ const LAST: &str =
 const CHUNK_AROUND: &str = "SELECT first, last, bytes FROM chunk WHERE lane = ?1 AND last >= ?2 ORDER BY last LIMIT 1";
 const CHUNK_BEFORE: &str =
     "SELECT first, last, bytes FROM chunk WHERE lane = ?1 AND last < ?2 ORDER BY last DESC LIMIT 1";
+const LANE: &str = "SELECT min(lane) FROM record WHERE lane >= ?1";
 const ROWS_ASCENDING: &str = "SELECT key, value FROM row WHERE key >= ?1 AND key < ?2 ORDER BY key LIMIT ?3";
 const ROWS_DESCENDING: &str = "SELECT key, value FROM row WHERE key >= ?1 AND key < ?2 ORDER BY key DESC LIMIT ?3";
 const ROW: &str = "SELECT value FROM row WHERE key = ?1";
@@ -210,6 +211,26 @@ fn of_whole_pages_last(connection: &Connection, lane: LaneId, at_most: Position)
         }
     }
     Ok(None)
+}
+
+/// A lane's newest record is never sealed: its rows know that it is there.
+pub(super) fn lanes(
+    connection: &Connection,
+    place: &Place,
+    from: LaneId,
+    lanes_max: usize,
+) -> Result<Vec<LaneEnd>, Broken> {
+    let mut next = connection.prepare_cached(LANE)?;
+    let (mut ends, mut from) = (Vec::new(), Some(from));
+    while let Some(at_least) = from.filter(|_| ends.len() < lanes_max) {
+        let found: Option<[u8; 16]> = next.query_row([at_least.0.to_be_bytes()], |row| row.get(0))?;
+        let Some(lane) = found.map(|lane| LaneId(u128::from_be_bytes(lane))) else { break };
+        if let Some(end) = last(connection, place, lane, Position::from_u64(u64::MAX))? {
+            ends.push(LaneEnd { lane, position: end.position, hash: end.hash });
+        }
+        from = lane.0.checked_add(1).map(LaneId);
+    }
+    Ok(ends)
 }
 
 fn opened(found: &Found) -> Result<Vec<Record>, Broken> {
