@@ -179,10 +179,11 @@ function useRunChange(change: (id: string) => Promise<unknown>, id: string) {
 function useRestart(id: string) {
   const toast = useToast();
   const [, go] = useLocation();
-  const { mutate, isPending } = queries.useChange(runs.restartRun, [["runs"]]);
+  const { mutateAsync, isPending } = queries.useChange(runs.restartRun, [["runs"]]);
   return {
     isPending,
-    act: () => mutate(id, { onSuccess: (started) => go(`/r/${started.id}`), onError: toast.failed }),
+    // The promise outlives the button, which goes as soon as this run is told to be over.
+    act: () => void mutateAsync(id).then((started) => go(`/r/${started.id}`), toast.failed),
   };
 }
 
