@@ -95,7 +95,7 @@ async fn fill(store: &dyn Store) {
         .await;
     let large = vec![b'x'; 3 << 20];
     for number in 0..100_u8 {
-        put(store, &[(&[b'r', number], Some(&[number])), (&[b's', number], Some(&[b's']))]).await;
+        put(store, &[(&[b'r', number], Some(&[number])), (&[b's', number], Some(b"s"))]).await;
     }
     put(store, &[(b"large/1", Some(&large)), (b"large/2", Some(&large)), (b"a", Some(b"0"))]).await;
 }
