@@ -95,7 +95,7 @@ async fn fill(store: &dyn Store) {
         .await;
     let large = vec![b'x'; 3 << 20];
     for number in 0..100_u8 {
-        put(store, &[(&[b'r', number], Some(&[number])), (&[b's', number], Some(&[b's']))]).await;
+        put(store, &[(&[b'r', number], Some(&[number])), (&[b's', number], Some(b"s"))]).await;
     }
     put(store, &[(b"large/1", Some(&large)), (b"large/2", Some(&large)), (b"a", Some(b"0"))]).await;
 }
@@ -357,5 +357,33 @@ fn what_was_left_can_be_reclaimed_and_a_copy_cannot() {
         migration(&from, &to).switch(NUMBER).await.expect("moves");
         reclaim(&*from).await.expect("is left");
         assert_eq!((mark(&*from).await, content(&*from).await), (Ok(None), all));
+    });
+}
+
+#[test]
+fn what_the_target_lost_behind_its_copy_stops_the_switch() {
+    hold(async {
+        let (from, server) = (Arc::new(Memory::new()), Server::start());
+        let to = postgres(&server).await;
+        grow(&*from, LONG, 20, 10).await;
+        migration(&from, &to).copy(NUMBER).await.expect("copies");
+        // The switch waits for its rows, its records being there.
+        put(&*from, &[(b"a", Some(b"1"))]).await;
+        let database = server.connect().await;
+        database.batch_execute("BEGIN; LOCK everfold.row IN EXCLUSIVE MODE").await.expect("locks");
+        let moving = migration(&from, &to);
+        let switching = tokio::spawn({
+            let moving = moving.clone();
+            async move { moving.switch(NUMBER).await }
+        });
+        while moving.tally.rows_compared.load(Ordering::Relaxed) == 0 {
+            tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+        }
+        let newest = format!("DELETE FROM everfold.record WHERE position > {}", Position::of_request(Seq(12)).to_u64());
+        assert_eq!(database.execute(&newest, &[]).await.expect("loses them"), 8);
+        database.batch_execute("COMMIT").await.expect("lets go");
+        let after = Position::of_request(Seq(12));
+        assert_eq!(switching.await.expect("ends"), Err(Stopped::Differs { lane: LONG, after }));
+        assert_eq!((mark(&*from).await, mark(&*to).await), (Ok(None), Ok(Some(Mark::Copy(NUMBER)))));
     });
 }
