@@ -348,7 +348,9 @@ async fn receive(listener: TcpListener, front: Front, places: Arc<Semaphore>, mu
 #[derive(Debug, thiserror::Error)]
 pub enum Ended {
     /// Whatever this one still commits is fenced.
-    #[error("Another node has taken the database over; nothing more is kept here.\nhint: start this one again: it stands by.")]
+    #[error(
+        "Another node has taken the database over; nothing more is kept here.\nhint: start this one again: it stands by."
+    )]
     Superseded,
     #[error("{0}")]
     Unservable(#[from] StartError),
