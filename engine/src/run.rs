@@ -507,7 +507,8 @@ impl Engine {
                 }
                 secrets.redact_run(&mut ran);
                 for one in ran.result.iter_mut().flat_map(|stand| &mut stand.moves) {
-                    if let Move::Called { name: Name { kind: Kind::Fetch | Kind::Send, .. }, payload } = one
+                    if let Move::Called { name: Name { kind: Kind::Fetch | Kind::Send | Kind::Function, .. }, payload } =
+                        one
                         && !secrets.is_empty()
                     {
                         *payload = self.sealed(hook, payload);

@@ -11,11 +11,12 @@ use std::{
 use engine::{
     Engine, JOB_SERVER_THREADS,
     vault::Vault,
-    world::{SystemClock, SystemEntropy, World},
+    world::{Fetch, FetchFailed, Fetched, SystemClock, SystemEntropy, World},
 };
 use hyper::service::{Service, service_fn};
 use hyper_util::{rt::TokioIo, rt::TokioTimer, service::TowerToHyperService};
-use rules::{egress::Allowed, record::LaneId};
+use rules::{egress::Allowed, email::Email, inbox::Notice, record::LaneId};
+use store::Pending;
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, watch},
@@ -35,7 +36,7 @@ use crate::{
     },
     keeping::Keeping,
     machine::Machine,
-    mail::{Development, Outbox, Smtp},
+    mail::{Development, Mail, Outbox, Smtp},
 };
 
 /// Connections at a time; further ones wait to be accepted.
@@ -116,6 +117,7 @@ impl Server {
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let (outbox, outside) = surroundings(&config, address)?;
+        let outbox = Arc::new(outbox);
         let is_new = config.database.is_none() || keeping.is_empty().await?;
         let vault = Arc::new(Vault::new(&master_key(&config.data, is_new)?));
         let worker = QuickJs::start(Options::of_this_binary(children()))
@@ -133,7 +135,11 @@ impl Server {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             vault,
-            outside: Arc::new(Egress::new(config.egress)),
+            outside: Arc::new(Abroad {
+                egress: Egress::new(config.egress),
+                outbox: outbox.clone(),
+                origin: outside.origin.clone(),
+            }),
         };
         let metrics = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let handle = metrics.handle();
@@ -180,6 +186,23 @@ impl Server {
         // What is still queued is committed before the last hand lets go of the store.
         drop(keeping);
         Ok(())
+    }
+}
+
+/// What leaves this server by the doing of user code.
+struct Abroad {
+    egress: Egress,
+    outbox: Arc<Outbox>,
+    origin: String,
+}
+
+impl engine::world::Outside for Abroad {
+    fn fetch(&self, asked: Fetch) -> Pending<Result<Fetched, FetchFailed>> {
+        self.egress.fetch(asked)
+    }
+
+    fn mail(&self, to: Email, notice: &Notice) {
+        self.outbox.send(Mail::notice(to, &self.origin, notice));
     }
 }
 
