@@ -467,6 +467,11 @@ impl Engine {
 
     /// When a function is to be called by the clock.
     pub(super) fn tell_cron(&self, id: LaneId, cron: Option<&str>) {
+        self.wind(id, cron, self.now());
+    }
+
+    /// For the first time behind this moment, be it past.
+    fn wind(&self, id: LaneId, cron: Option<&str>, since: At) {
         let queue = &self.functions().executions;
         let mut clockwork = lock(&queue.cron);
         if clockwork.of.get(&id).map(|(_, cron)| cron.as_str()) == cron {
@@ -475,7 +480,7 @@ impl Engine {
         if let Some((at, _)) = clockwork.of.remove(&id) {
             clockwork.by_time.remove(&(at, id));
         }
-        let next = cron.and_then(|cron| Times::parse(cron, TIMEZONE).ok()?.after(self.now()));
+        let next = cron.and_then(|cron| Times::parse(cron, TIMEZONE).ok()?.after(since));
         if let (Some(at), Some(cron)) = (next, cron) {
             clockwork.by_time.insert((at, id));
             clockwork.of.insert(id, (at, cron.to_owned()));
@@ -483,18 +488,10 @@ impl Engine {
         queue.wound.notify_one();
     }
 
-    /// Calls functions when their time comes. A time that passes while the server is down is not made up for.
+    /// Calls functions when their time comes. Times that passed while nobody was there are made good once.
     async fn keep_time(&self) {
-        let (from, to) = row::function_cron_range();
-        loop {
-            match self.world().store.rows(from.clone(), to.clone(), Order::Ascending, usize::MAX).await {
-                Ok(rows) => {
-                    let found = rows.iter().filter_map(|(key, cron)| Some((row::lane_of(key)?, row::decode(cron)?)));
-                    found.for_each(|(id, cron): (LaneId, String)| self.tell_cron(id, Some(&cron)));
-                    break;
-                }
-                Err(fault) => tracing::error!(%fault, "functions are not called by the clock yet"),
-            }
+        while let Err(refusal) = self.wind_all().await {
+            tracing::error!(refusal.code, "functions are not called by the clock yet");
             self.world().clock.sleep(WORKER_RETRY_MAX_MS).await;
         }
         let queue = &self.functions().executions;
@@ -523,6 +520,21 @@ impl Engine {
                 clockwork.of.insert(id, (next, cron));
             }
         }
+    }
+
+    async fn wind_all(&self) -> Result<(), Refusal> {
+        let store = &self.world().store;
+        let (from, to) = row::function_cron_range();
+        for (key, cron) in store.rows(from, to, Order::Ascending, usize::MAX).await.map_err(fault)? {
+            let (Some(id), Some(cron)) = (row::lane_of(&key), row::decode::<String>(&cron)) else { continue };
+            let mut since = None;
+            for key in [row::function_cron_since(id), row::function_called(id)] {
+                let at = store.row(key).await.map_err(fault)?.and_then(|bytes| row::decode::<At>(&bytes));
+                since = since.max(at);
+            }
+            self.wind(id, Some(&cron), since.unwrap_or_else(|| self.now()));
+        }
+        Ok(())
     }
 
     async fn call_at(&self, function: LaneId, at: At) -> Result<(), Refusal> {
