@@ -671,8 +671,7 @@ fn a_host_is_told_to_begin_until_it_has_heard_and_never_after() {
         let mut socket = spoken(&server, &person.key, "6e21065b-0ef3-4a3e-9c3b-000000000002");
         let offered =
             json!({"actions": [{"slug": "text"}], "groups": [], "sdkName": "@interval/sdk", "sdkVersion": "2.0.0"});
-        let call = json!({"id": "1", "kind": "CALL", "methodName": "INITIALIZE_HOST", "data": offered});
-        socket.say(&json!({"id": "call", "type": "MESSAGE", "data": call.to_string()}).to_string());
+        assert_eq!(called(&mut socket, "INITIALIZE_HOST", &offered)["type"], "success");
         socket
     };
     let mut first = connect();

@@ -545,12 +545,14 @@ impl Engine {
     }
 }
 
-/// The request of one that was kept.
+/// The request of one that was kept. Servers take none without a host: where nobody named one, it is this.
 fn sent(execution: &Execution, asked: Asked, route: &Route) -> call::Asked {
+    let is_named = asked.headers.iter().any(|(name, _)| name == "host");
+    let host = (!is_named).then(|| ("host".to_owned(), b"localhost".to_vec()));
     call::Asked::of_bytes(
         &execution.method,
         &execution.path,
-        asked.headers.into_iter().map(|(name, value)| (name, value.0)),
+        asked.headers.into_iter().map(|(name, value)| (name, value.0)).chain(host),
         asked.body.0,
         format!("{:032x}", execution.id),
         route.limits.timeout_ms,
