@@ -476,8 +476,14 @@ interface ActionContext {
   state(): Promise<HookState>;
   /** A request to that hook. What is no text is sent as JSON. */
   send(body: any, options?: { method?: string; headers?: Record<string, string> }): Promise<{ id: string; seq: number }>;
-  /** Calls a function. */
-  call(name: string, request?: any): Promise<any>;
+  /**
+   * Calls one of your functions, by its slug. A body that is no text is sent as JSON, and one that comes as JSON is read.
+   * Throws where the function fails; whatever it answers, and be it 500, is its answer.
+   */
+  call(
+    name: string,
+    request?: { method?: string; path?: string; headers?: Record<string, string>; body?: any },
+  ): Promise<{ status: number; headers: Record<string, string>; body: any }>;
   /** Runs a script on an open browser tab. */
   job(code: string | ((input: any) => any), input?: any): Promise<any>;
 }

@@ -1,4 +1,4 @@
-//! Keeps the notices of an account, and says who is mailed them.
+//! Keeps the notices of an account, and mails them to whom they are for.
 
 use rules::{
     email::Email,
@@ -15,9 +15,9 @@ use crate::{
 };
 
 impl Engine {
-    /// Keeps a notice, unless one with its idempotency key is kept. Whom it is to be mailed to: only who has signed in
-    /// here, so that nobody mails strangers through this server.
-    pub async fn notify(&self, account: LaneId, notice: &Notice) -> Result<Vec<Email>, Refusal> {
+    /// Keeps a notice, unless one with its idempotency key is kept, and then mails it: only to who has signed in here, so
+    /// that nobody mails strangers through this server.
+    pub async fn notify(&self, account: LaneId, notice: &Notice) -> Result<(), Refusal> {
         let mut addresses: Vec<Email> = Vec::new();
         for address in notice.addresses().take(rules::inbox::NOTICE_ADDRESSES_MAX) {
             let is_user = self.account(address.lane()).await?.is_some_and(|account| account.email().is_some());
@@ -37,13 +37,17 @@ impl Engine {
             };
             let step = inbox.notify(notice, is_known, oldest.as_ref(), addresses.clone());
             if step.records.is_empty() {
-                return step.result;
+                return step.result.map(drop);
             }
             let lane = Inbox::lane(account);
             let batch = Batch { lane, expect: step.expect, records: step.records, rows: step.rows };
             match self.world().store.commit(batch).await {
                 Commit::Conflict => continue,
-                commit => return kept(commit).and(step.result),
+                commit => {
+                    kept(commit)?;
+                    step.result?.into_iter().for_each(|to| self.world().outside.mail(to, notice));
+                    return Ok(());
+                }
             }
         }
         Err(Refusal::BUSY)

@@ -10,7 +10,7 @@ use rules::{
         Call, Error, Failure, Json, Outcome, Program, Ran, Stop,
         run::{Kind, Move, Name, Running},
     },
-    limits::Limits,
+    limits::{HOST_GRACE_MS, Limits},
     record::{At, LaneId, Position, Record},
     refusal::Refusal,
     row::{self, Source},
@@ -20,7 +20,8 @@ use store::{Batch, Commit, Order};
 use tokio::sync::{Notify, broadcast, watch};
 
 use crate::{
-    Engine, FOLD_BYTES_MAX, PAGE_MAX, PLAYS_IN_VAIN_MAX, RUNS_TOLD_MAX, WORKER_RETRY_MAX_MS, WORKER_RETRY_MS,
+    Engine, FOLD_BYTES_MAX, HOST_AWAY_MS, PAGE_MAX, PLAYS_IN_VAIN_MAX, RUNS_TOLD_MAX, WORKER_RETRY_MAX_MS,
+    WORKER_RETRY_MS,
     action::Hosted,
     lanes::{damage, fault},
     log::{self, Damage},
@@ -61,6 +62,8 @@ pub struct State {
     in_vain: u32,
     /// It is over, and its host is told so as soon as nobody looks on.
     is_ending: bool,
+    /// Its host was at work when the line to it broke: what it asks next may come of code that has ended meanwhile.
+    is_doubted: bool,
 }
 
 /// What came of an answer.
@@ -101,7 +104,15 @@ impl State {
 
 impl Active {
     fn of(run: Run) -> Arc<Active> {
-        let state = State { run, rendered: BTreeMap::new(), is_lost: false, changes: 0, in_vain: 0, is_ending: false };
+        let state = State {
+            run,
+            rendered: BTreeMap::new(),
+            is_lost: false,
+            changes: 0,
+            in_vain: 0,
+            is_ending: false,
+            is_doubted: false,
+        };
         Arc::new(Active { state: tokio::sync::Mutex::new(state), changes: watch::channel(0).0 })
     }
 
@@ -156,6 +167,7 @@ impl Engine {
         by: Option<String>,
         is_proven: bool,
     ) -> Result<Answered, Refusal> {
+        let engine = self.clone();
         self.turn(run, move |state, at| {
             let question = state.run.asks(&key)?;
             let wrong = question.check(&answer, is_proven);
@@ -163,6 +175,13 @@ impl Engine {
                 return Ok((None, Answered::Wrong(wrong)));
             }
             let step = state.run.answer(&key, &question.settle(answer), by, at)?;
+            if std::mem::take(&mut state.is_doubted) {
+                let tail = state.run.tail();
+                tokio::spawn(async move {
+                    engine.world().clock.sleep(HOST_AWAY_MS + HOST_GRACE_MS).await;
+                    engine.park_if_silent(run, tail).await;
+                });
+            }
             Ok((Some(step), Answered::Kept))
         })
         .await
@@ -507,7 +526,8 @@ impl Engine {
                 }
                 secrets.redact_run(&mut ran);
                 for one in ran.result.iter_mut().flat_map(|stand| &mut stand.moves) {
-                    if let Move::Called { name: Name { kind: Kind::Fetch | Kind::Send, .. }, payload } = one
+                    if let Move::Called { name: Name { kind: Kind::Fetch | Kind::Send | Kind::Function, .. }, payload } =
+                        one
                         && !secrets.is_empty()
                     {
                         *payload = self.sealed(hook, payload);

@@ -423,7 +423,7 @@ impl Engine {
             idempotency_key: Some(key),
             created_at,
         };
-        self.notify(owner, &notice).await.map(drop)
+        self.notify(owner, &notice).await
     }
 
     async fn scheduled(&self, id: LaneId) -> Result<Option<Schedule>, Refusal> {
@@ -479,7 +479,7 @@ fn may_pass(refusal: &Refusal) -> bool {
 }
 
 /// As everybody outside writes the id of a run.
-fn uuid(run: LaneId) -> String {
+pub(crate) fn uuid(run: LaneId) -> String {
     let digits = format!("{:032x}", run.0);
     [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-")
 }

@@ -2,7 +2,7 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use rules::record::At;
+use rules::{email::Email, inbox::Notice, record::At};
 use store::{Pending, Store};
 use worker::{Worker, runtimes::Runtimes};
 
@@ -34,7 +34,7 @@ pub trait Entropy: Send + Sync + 'static {
     fn draw(&self) -> u128;
 }
 
-/// What user code reaches of the network, through the server.
+/// What user code reaches of the network, through the server. Of `fetch`:
 ///
 /// - **Guarded.** Where it may not go it does not go, whatever a name resolves to and wherever a redirect leads.
 /// - **Total.** Every status is a `Fetched`; `FetchFailed` means that there was no answer, or none that may be had.
@@ -44,6 +44,9 @@ pub trait Entropy: Send + Sync + 'static {
 /// - **Cancelling** the future ends the connection; what was sent by then was sent.
 pub trait Outside: Send + Sync + 'static {
     fn fetch(&self, asked: Fetch) -> Pending<Result<Fetched, FetchFailed>>;
+
+    /// Takes a mail to somebody who has signed in here, and never makes its caller wait.
+    fn mail(&self, to: Email, notice: &Notice);
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +102,8 @@ impl Outside for Nowhere {
         let message = format!("{} cannot be reached: there is no network here", asked.url);
         Box::pin(async { Err(FetchFailed { kind: FetchFailure::Unreachable, message }) })
     }
+
+    fn mail(&self, _: Email, _: &Notice) {}
 }
 
 impl World {

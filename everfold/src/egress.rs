@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 
-use engine::world::{Fetch, FetchFailed, FetchFailure, Fetched, Outside};
+use engine::world::{Fetch, FetchFailed, FetchFailure, Fetched};
 use http_body_util::{BodyExt, Full};
 use hyper::{
     HeaderMap, Method, Request, Response,
@@ -114,8 +114,8 @@ impl Egress {
     }
 }
 
-impl Outside for Egress {
-    fn fetch(&self, asked: Fetch) -> Pending<Result<Fetched, FetchFailed>> {
+impl Egress {
+    pub fn fetch(&self, asked: Fetch) -> Pending<Result<Fetched, FetchFailed>> {
         let (way, turns) = (self.way.clone(), self.turns.clone());
         let place = self.queue.clone().try_acquire_owned();
         Box::pin(async move {

@@ -12,13 +12,16 @@ use std::{
 use engine::{
     Engine, JOB_SERVER_THREADS,
     vault::Vault,
-    world::{SystemClock, SystemEntropy, World},
+    world::{Fetch, FetchFailed, Fetched, SystemClock, SystemEntropy, World},
 };
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use rules::{egress::Allowed, record::LaneId};
-use store::postgres::{NodeId, Postgres};
+use rules::{egress::Allowed, email::Email, inbox::Notice, record::LaneId};
+use store::{
+    Pending,
+    postgres::{NodeId, Postgres},
+};
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{Semaphore, mpsc, watch},
@@ -40,7 +43,7 @@ use crate::{
     },
     keeping::{Elsewhere, Keeping},
     machine::Machine,
-    mail::{Development, Outbox, Smtp},
+    mail::{Development, Mail, Outbox, Smtp},
 };
 
 /// Connections at a time; further ones wait to be accepted.
@@ -98,7 +101,7 @@ struct Prepared {
     world: World,
     settings: Settings,
     metrics: PrometheusHandle,
-    outbox: Outbox,
+    outbox: Arc<Outbox>,
     outside: Outside,
     machine: Machine,
 }
@@ -159,6 +162,7 @@ impl Server {
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
         let (outbox, outside) = surroundings(&config, address)?;
+        let outbox = Arc::new(outbox);
         let worker = QuickJs::start(Options::of_this_binary(children()))
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
@@ -175,7 +179,11 @@ impl Server {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SystemEntropy),
             vault,
-            outside: Arc::new(Egress::new(config.egress)),
+            outside: Arc::new(Abroad {
+                egress: Egress::new(config.egress),
+                outbox: outbox.clone(),
+                origin: outside.origin.clone(),
+            }),
         };
         let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
         let metrics = recorder.handle();
@@ -313,6 +321,23 @@ impl Prepared {
         let (engine, outbox) = (site.engine.clone(), site.outbox.clone());
         let (here, present) = Here::new(http::router(site), own);
         (here, Tenancy { engine, outbox, drain, present })
+    }
+}
+
+/// What leaves this server by the doing of user code.
+struct Abroad {
+    egress: Egress,
+    outbox: Arc<Outbox>,
+    origin: String,
+}
+
+impl engine::world::Outside for Abroad {
+    fn fetch(&self, asked: Fetch) -> Pending<Result<Fetched, FetchFailed>> {
+        self.egress.fetch(asked)
+    }
+
+    fn mail(&self, to: Email, notice: &Notice) {
+        self.outbox.send(Mail::notice(to, &self.origin, notice));
     }
 }
 

@@ -2,15 +2,17 @@
 
 mod harness;
 
-use std::{io::Write, process::Stdio, thread, time::Duration};
+use std::{thread, time::Duration};
 
 use harness::{
     eventually,
+    function::Function,
     hook::{Hook, Owner},
     http::Ask,
     run::Run,
-    server::Server,
+    server::{Server, typed_into},
     shop::shop,
+    smtp::MailServer,
     socket::Socket,
 };
 use serde_json::{Value, json};
@@ -297,6 +299,229 @@ fn a_fetch_goes_where_it_may_and_no_secret_lies_about() {
     }
 }
 
+/// Says what it was asked, or does what its path says.
+const GREETER: &str = "
+    module.exports = async ({ req, res }) => {
+        if (req.path === '/exit') process.exit(7);
+        if (req.path === '/slow') await new Promise(done => setTimeout(done, 1500));
+        if (req.path === '/plain') return res.text('just text', 418, { 'x-mine': 'yes' });
+        return res.json({ method: req.method, url: req.path + '?' + req.queryString, body: req.body, key: req.headers['x-key']?.length });
+    };";
+
+#[test]
+fn a_run_calls_a_function_of_its_owner_and_is_told_what_it_answered() {
+    let server = Server::start();
+    let code = r#"export const actions = {
+        call: async (io, ctx) => ctx.call("greeter", {
+            path: "/hi?x=1", headers: { "x-key": secrets.key }, body: { name: "Ada" },
+        }),
+        plain: async (io, ctx) => ctx.call("greeter", { path: "/plain" }),
+        bare: async (io, ctx) => (await ctx.call("greeter")).body.method,
+        exits: async (io, ctx) => ctx.call("greeter", { path: "/exit" }),
+        nobody: async (io, ctx) => ctx.call("nobody"),
+        foreign: async (io, ctx) => ctx.call("foreign"),
+        ours: async (io, ctx) => ctx.call("greeter", { path: "/%5f_opr/health" }),
+        nonsense: async (io, ctx) => ctx.call("greeter", { headers: { a: 1 } }),
+    };"#;
+    let hook = Hook::running(&server, code);
+    hook.owner
+        .post(&format!("/api/secrets/{}", hook.id), &json!({ "key": "key", "value": "hush-hush-88" }))
+        .expect(201);
+    let greeter = Function::node(&hook.owner, "greeter", GREETER);
+    Function::node(&Owner::guest(&server), "foreign", GREETER);
+    let result = |action: &str| Run::of(&hook, action, &json!({})).result();
+    let answer = result("call");
+    assert_eq!(
+        (&answer["status"], &answer["body"]),
+        (&json!(200), &json!({ "method": "POST", "url": "/hi?x=1", "body": { "name": "Ada" }, "key": 12 }))
+    );
+    let plain = result("plain");
+    assert_eq!((&plain["status"], &plain["body"]), (&json!(418), &json!("just text")));
+    assert_eq!(plain["headers"]["x-mine"], "yes");
+    assert_eq!(result("bare"), "GET");
+    let paths: Vec<_> = greeter.executions().iter().map(|one| one["path"].clone()).collect();
+    assert_eq!(paths, ["/", "/plain", "/hi?x=1"], "each call is kept once, newest first");
+    for (action, name, words) in [
+        ("exits", "FunctionError", "code 7"),
+        ("nobody", "NotFoundError", "\"nobody\""),
+        ("foreign", "NotFoundError", "\"foreign\""),
+        ("ours", "TypeError", "path"),
+        ("nonsense", "TypeError", "headers of text"),
+    ] {
+        let run = Run::of(&hook, action, &json!({})).ended();
+        assert_eq!((&run["status"], &run["error"]["name"]), (&json!("failure"), &json!(name)), "{run}");
+        assert!(run["error"]["message"].as_str().is_some_and(|said| said.contains(words)), "{run}");
+    }
+    assert_eq!(greeter.executions().len(), 4);
+    for file in std::fs::read_dir(&server.data).expect("a folder") {
+        let bytes = std::fs::read(file.expect("a file").path()).unwrap_or_default();
+        assert!(!bytes.windows(12).any(|window| window == b"hush-hush-88"), "a secret lies in the data");
+    }
+}
+
+#[test]
+fn what_a_function_answered_to_a_run_is_not_asked_for_again_behind_a_kill() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start_on(data.path());
+    let code = r#"export const actions = { call: async (io, ctx) => {
+        const { body } = await ctx.call("greeter", { path: "/first" });
+        const word = await io.input.text("Word");
+        const slow = await ctx.call("greeter", { path: "/slow", method: "PUT", body: word });
+        return [body.url, slow.body.body];
+    } };"#;
+    let hook = Hook::running(&server, code);
+    let greeter = Function::node(&hook.owner, "greeter", GREETER);
+    let run = Run::of(&hook, "call", &json!({}));
+    assert_eq!(run.asks(), "Word");
+    server.kill();
+    server = Server::start_on(data.path());
+    let run = run.at(&server.address);
+    run.answer(&json!(["tea"]));
+    let greeter = Function { owner: run.owner.clone(), ..greeter };
+    // Killed over a call, it is made again, and is the same one.
+    eventually("it is under way", || {
+        (greeter.owner.get(&greeter.api("")).expect(200).json()["instances"] == 1).then_some(())
+    });
+    thread::sleep(Duration::from_millis(500));
+    server.kill();
+    server = Server::start_on(data.path());
+    let run = run.at(&server.address);
+    assert_eq!(run.result(), json!(["/first?", "tea"]));
+    let greeter = Function { owner: run.owner.clone(), ..greeter };
+    let kept: Vec<_> = greeter.executions().iter().map(|one| [one["path"].clone(), one["status"].clone()]).collect();
+    let mut paths: Vec<_> = kept.iter().map(|[path, status]| format!("{path} {status}")).collect();
+    paths.sort();
+    assert_eq!(paths, ["\"/first\" \"completed\"", "\"/slow\" \"completed\""]);
+}
+
+#[test]
+fn dice_that_were_thrown_before_a_question_lie_as_they_fell_behind_a_kill() {
+    let data = tempfile::tempdir().expect("a folder");
+    let mut server = Server::start_on(data.path());
+    let code = r#"export const actions = { dice: async (io, ctx) => {
+        const thrown = [ctx.random(), ctx.uuid(), Math.random(), ctx.uuid(), ctx.random(), ctx.uuid()];
+        await ctx.log(JSON.stringify(thrown));
+        await io.input.text("Go");
+        return { thrown, next: ctx.uuid() };
+    } };"#;
+    let hook = Hook::running(&server, code);
+    let (run, other) = (Run::of(&hook, "dice", &json!({})), Run::of(&hook, "dice", &json!({})));
+    (run.asks(), other.asks());
+    let told = |run: &Run| run.show()["logs"][0]["text"].as_str().expect("a line").to_owned();
+    let before = told(&run);
+    assert_ne!(before, told(&other), "no two runs throw the same");
+    server.kill();
+    server = Server::start_on(data.path());
+    let run = run.at(&server.address);
+    run.answer(&json!(["x"]));
+    let result = run.result();
+    let thrown = result["thrown"].as_array().expect("dice");
+    assert_eq!(result["thrown"], serde_json::from_str::<Value>(&before).expect("JSON"));
+    assert_eq!(thrown[1].as_str().map(str::len), Some(36));
+    assert!(thrown[0] != thrown[4] && thrown[1] != thrown[5] && thrown[5] != result["next"], "{result}");
+}
+
+#[test]
+fn a_run_that_leads_elsewhere_says_where() {
+    let server = Server::start();
+    let code = r#"export const actions = {
+        away: async (io, ctx) => { await ctx.redirect({ route: "other", params: { n: 1 } }); },
+        far: async (io, ctx) => { await ctx.redirect("https://example.com/x"); },
+        lost: async (io, ctx) => { await ctx.redirect({}); },
+        other: async (io, ctx) => ctx.params.n,
+    };"#;
+    let hook = Hook::running(&server, code);
+    let ended = |action: &str| Run::of(&hook, action, &json!({})).ended();
+    let away = ended("away");
+    assert_eq!((&away["status"], &away["redirect"]["route"]), (&json!("redirected"), &json!("other")), "{away}");
+    assert_eq!(away["redirect"]["params"], json!({ "n": 1 }));
+    assert_eq!(ended("far")["redirect"]["url"], "https://example.com/x");
+    assert_eq!(ended("lost")["error"]["name"], "TypeError");
+}
+
+#[test]
+fn a_notice_of_a_run_is_kept_once_and_mailed_once_behind_a_kill() {
+    let mails = MailServer::start();
+    let data = tempfile::tempdir().expect("a folder");
+    let start = || {
+        let mut command = harness::server::everfold();
+        command.env("EVERFOLD_SMTP", mails.url());
+        Server::start_by(command, data.path())
+    };
+    let mut server = start();
+    let code = r#"export const actions = { tell: async (io, ctx) => {
+        const delivery = [{ to: "ada@example.com", method: "EMAIL" }, { to: "stranger@example.com", method: "EMAIL" }];
+        await ctx.notify({ title: "Refund", message: "$500 went back", delivery });
+        await ctx.notify({ message: "the same", idempotencyKey: "once" });
+        await ctx.notify({ message: "the same", idempotencyKey: "once" });
+        await io.input.text("Go");
+        return await ctx.notify({ message: "x".repeat(10_001) }).catch((error) => error.message);
+    } };"#;
+    let hook = Hook::running(&server, code);
+    hook.owner.post("/api/auth/signin", &json!({ "email": "ada@example.com" })).expect(200);
+    let link = mails.mail()["text"].as_str().expect("a text").to_owned();
+    let token = link.split("/signin/").nth(1).and_then(|rest| rest.split_whitespace().next()).expect("a link");
+    let made = hook.owner.post("/api/auth/validate-signin-token", &json!({ "token": token })).expect(200).json();
+    let user = Owner { jwt: made["jwt"].as_str().expect("a jwt").to_owned(), ..hook.owner.clone() };
+    eventually("the action is the user's", || {
+        let listed = user.get("/api/actions").expect(200).json();
+        (listed["objects"][0]["slug"] == "tell").then_some(())
+    });
+    let run = Run::begin(&user, "tell", &json!({}));
+    let mail = mails.mail();
+    assert_eq!((&mail["subject"], &mail["to"]), (&json!("Refund"), &json!(["ada@example.com"])));
+    let text = mail["text"].as_str().expect("a text");
+    assert!(text.contains("$500 went back") && text.contains(&format!("/r/{}", run.id)), "{text}");
+    run.asks();
+    let notices = |owner: &Owner| {
+        let listed = owner.get("/api/notices").expect(200).json();
+        listed["objects"]
+            .as_array()
+            .expect("a list")
+            .iter()
+            .map(|one| [one["message"].clone(), one["runId"].clone()])
+            .collect::<Vec<_>>()
+    };
+    let wanted = ["the same", "$500 went back"].map(|message| [json!(message), json!(run.id)]);
+    assert_eq!(notices(&user), wanted);
+    server.kill();
+    server = start();
+    let run = run.at(&server.address);
+    run.answer(&json!(["x"]));
+    assert!(
+        run.result().as_str().is_some_and(|why| why.contains("10,000") || why.contains("10000")),
+        "{}",
+        run.result()
+    );
+    assert_eq!(notices(&run.owner), wanted, "nothing is told again");
+    assert!(mails.is_quiet(), "neither to her nor to a stranger");
+}
+
+#[test]
+fn actions_in_a_folder_of_their_own_are_deployed_and_run_without_a_hook() {
+    let server = Server::start();
+    let home = tempfile::tempdir().expect("a folder");
+    let project = home.path().join("project");
+    std::fs::create_dir_all(project.join("actions")).expect("a folder");
+    let greet =
+        "export const actions = { greet: async (io, ctx) => ({ said: `Hello ${await io.input.text('Name')}` }) };";
+    let tools = "const twice = (n: number): number => n * 2;
+        export const actions = {
+            double: { name: 'Double it', handler: async (io, ctx) => twice(await io.input.number('N')) },
+        };";
+    std::fs::write(project.join("actions/greet.js"), greet).expect("a file");
+    std::fs::write(project.join("actions/tools.ts"), tools).expect("a file");
+    let told = |words: &[&str], typed: &str| typed_into(&server, home.path(), words, typed);
+    let (is_done, said, screen) = told(&["deploy", project.to_str().expect("a path"), "--publish"], "");
+    assert!(is_done && said.contains("tools: published"), "{said}{screen}");
+    let (_, listed, _) = told(&["hooks", "--json"], "");
+    assert!(listed.contains("greet") && listed.contains("tools"), "{listed}");
+    assert_eq!(told(&["run", "greet"], "Ada\n").1, "said: Hello Ada\n");
+    let (is_done, said, screen) = told(&["run", "double"], "21\n");
+    assert!(is_done && screen.starts_with("Double it"), "{screen}");
+    assert_eq!(said, "42\n");
+}
+
 #[test]
 fn a_slug_that_two_hooks_have_is_told_apart_by_their_names() {
     let server = Server::start();
@@ -426,17 +651,7 @@ fn the_refund_example_runs_in_a_terminal_and_goes_on_where_it_was_left() {
     let server = Server::start();
     let home = tempfile::tempdir().expect("a folder");
     let examples = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples");
-    let told = |words: &[&str], typed: &str| {
-        let mut command = harness::server::everfold();
-        command.args(words).env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
-        command.env("EVERFOLD_URL", format!("http://{}", server.address));
-        let mut child =
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
-        child.stdin.take().expect("a pipe").write_all(typed.as_bytes()).expect("it reads");
-        let output = child.wait_with_output().expect("it ends");
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        (output.status.success(), text(&output.stdout), text(&output.stderr))
-    };
+    let told = |words: &[&str], typed: &str| typed_into(&server, home.path(), words, typed);
     assert!(told(&["deploy", examples, "--publish"], "").0, "the examples are deployed");
     let (is_done, _, screen) = told(&["run", "refund"], "nobody\nada@example.com\n");
     assert!(!is_done && screen.contains("valid e-mail") && screen.contains("the run waits"), "{screen}");

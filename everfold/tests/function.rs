@@ -169,6 +169,94 @@ fn whatever_a_function_does_to_itself_is_named_and_the_next_call_is_answered() {
     assert!(matches!(problem.status, 500 | 503), "{}", problem.text());
 }
 
+/// What it begins cannot end a call by itself: `processes` does, and memory.
+#[test]
+fn a_function_that_forks_without_end_is_held_in_and_named() {
+    const BOMB: &str = "
+        const { spawn } = require('child_process');
+        const bomb = `const { spawn } = require('child_process'); for (;;) { try {
+            spawn(process.execPath, ['-e', process.env.BOMB], { detached: true, stdio: 'ignore' }).on('error', () => {}).unref();
+        } catch { } }`;
+        module.exports = ({ req, res }) => {
+            if (req.path === '/well') return res.text('well');
+            process.env.BOMB = bomb;
+            eval(bomb);
+        };";
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    let limits = json!({"timeoutMs": 3000, "memoryMb": 256, "processes": 32, "maxInstances": 1});
+    let function = Function::node_with(&owner, &json!({"name": "bomb", "runtime": "node", "limits": limits}), BOMB);
+    let other = Function::node(&owner, "other", ECHO);
+    other.call("/before").expect(200);
+    let forked = || {
+        let commands = fs::read_dir("/proc").expect("processes").flatten();
+        let commands = commands.filter_map(|entry| fs::read(entry.path().join("cmdline")).ok());
+        commands.filter(|command| String::from_utf8_lossy(command).contains("process.env.BOMB")).count()
+    };
+    let (address, ask) = (server.address.clone(), function.ask("GET", "/bomb"));
+    let bomb = thread::spawn(move || ask.send(&address));
+    let mut most = 0;
+    while !bomb.is_finished() {
+        most = most.max(forked());
+    }
+    assert!((1..=32).contains(&most), "{most} at once");
+    let reply = bomb.join().expect("it is answered");
+    let code = text(&reply.json()["code"]).to_owned();
+    let wanted = ["function_timed_out", "function_out_of_memory", "function_cpu_exceeded", "function_exited"];
+    assert!(wanted.contains(&code.as_str()), "{} {}", reply.status, reply.text());
+    assert_eq!((&function.kept("/bomb")["status"], &function.kept("/bomb")["code"]), (&json!("failed"), &json!(code)));
+    assert_eq!(other.call("/after").expect(200).json()["method"], "GET", "others go on");
+    assert_eq!(function.call("/well").expect(200).text(), "well", "and so does it, in an instance of its own");
+    eventually("nothing of it is left", || (forked() == 0).then_some(()));
+}
+
+#[test]
+fn a_response_is_there_as_it_is_made() {
+    const STREAM: &str = "
+        let go;
+        module.exports = ({ req, res }) => {
+            if (req.path === '/go') { go(); return res.text('gone'); }
+            return res.binary((async function* () {
+                yield Buffer.from('first');
+                await new Promise(done => { go = done; });
+                yield Buffer.from('last');
+            })());
+        };";
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    let function = Function::node_with(
+        &owner,
+        &json!({"name": "stream", "runtime": "node", "limits": {"maxInstances": 1}}),
+        STREAM,
+    );
+    let mut connection = Connection::open(&server.address).expect("it listens");
+    connection.begin(&function.ask("GET", "/")).expect("a head").expect(200);
+    assert_eq!(connection.chunk().expect("the first part"), b"first", "before the last is made");
+    assert_eq!(function.call("/go").expect(200).text(), "gone");
+    assert_eq!(connection.chunk().expect("the last part"), b"last");
+    assert_eq!(connection.chunk().expect("the end"), b"");
+    assert_eq!(function.kept("/")["status"], "completed");
+}
+
+#[test]
+fn a_loop_is_stopped_at_its_limit_and_hardly_later() {
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    let function =
+        Function::node_with(&owner, &json!({"name": "loop", "runtime": "node", "limits": {"timeoutMs": 1000}}), ECHO);
+    function.call("/warm").expect(200);
+    // The promise is 50 ms; a busy machine may be as late again, ten times over, and once it is not.
+    let late = (0..5).map(|n| {
+        let begun = Instant::now();
+        function.call(&format!("/loop?{n}")).problem(504, "function_timed_out");
+        let took = begun.elapsed();
+        function.call("/warm").expect(200);
+        took.checked_sub(Duration::from_millis(1000)).expect("it has its time")
+    });
+    let late = late.min().expect("five");
+    assert!(late < Duration::from_millis(500), "{late:?} late");
+}
+
 #[test]
 fn who_sends_or_reads_slowly_ends_nothing_that_others_use() {
     const SAME: &str = "

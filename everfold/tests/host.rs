@@ -517,6 +517,69 @@ fn a_run_whose_host_was_killed_is_resumed_over_its_answers() {
     assert_eq!(now["answers"].as_array().map(Vec::len), Some(10));
 }
 
+/// 2.7.8, between two questions: its code runs from the beginning, and nobody is asked again.
+#[test]
+fn a_run_whose_host_was_killed_at_work_goes_on_behind_what_was_answered() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let mut host = Host::connect(&server.address, &person.key);
+    let run = person.begin("slow");
+    run.give(&json!(["Ada"]));
+    host.event("working");
+    host.kill();
+    let host = Host::connect(&server.address, &person.key);
+    let parked = run.when("parked", |run| run["status"] == "parked");
+    assert_eq!(parked["parked"]["reason"], "hostGone");
+    assert_eq!((&parked["question"], &parked["answers"][0]["values"]), (&Value::Null, &json!(["Ada"])));
+    run.owner.post(&run.path("/resume"), &json!({})).expect(200);
+    host.event("working");
+    let asked = run.when("asked", |run| run["question"].is_object());
+    assert_eq!(asked["question"]["toRender"][0]["label"], "Behind", "what was answered is not asked again");
+    run.give(&json!(["Lovelace"]));
+    assert_eq!(run.result(), "Ada Lovelace");
+    assert_eq!(run.now()["answers"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
+fn a_parked_run_that_is_given_up_is_over_and_takes_nothing_more() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let mut host = Host::connect(&server.address, &person.key);
+    let (run, other) = (person.begin("text"), person.begin("slow"));
+    let key = run.question()["key"].clone();
+    other.give(&json!(["Ada"]));
+    host.event("working");
+    host.kill();
+    let host = Host::connect(&server.address, &person.key);
+    for run in [&run, &other] {
+        run.when("parked", |run| run["status"] == "parked");
+        run.owner.post(&run.path("/abandon"), &json!({})).expect(200);
+        let over = run.now();
+        assert_eq!(
+            (&over["status"], &over["question"], &over["parked"]),
+            (&json!("cancelled"), &json!(null), &json!(null))
+        );
+        assert!(over["finishedAt"].is_number(), "{over}");
+        for verb in ["/abandon", "/resume", "/cancel"] {
+            run.owner.post(&run.path(verb), &json!({})).problem(409, "run_over");
+        }
+    }
+    run.owner.post(&run.path("/answers"), &json!({"key": key, "values": ["x"]})).problem(409, "question_answered");
+    let open = person.owner.get("/api/runs?status=open").expect(200).json();
+    assert_eq!(open["objects"], json!([]), "it waits for nobody");
+    assert!(!host.has_event_within("working", Duration::from_secs(1)), "and no host runs its code");
+}
+
+/// 2.2: the package sends a ping with an id of its own, and waits for that one.
+#[test]
+fn a_host_that_asks_whether_the_server_is_there_is_answered() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let mut host = Host::connect(&server.address, &person.key);
+    host.order(&json!({"order": "ping"}));
+    assert_eq!(host.event("pong")["is"], true);
+}
+
 /// Its action says that it is backgroundable, and the server's owner that such runs go on.
 #[test]
 fn a_backgroundable_run_is_resumed_by_itself_where_the_server_says_so() {
@@ -537,7 +600,7 @@ fn a_backgroundable_run_is_resumed_by_itself_where_the_server_says_so() {
     other.when("parked", |run| run["status"] == "parked");
 }
 
-/// 2.7.3, 2.7.4: what a host does while the line is down is lost, and it never says so.
+/// 2.7.3: what a host returns while the line is down is lost, and it never says so.
 #[test]
 fn a_run_that_was_lost_while_the_line_was_down_is_offered_to_be_resumed() {
     let server = Server::start();
@@ -550,13 +613,84 @@ fn a_run_that_was_lost_while_the_line_was_down_is_offered_to_be_resumed() {
     line.down();
     std::thread::sleep(Duration::from_millis(2_000));
     line.up(&server.address);
-    let parked = harness::eventually_within(Duration::from_secs(40), "parked", || {
-        let now = run.now();
-        (now["status"] == "parked").then_some(now)
-    });
-    assert_eq!(parked["parked"]["reason"], "hostGone");
+    is_parked_in_the_end(&run);
     run.owner.post(&run.path("/resume"), &json!({})).expect(200);
     assert_eq!(run.result(), "nobody hears this");
+}
+
+/// 2.7.3: a question that is asked while the line is down fails its action, and is sent all the same when the line is back.
+#[test]
+fn a_question_of_an_action_that_is_dead_takes_an_answer_and_the_run_is_offered_to_be_resumed() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let line = Line::to(&server.address);
+    let host = Host::connect(&line.address, &person.key);
+    let run = person.begin("slow");
+    run.give(&json!(["Ada"]));
+    host.event("working");
+    line.down();
+    host.event("worked");
+    line.up(&server.address);
+    run.when("asked", |run| run["question"]["toRender"][0]["label"] == "Behind");
+    run.give(&json!(["Lovelace"]));
+    is_parked_in_the_end(&run);
+    run.owner.post(&run.path("/resume"), &json!({})).expect(200);
+    assert_eq!(run.result(), "Ada Lovelace");
+}
+
+/// 2.7.4: the package forgets whom it was to tell that the display was taken.
+#[test]
+fn a_display_on_its_way_when_the_line_breaks_costs_no_answer() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let line = Line::to(&server.address);
+    let host = Host::connect(&line.address, &person.key);
+    let run = person.begin("shows_late");
+    run.give(&json!(["Ada"]));
+    host.event("working");
+    line.hold(true);
+    run.when("shown", |run| run["answers"][1]["isDisplay"] == true);
+    line.cut();
+    line.hold(false);
+    is_parked_in_the_end(&run);
+    run.owner.post(&run.path("/resume"), &json!({})).expect(200);
+    let asked = run.when("asked", |run| run["question"].is_object());
+    assert_eq!(asked["question"]["toRender"][0]["label"], "Behind");
+    assert_eq!(asked["answers"].as_array().map(Vec::len), Some(2), "and nothing is shown twice: {asked}");
+    run.give(&json!(["Lovelace"]));
+    assert_eq!(run.result(), "Ada Lovelace");
+}
+
+/// 2.7.5: a host that is told once more to begin what it has finished begins it from the top, unless displays resolve by
+/// themselves.
+#[test]
+fn a_host_is_told_to_begin_until_it_has_heard_and_never_after() {
+    let server = Server::start();
+    let person = Person::of(&server);
+    let connect = || {
+        let mut socket = spoken(&server, &person.key, "6e21065b-0ef3-4a3e-9c3b-000000000002");
+        let offered =
+            json!({"actions": [{"slug": "text"}], "groups": [], "sdkName": "@interval/sdk", "sdkVersion": "2.0.0"});
+        assert_eq!(called(&mut socket, "INITIALIZE_HOST", &offered)["type"], "success");
+        socket
+    };
+    let mut first = connect();
+    eventually("it is offered", || person.is_online("text").then_some(()));
+    assert_eq!(told_to_begin(&mut first, true, Duration::from_millis(300)), None);
+    let run = person.begin("text");
+    let begun = told_to_begin(&mut first, false, SOON).expect("it is told");
+    assert_eq!(begun["displayResolvesImmediately"], true);
+    drop(first);
+    let mut second = connect();
+    assert_eq!(told_to_begin(&mut second, true, SOON).expect("it is told again"), begun);
+    let transaction = begun["transactionId"].clone();
+    let result = json!({"schemaVersion": 1, "status": "SUCCESS", "data": "done"}).to_string();
+    let completed = json!({"transactionId": transaction, "resultStatus": "SUCCESS", "result": result});
+    assert_eq!(called(&mut second, "MARK_TRANSACTION_COMPLETE", &completed), json!(true));
+    assert_eq!(run.result(), "done");
+    drop(second);
+    let mut third = connect();
+    assert_eq!(told_to_begin(&mut third, true, Duration::from_secs(1)), None, "it is over");
 }
 
 #[test]
@@ -747,6 +881,31 @@ fn a_newer_connection_of_an_instance_ends_the_older() {
     assert_eq!(called(&mut newer, "BEGIN_HOST_SHUTDOWN", &json!({})), json!({"type": "success"}));
     let mut long = spoken(&server, &person.key, &"x".repeat(65));
     assert!(long.is_closed_within(SOON), "what an instance is called is bounded");
+}
+
+/// Behind the line that broke, and some patience with whoever works long.
+fn is_parked_in_the_end(run: &Run) {
+    let parked = harness::eventually_within(Duration::from_secs(40), "parked", || {
+        let now = run.now();
+        (now["status"] == "parked").then_some(now)
+    });
+    assert_eq!(parked["parked"]["reason"], "hostGone", "{parked}");
+}
+
+/// What a host is told to begin, while it acknowledges everything, or all but this.
+fn told_to_begin(socket: &mut Socket, is_heard: bool, patience: Duration) -> Option<Value> {
+    let until = std::time::Instant::now() + patience;
+    loop {
+        let frame = socket.next_frame(until.saturating_duration_since(std::time::Instant::now()))?;
+        let said: Value = serde_json::from_str(frame["data"].as_str().unwrap_or_default()).unwrap_or_default();
+        let is_begun = said["methodName"] == "START_TRANSACTION";
+        if frame["type"] == "MESSAGE" && (is_heard || !is_begun) {
+            socket.say(&json!({"id": frame["id"], "type": "ACK"}).to_string());
+        }
+        if is_begun {
+            return Some(said["data"].clone());
+        }
+    }
 }
 
 fn spoken(server: &Server, key: &str, instance: &str) -> Socket {

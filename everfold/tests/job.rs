@@ -162,6 +162,83 @@ fn jobs_go_round_the_workers_and_each_result_is_accepted_once() {
 }
 
 #[test]
+fn a_job_that_wants_it_so_goes_to_who_is_least_loaded() {
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    let (mut small, mut large) = (Worker::of(&owner, "small", 2), Worker::of(&owner, "large", 8));
+    let job = |n: u32| json!({"code": "input", "input": n, "where": "tab", "dispatch": "least-loaded"});
+    let ids: Vec<String> = (0..5).map(|n| submit(&owner, &job(n))).collect();
+    let first = small.job();
+    let others: Vec<Value> = (0..4).map(|_| large.job()).collect();
+    small.has_nothing_to_do();
+    // Half of either is busy now; who was asked last does not matter.
+    for job in &others {
+        large.result(job, &json!("done"));
+    }
+    others.iter().for_each(|job| drop(over(&owner, job["id"].as_str().expect("an id"))));
+    let more: Vec<String> = (5..9).map(|n| submit(&owner, &job(n))).collect();
+    let given: Vec<Value> = (0..4).map(|_| large.job()["id"].clone()).collect();
+    assert!(given.iter().all(|id| more.iter().any(|more| id == more)), "{given:?} of {more:?}");
+    small.has_nothing_to_do();
+    assert_eq!((&first["id"], &seen(&owner, &ids[0])["dispatch"]), (&json!(ids[0]), &json!("least-loaded")));
+}
+
+#[test]
+fn a_job_for_the_server_runs_there_though_a_tab_has_nothing_to_do() {
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    let mut tab = Worker::of(&owner, "tab", 4);
+    let job = over(&owner, &submit(&owner, &json!({"code": "input * 2", "input": 21, "where": "server"})));
+    assert_eq!((&job["result"], &job["worker"], &job["attempts"]), (&json!(42), &json!("server"), &json!(1)));
+    tab.has_nothing_to_do();
+    submit(&owner, &json!({"code": "1"}));
+    tab.job();
+}
+
+#[test]
+fn a_long_list_of_jobs_comes_page_by_page_newest_first() {
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    let mut ids: Vec<String> =
+        (0..45).map(|n| submit(&owner, &json!({"code": "1", "input": n, "where": "tab"}))).collect();
+    // An id begins with its time; within a millisecond any may be the newer.
+    ids.sort_unstable_by(|a, b| b.cmp(a));
+    let listed = |page: &Value| -> Vec<String> {
+        let all = page["objects"].as_array().expect("a list");
+        all.iter().map(|job| job["id"].as_str().expect("an id").to_owned()).collect()
+    };
+    let first = owner.get("/api/jobs").expect(200).json();
+    assert_eq!(listed(&first), ids[..40]);
+    let token = first["nextToken"].as_str().expect("there are more");
+    // What is new does not move what follows.
+    submit(&owner, &json!({"code": "1", "where": "tab"}));
+    let second = owner.get(&format!("/api/jobs?token={token}")).expect(200).json();
+    assert_eq!((listed(&second), &second["nextToken"]), (ids[40..].to_vec(), &Value::Null));
+    let other = Owner::guest(&server).get(&format!("/api/jobs?token={token}")).expect(200).json();
+    assert_eq!(other["objects"], json!([]), "a token opens nobody else's list");
+}
+
+#[test]
+fn who_follows_jobs_hears_of_their_own_alone() {
+    let server = Server::start();
+    let (owner, other) = (Owner::guest(&server), Owner::guest(&server));
+    let follow =
+        |owner: &Owner| Socket::open(&server.address, &format!("/job-events?key={}", owner.jwt)).expect("it is let in");
+    let (mut mine, mut theirs) = (follow(&owner), follow(&other));
+    let mut tab = Worker::of(&owner, "tab", 1);
+    let id = submit(&owner, &json!({"code": "1", "input": "a secret", "where": "tab"}));
+    let job = tab.job();
+    tab.result(&job, &json!("a result"));
+    eventually("its owner is told", || mine.next_frame(PATIENCE).filter(|frame| frame["job"]["status"] == "done"));
+    let own = submit(&other, &json!({"code": "1", "where": "server"}));
+    let heard: Vec<Value> =
+        std::iter::from_fn(|| theirs.next_frame(PATIENCE).filter(|frame| frame["job"]["status"] != "done")).collect();
+    assert!(heard.iter().any(|frame| frame["job"]["id"] == own), "{heard:?}");
+    let text = json!(heard).to_string();
+    assert!(!text.contains(&id) && !text.contains("secret") && !text.contains("\"tab\""), "{text}");
+}
+
+#[test]
 fn a_worker_that_goes_away_mid_job_loses_it_to_another() {
     let server = Server::start();
     let owner = Owner::guest(&server);

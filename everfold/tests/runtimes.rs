@@ -126,8 +126,33 @@ fn kotlin_keeps_the_contract() {
 }
 
 #[test]
-fn the_matrix_is_printed() {
-    print!("{}", matrix(&LANGUAGES));
+fn the_matrix_of_the_readme_is_the_one_that_is_found() {
+    let found = matrix(&LANGUAGES);
+    print!("{found}");
+    let (found, shown) = (cells(&found), cells(include_str!("../../README.md")));
+    assert!(!found.is_empty(), "no language is there");
+    // A column of a language whose toolchain is missing here is not looked at.
+    for ((group, language), cell) in &found {
+        assert_eq!(shown.get(&(*group, *language)), Some(cell), "README.md shows another: {group}, {language}");
+    }
+    let groups: Vec<_> = found.keys().map(|(group, _)| *group).collect();
+    let extra: Vec<_> = shown.keys().filter(|(group, _)| !groups.contains(group)).collect();
+    assert!(extra.is_empty(), "README.md shows more: {extra:?}");
+}
+
+/// What stands in the table, by group and language.
+fn cells(text: &str) -> BTreeMap<(&str, &str), &str> {
+    fn split(line: &str) -> Vec<&str> {
+        line.trim_matches('|').split('|').map(str::trim).collect()
+    }
+    let mut rows = text.lines().skip_while(|line| !line.starts_with("| | ")).take_while(|line| line.starts_with('|'));
+    let languages = rows.next().map(split).unwrap_or_default();
+    let mut cells = BTreeMap::new();
+    for row in rows.skip(1).map(split) {
+        let named = languages.iter().zip(&row).skip(1).map(|(language, cell)| ((row[0], *language), *cell));
+        cells.extend(named);
+    }
+    cells
 }
 
 fn keeps_the_contract(name: &str) {

@@ -229,6 +229,16 @@ pub fn function_cron(id: LaneId) -> Vec<u8> {
     lane_key("function-cron", id).into_bytes()
 }
 
+/// Since when that expression holds.
+pub fn function_cron_since(id: LaneId) -> Vec<u8> {
+    lane_key("function-cron-since", id).into_bytes()
+}
+
+/// The last time at which the clock called it.
+pub fn function_called(id: LaneId) -> Vec<u8> {
+    lane_key("function-called", id).into_bytes()
+}
+
 pub fn function_cron_range() -> (Vec<u8>, Vec<u8>) {
     prefix("function-cron/".into())
 }

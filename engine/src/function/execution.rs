@@ -167,6 +167,35 @@ impl Engine {
         self.keep_execution(route.function, execution, over, said).await
     }
 
+    /// The same for one whose id its caller knows: what came of it before counts, unless that was a failure of the
+    /// server's own.
+    pub(crate) async fn execute_once(
+        &self,
+        route: &Route,
+        mut execution: Execution,
+        asked: Asked,
+    ) -> Result<Whole, Refusal> {
+        let _call = self.functions().executions.calls.clone().read_owned().await;
+        let is_ours = |whole: &Whole| {
+            let failure = whole.execution.outcome().and_then(|outcome| outcome.failure.as_ref());
+            failure.is_some_and(Failure::is_ours)
+        };
+        match self.whole_execution(route.function, execution.id).await {
+            Ok(whole) if whole.execution.is_over() && !is_ours(&whole) => return Ok(whole),
+            Ok(whole) => execution.attempts = whole.execution.attempts + 1,
+            Err(refusal) if refusal.code == Refusal::EXECUTION_UNKNOWN.code => {}
+            Err(refusal) => return Err(refusal),
+        }
+        loop {
+            let whole = self.execute(route, execution.clone(), asked.clone()).await?;
+            if !is_ours(&whole) || execution.attempts >= EXECUTION_ATTEMPTS_MAX {
+                return Ok(whole);
+            }
+            self.world().clock.sleep(WORKER_RETRY_MS << (2 * execution.attempts)).await;
+            execution.attempts += 1;
+        }
+    }
+
     /// An execution that begins now.
     pub fn execution(&self, route: &Route, trigger: Trigger, method: &str, path: &str) -> Execution {
         let created_at = self.now();
@@ -438,6 +467,11 @@ impl Engine {
 
     /// When a function is to be called by the clock.
     pub(super) fn tell_cron(&self, id: LaneId, cron: Option<&str>) {
+        self.wind(id, cron, self.now());
+    }
+
+    /// For the first time behind this moment, be it past.
+    fn wind(&self, id: LaneId, cron: Option<&str>, since: At) {
         let queue = &self.functions().executions;
         let mut clockwork = lock(&queue.cron);
         if clockwork.of.get(&id).map(|(_, cron)| cron.as_str()) == cron {
@@ -446,7 +480,7 @@ impl Engine {
         if let Some((at, _)) = clockwork.of.remove(&id) {
             clockwork.by_time.remove(&(at, id));
         }
-        let next = cron.and_then(|cron| Times::parse(cron, TIMEZONE).ok()?.after(self.now()));
+        let next = cron.and_then(|cron| Times::parse(cron, TIMEZONE).ok()?.after(since));
         if let (Some(at), Some(cron)) = (next, cron) {
             clockwork.by_time.insert((at, id));
             clockwork.of.insert(id, (at, cron.to_owned()));
@@ -454,18 +488,10 @@ impl Engine {
         queue.wound.notify_one();
     }
 
-    /// Calls functions when their time comes. A time that passes while the server is down is not made up for.
+    /// Calls functions when their time comes. Times that passed while nobody was there are made good once.
     async fn keep_time(&self) {
-        let (from, to) = row::function_cron_range();
-        loop {
-            match self.world().store.rows(from.clone(), to.clone(), Order::Ascending, usize::MAX).await {
-                Ok(rows) => {
-                    let found = rows.iter().filter_map(|(key, cron)| Some((row::lane_of(key)?, row::decode(cron)?)));
-                    found.for_each(|(id, cron): (LaneId, String)| self.tell_cron(id, Some(&cron)));
-                    break;
-                }
-                Err(fault) => tracing::error!(%fault, "functions are not called by the clock yet"),
-            }
+        while let Err(refusal) = self.wind_all().await {
+            tracing::error!(refusal.code, "functions are not called by the clock yet");
             self.world().clock.sleep(WORKER_RETRY_MAX_MS).await;
         }
         let queue = &self.functions().executions;
@@ -496,6 +522,21 @@ impl Engine {
         }
     }
 
+    async fn wind_all(&self) -> Result<(), Refusal> {
+        let store = &self.world().store;
+        let (from, to) = row::function_cron_range();
+        for (key, cron) in store.rows(from, to, Order::Ascending, usize::MAX).await.map_err(fault)? {
+            let (Some(id), Some(cron)) = (row::lane_of(&key), row::decode::<String>(&cron)) else { continue };
+            let mut since = None;
+            for key in [row::function_cron_since(id), row::function_called(id)] {
+                let at = store.row(key).await.map_err(fault)?.and_then(|bytes| row::decode::<At>(&bytes));
+                since = since.max(at);
+            }
+            self.wind(id, Some(&cron), since.unwrap_or_else(|| self.now()));
+        }
+        Ok(())
+    }
+
     async fn call_at(&self, function: LaneId, at: At) -> Result<(), Refusal> {
         let route = self.route_of(function).await?;
         let execution = self.execution(&route, Trigger::Schedule, "POST", "/");
@@ -504,12 +545,14 @@ impl Engine {
     }
 }
 
-/// The request of one that was kept.
+/// The request of one that was kept. Servers take none without a host: where nobody named one, it is this.
 fn sent(execution: &Execution, asked: Asked, route: &Route) -> call::Asked {
+    let is_named = asked.headers.iter().any(|(name, _)| name == "host");
+    let host = (!is_named).then(|| ("host".to_owned(), b"localhost".to_vec()));
     call::Asked::of_bytes(
         &execution.method,
         &execution.path,
-        asked.headers.into_iter().map(|(name, value)| (name, value.0)),
+        asked.headers.into_iter().map(|(name, value)| (name, value.0)).chain(host),
         asked.body.0,
         format!("{:032x}", execution.id),
         route.limits.timeout_ms,

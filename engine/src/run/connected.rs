@@ -143,6 +143,7 @@ impl Engine {
             if state.run.owner != account {
                 return Err(Refusal::RUN_FOREIGN);
             }
+            state.is_doubted &= matches!(said, Said::Io(_));
             let (step, heard) = state.run.host_says(attempt, said, at);
             if let Heard::Rendered { id, payload } = &heard {
                 state.render(id.clone(), payload.clone());
@@ -178,6 +179,27 @@ impl Engine {
                 _ => return Ok(found),
             }
         }
+    }
+
+    /// Parks a run of which nothing was heard behind `tail`, though its host is there.
+    pub(super) async fn park_if_silent(&self, run: LaneId, tail: Position) {
+        let engine = self.clone();
+        let parked = self.turn(run, move |state, at| {
+            // What it asks from here on comes of code that is there.
+            state.is_doubted &= state.run.question().is_some();
+            let is_silent = state.run.tail() == tail && engine.is_attended(&state.run);
+            Ok((is_silent.then(|| state.run.host_gone(SILENT.into(), at)), ()))
+        });
+        let _ = parked.await;
+    }
+
+    async fn doubt(&self, run: LaneId) {
+        let _ = self
+            .turn(run, |state, _| {
+                state.is_doubted = true;
+                Ok((None, ()))
+            })
+            .await;
     }
 
     /// Runs of this account that no host has are parked, if one is there that could go on with them.
@@ -234,22 +256,20 @@ impl Runs for Engine {
         })
     }
 
-    /// What a host asked or ended while the line was down, it never says (interval-protocol.md, 2.7.3 and 2.7.4). So a
-    /// run that was at work then, and of which nothing is heard after, may be resumed.
+    /// What a host ended while the line was down, it never says (interval-protocol.md, 2.7.3 and 2.7.4). So a run that
+    /// was at work then, and of which nothing is heard after, may be resumed. What it asked then it does say, and no code
+    /// waits for the answer: one of which nothing is heard behind its next answer may be resumed, too.
     fn host_left(&self, account: LaneId, transactions: Vec<String>) {
         let engine = self.clone();
         tokio::spawn(async move {
             engine.touch(&transactions).await;
             let Ok(working) = engine.working(account, &transactions).await else { return };
+            for (run, _) in &working {
+                engine.doubt(*run).await;
+            }
             engine.world().clock.sleep(HOST_AWAY_MS + HOST_GRACE_MS).await;
             for (run, tail) in working {
-                let Ok(active) = engine.run(run).await else { continue };
-                let hosts = engine.clone();
-                let parked = engine.turn_of(active, move |state, at| {
-                    let is_silent = state.run.tail() == tail && hosts.is_attended(&state.run);
-                    Ok((is_silent.then(|| state.run.host_gone(SILENT.into(), at)), ()))
-                });
-                let _ = parked.await;
+                engine.park_if_silent(run, tail).await;
             }
         });
     }

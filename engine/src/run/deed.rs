@@ -1,14 +1,16 @@
-//! What Everfold does for a run: fetches, requests to its hook, notices. Each may happen again after a crash, until what
-//! came of it is kept.
+//! What Everfold does for a run: fetches, requests to its hook, calls of functions, jobs, notices. Each may happen again
+//! after a crash, until what came of it is kept.
 
-use std::sync::Arc;
+use std::{collections::BTreeMap, sync::Arc};
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use rules::{
     call::{Bytes, Error, Json, Request, run::Kind},
+    function::execution::{self, EXECUTION_BODY_BYTES_MAX, EXECUTION_PATH_BYTES_MAX, Execution, Trigger},
     hook::{Config, Reply},
+    inbox::{Delivery, Method, Notice},
     job::{Brief, JobId, Place, Task},
-    limits::{BODY_BYTES_MAX, FETCH_BODY_BYTES_MAX},
+    limits::{BODY_BYTES_MAX, FETCH_BODY_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX},
     record::LaneId,
     refusal::Refusal,
     row,
@@ -16,11 +18,13 @@ use rules::{
 };
 use serde::Deserialize;
 use serde_json::json;
+use worker::server::call::is_ours;
 
 use super::Active;
 use crate::{
     Engine,
     job::result_of,
+    schedule::uuid,
     world::{Fetch, World},
 };
 
@@ -48,6 +52,39 @@ struct Scripted {
     input: serde_json::Value,
 }
 
+/// A call of a function.
+#[derive(Deserialize)]
+struct Calling {
+    function: String,
+    request: Option<Asking>,
+}
+
+#[derive(Default, Deserialize)]
+struct Asking {
+    method: Option<String>,
+    path: Option<String>,
+    #[serde(default)]
+    headers: BTreeMap<String, String>,
+    /// Text goes as it is, everything else as JSON.
+    body: Option<serde_json::Value>,
+}
+
+/// What a run wants people to know.
+#[derive(Deserialize)]
+struct Noticed {
+    title: Option<String>,
+    message: String,
+    delivery: Vec<To>,
+    #[serde(rename = "idempotencyKey")]
+    idempotency_key: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct To {
+    to: String,
+    method: Option<String>,
+}
+
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Sealed {
@@ -58,8 +95,8 @@ struct Sealed {
 const SEALED_AS: &str = "what a run sends";
 
 /// Follows from the run and the call: of the run's time, so that it stands in the list where it belongs.
-fn job_id(run: LaneId, id: &str) -> JobId {
-    let hash = blake3::hash(format!("everfold 2026 job of a run {:032x} {id}", run.0).as_bytes());
+fn id_of(what: &str, run: LaneId, id: &str) -> u128 {
+    let hash = blake3::hash(format!("everfold 2026 {what} of a run {:032x} {id}", run.0).as_bytes());
     let bits = u128::from_le_bytes(hash.as_bytes()[..16].try_into().expect("16 bytes"));
     let kept = 0xffff_ffff_ffff_f000_c000_0000_0000_0000;
     run.0 & kept | bits & !kept
@@ -78,8 +115,8 @@ impl Engine {
             Kind::State => self.state_for(hook).await.map_err(refused),
             Kind::Send => self.send_for(run, hook, &id, &payload).await.map_err(refused),
             Kind::Fetch => self.fetch_for(hook, &payload).await,
-            Kind::Notify => Ok("null".into()),
-            Kind::Function => Err(Error::plain("NotFoundError", "There are no functions on this server yet.")),
+            Kind::Notify => self.notify_for(owner, run, &id, &payload).await.map_err(refused),
+            Kind::Function => self.call_for(owner, hook, run, &id, &payload).await,
             Kind::Job => self.job_for(owner, run, &id, &payload).await,
         };
         let _ = self.turn_of(active, move |state, at| Ok((Some(state.run.returned(&id, result, at)), ()))).await;
@@ -94,7 +131,7 @@ impl Engine {
         self.check_script(&code).await.map_err(refused)?;
         let brief = Brief { name: Some(format!("of a run, {id}")), ..Brief::new(Place::Any, false, 1, self.now()) };
         let task = Task { code, inputs: vec![asked.input.to_string().into()] };
-        let job = job_id(run, id);
+        let job: JobId = id_of("job", run, id);
         let seen = self.job_done(owner, job, brief, task).await.map_err(refused)?;
         let outcomes = self.outcomes(owner, job).await.map_err(refused)?;
         match (result_of(&seen.brief, &outcomes), seen.brief.error) {
@@ -102,6 +139,89 @@ impl Engine {
             (None, Some(error)) => Err(error),
             (None, None) => Err(Error::plain("JobError", "The job was cancelled.")),
         }
+    }
+
+    /// One of its owner's functions, and what it answers: `{status, headers, body}`. Asked again after a crash, what it
+    /// answered is not asked for again.
+    async fn call_for(&self, owner: LaneId, hook: LaneId, run: LaneId, id: &str, payload: &str) -> Result<Json, Error> {
+        let malformed = |why: &str| Error::plain("TypeError", format!("ctx.call: {why}"));
+        let opened = self.opened(hook, payload).ok_or_else(|| malformed("what it sends does not open any more."))?;
+        let asked: Calling = serde_json::from_str(&opened)
+            .map_err(|_| malformed("a request has a method, a path, headers of text, and a body."))?;
+        let Asking { method, path, headers, body } = asked.request.unwrap_or_default();
+        let method = method.unwrap_or_else(|| if body.is_some() { "POST".into() } else { "GET".into() });
+        let path = path.unwrap_or_else(|| "/".into());
+        if !path.starts_with('/') || path.len() > EXECUTION_PATH_BYTES_MAX || is_ours(&path) {
+            return Err(malformed("a path begins with /, and is written as an address writes it."));
+        }
+        let failed = |refusal: Refusal| Error::plain("FunctionError", format!("{} {}", refusal.detail, refusal.hint));
+        let unknown = |refusal: Refusal| {
+            if refusal.status >= 500 {
+                return failed(refusal);
+            }
+            let said = format!("No function of yours is called {:?}: GET /api/functions lists them.", asked.function);
+            Error::plain("NotFoundError", said)
+        };
+        let route = self.route_of_slug(&asked.function).await.map_err(unknown)?;
+        self.function(owner, route.function).await.map_err(unknown)?;
+        let mut headers: Vec<(String, Bytes)> =
+            headers.into_iter().map(|(name, value)| (name.to_lowercase(), Bytes(value.into_bytes()))).collect();
+        let body = match body {
+            None => Bytes::default(),
+            Some(serde_json::Value::String(text)) => Bytes(text.into_bytes()),
+            Some(json) => {
+                if !headers.iter().any(|(name, _)| name == "content-type") {
+                    headers.push(("content-type".into(), Bytes(b"application/json".to_vec())));
+                }
+                Bytes(json.to_string().into_bytes())
+            }
+        };
+        let execution = self.execution(&route, Trigger::Api, &method.to_uppercase(), &path);
+        let execution = Execution { id: id_of("call", run, id), ..execution };
+        let whole = self.execute_once(&route, execution, execution::Asked { headers, body }).await.map_err(failed)?;
+        let outcome = whole.execution.outcome().ok_or_else(|| failed(Refusal::FAULT))?;
+        if let Some(failure) = &outcome.failure {
+            return Err(failed(failure.refusal()));
+        }
+        if whole.said.is_cut {
+            let said = format!("ctx.call: a run takes answers of at most {EXECUTION_BODY_BYTES_MAX} bytes.");
+            return Err(Error::plain("RangeError", said));
+        }
+        let text = |bytes: &Bytes| String::from_utf8_lossy(&bytes.0).into_owned();
+        let headers: BTreeMap<_, _> = whole.said.headers.iter().map(|(name, value)| (name, text(value))).collect();
+        let is_json = headers.iter().any(|(name, kind)| {
+            name.eq_ignore_ascii_case("content-type") && kind.to_ascii_lowercase().starts_with("application/json")
+        });
+        let body = Some(&whole.said.body.0).filter(|_| is_json).and_then(|body| serde_json::from_slice(body).ok());
+        let body = body.unwrap_or_else(|| serde_json::Value::String(text(&whole.said.body)));
+        Ok(json!({ "status": outcome.status, "headers": headers, "body": body }).to_string().into())
+    }
+
+    /// A notice in its owner's inbox. Without a key of the code's own, the call's is taken: after a crash it is the same
+    /// notice.
+    async fn notify_for(&self, owner: LaneId, run: LaneId, id: &str, payload: &str) -> Result<Json, Refusal> {
+        let asked: Noticed = serde_json::from_str(payload).map_err(|_| Refusal::BODY_MALFORMED)?;
+        let method = |method: Option<String>| match method.as_deref() {
+            Some("SLACK") => Some(Method::Slack),
+            Some("EMAIL") => Some(Method::Email),
+            _ => None,
+        };
+        let deliveries = asked.delivery.into_iter().map(|To { to, method: by }| Delivery { to, method: method(by) });
+        let created_at = self.now();
+        let own = format!("run {:032x} {id}", run.0);
+        let key =
+            asked.idempotency_key.map_or(own, |key| key[..key.floor_char_boundary(IDEMPOTENCY_KEY_BYTES_MAX)].into());
+        let notice = Notice {
+            id: self.world().request_id(created_at),
+            run: Some(uuid(run)),
+            title: asked.title.filter(|title| !title.is_empty()),
+            message: asked.message,
+            deliveries: deliveries.collect(),
+            idempotency_key: Some(key),
+            created_at,
+        };
+        self.notify(owner, &notice).await?;
+        Ok("null".into())
     }
 
     async fn state_for(&self, hook: LaneId) -> Result<Json, Refusal> {

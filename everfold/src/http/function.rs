@@ -372,7 +372,7 @@ fn checked(given: &wire::NewExecution) -> Result<(String, String), Refusal> {
     if !is_method {
         return Err(malformed("This method is none that HTTP knows."));
     }
-    if !is_path || invoke::is_ours(&path) {
+    if !is_path || worker::server::call::is_ours(&path) {
         return Err(malformed("A path begins with /, and is written as an address writes it."));
     }
     if !given.headers.iter().all(is_header) {

@@ -15,7 +15,6 @@ use super::{
     problem::{HostProblem, Problem},
     wire,
 };
-use crate::mail::Mail;
 
 /// `POST /api/notify`
 pub async fn notify(
@@ -39,9 +38,7 @@ pub async fn notify(
         idempotency_key: given.idempotency_key,
         created_at: now,
     };
-    for to in site.engine.notify(account, &notice).await? {
-        site.outbox.send(Mail::notice(to, &site.outside.origin, &notice));
-    }
+    site.engine.notify(account, &notice).await?;
     Ok(Json(wire::NotifiedReply { kind: "success" }).into_response())
 }
 

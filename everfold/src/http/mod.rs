@@ -107,11 +107,11 @@ impl Site {
         metrics: metrics_exporter_prometheus::PrometheusHandle,
         settings: Settings,
         draining: tokio::sync::watch::Receiver<bool>,
-        outbox: Outbox,
+        outbox: Arc<Outbox>,
         outside: Outside,
         machine: Machine,
     ) -> Site {
-        let (outbox, outside, machine) = (Arc::new(outbox), Arc::new(outside), Arc::new(machine));
+        let (outside, machine) = (Arc::new(outside), Arc::new(machine));
         let vault = engine.world().vault.clone();
         let previews = Arc::new(Semaphore::new(PREVIEWS_MAX));
         let imports = Arc::new(Semaphore::new(transfer::IMPORTS_MAX));

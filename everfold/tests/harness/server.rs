@@ -1,7 +1,7 @@
 //! The program itself, as a user starts it: on a port of its own, on data of its own.
 
 use std::{
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
     thread,
@@ -34,6 +34,20 @@ pub fn everfold() -> Command {
     command.env("EVERFOLD_GUEST_WRITES_PER_MINUTE", "0");
     command.env("NO_COLOR", "1").stdin(Stdio::null());
     command
+}
+
+/// A command of somebody at home there, who types all this: whether it ended well, what it said, and what it showed.
+pub fn typed_into(server: &Server, home: &Path, words: &[&str], typed: &str) -> (bool, String, String) {
+    let mut command = everfold();
+    command.args(words).env("HOME", home).env_remove("XDG_CONFIG_HOME");
+    command.env("EVERFOLD_URL", format!("http://{}", server.address));
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it starts");
+    // A command that does not read its input closes it; that is its right.
+    let _ = child.stdin.take().expect("a pipe").write_all(typed.as_bytes());
+    let output = child.wait_with_output().expect("it ends");
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (output.status.success(), text(&output.stdout), text(&output.stderr))
 }
 
 impl Server {

@@ -235,6 +235,13 @@ const actions = {
     say({ event: "worked" });
     return `${name} ${await io.input.text("Behind")}`;
   },
+  shows_late: async io => {
+    const name = await io.input.text("Before");
+    say({ event: "working" });
+    await sleep(500);
+    await io.display.heading(`Hello ${name}`);
+    return `${name} ${await io.input.text("Behind")}`;
+  },
   returns_while_away: async io => {
     await io.input.text("Go");
     say({ event: "working" });

@@ -237,11 +237,15 @@ impl Executions {
         let expect = self.journal.tail;
         execution.seq = Seq(self.journal.seq().0 + 1);
         let record = self.journal.arrived(row::encode(&Entry::Asked { execution: execution.clone(), asked }));
-        let rows = Vec::from([
+        let mut rows = Vec::from([
             (row::execution(self.function, execution.id), Some(row::encode(&execution))),
             (row::execution_due(due, self.function, execution.id), Some(Vec::new())),
             self.row(),
         ]);
+        if let (Trigger::Schedule, Some(at)) = (execution.trigger, execution.scheduled_at) {
+            // Kept with it, so that whoever comes next neither calls at this time again nor forgets it.
+            rows.push((row::function_called(self.function), Some(row::encode(&at))));
+        }
         Step { expect, records: Vec::from([record]), rows, result: Ok(()) }
     }
 

@@ -256,15 +256,19 @@ impl Function {
         let (variables, deployments) = (BTreeMap::new(), Vec::new());
         let mut function =
             Function { id, owner, plan, variables, active: None, deployments, created_at: at, end: End::OF_NOTHING };
-        let step = function.keep(made);
+        let mut step = function.keep(made);
+        step.rows.push(function.cron_since(at));
         Ok((function, step))
     }
 
     /// What was deployed stays as it was; what is deployed from now on follows the new plan.
     pub fn change(&mut self, plan: Plan, at: At) -> Result<Step<()>, Refusal> {
         plan.check()?;
+        let is_wound_anew = self.plan.cron != plan.cron;
         self.plan = plan.clone();
-        Ok(self.keep(Entry::Changed { plan, at }))
+        let mut step = self.keep(Entry::Changed { plan, at });
+        step.rows.extend(is_wound_anew.then(|| self.cron_since(at)));
+        Ok(step)
     }
 
     pub fn check_variables(variables: &BTreeMap<String, Variable>) -> Result<(), Refusal> {
@@ -400,7 +404,8 @@ impl Function {
             *kept = None;
         }
         let executions = execution::Executions::lane(self.id);
-        step.rows.push((row::executions(self.id), None));
+        let others = [row::executions(self.id), row::function_cron_since(self.id), row::function_called(self.id)];
+        step.rows.extend(others.map(|row| (row, None)));
         step.rows.extend([self.id, executions].map(|lane| (row::erased(lane), Some(Vec::new()))));
         step
     }
@@ -422,6 +427,10 @@ impl Function {
         // Two functions share nothing, though their code be the same.
         hash.update(&self.id.0.to_be_bytes()).update(&row::encode(&of));
         *hash.finalize().as_bytes()
+    }
+
+    fn cron_since(&self, at: At) -> row::Change {
+        (row::function_cron_since(self.id), self.plan.cron.as_ref().map(|_| row::encode(&at)))
     }
 
     fn find(&mut self, id: DeploymentId) -> Result<&mut Deployment, Refusal> {

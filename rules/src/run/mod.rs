@@ -221,11 +221,10 @@ impl Run {
         }
     }
 
-    /// The oldest question that nobody answered.
+    /// The oldest question that nobody answered, for as long as somebody may.
     pub fn question(&self) -> Option<&Call> {
-        self.calls
-            .iter()
-            .find(|call| call.name.kind == Kind::Io && call.returned.is_none() && !self.is_moot(&call.name))
+        let is_open = |call: &&Call| call.name.kind == Kind::Io && call.returned.is_none() && !self.is_moot(&call.name);
+        self.calls.iter().find(is_open).filter(|_| self.ended.is_none())
     }
 
     /// The questions that were answered and the displays that were shown, in the order in which that happened.
@@ -541,7 +540,7 @@ impl Run {
                 self.asked.clear();
             }
             Entry::Ended { ending, at } => {
-                self.loading = None;
+                (self.loading, self.parked) = (None, None);
                 self.ended = Some((ending, at));
             }
             Entry::Given { to, .. } => self.owner = to,

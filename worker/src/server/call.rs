@@ -44,6 +44,8 @@ const LOGGING: HeaderName = HeaderName::from_static("x-open-runtimes-logging");
 const LOG_ID: HeaderName = HeaderName::from_static("x-open-runtimes-log-id");
 /// Of a reply: nothing was logged, and no line says so.
 const LOGGED: HeaderName = HeaderName::from_static("x-open-runtimes-logged");
+/// Below this a runtime server answers Everfold alone.
+const OURS: &str = "__opr";
 /// What concerns one connection alone.
 const OF_A_CONNECTION: [HeaderName; 7] = [
     hyper::header::CONNECTION,
@@ -104,6 +106,13 @@ impl Asked {
             response_bytes_max,
         }
     }
+}
+
+/// Whether a path is one of Everfold's own with a runtime server, however it is written.
+pub fn is_ours(path: &str) -> bool {
+    let decoded = percent_encoding::percent_decode_str(path).decode_utf8_lossy();
+    let path = decoded.split(['?', '#']).next().unwrap_or_default();
+    path.split(['/', '\\']).any(|step| step.eq_ignore_ascii_case(OURS))
 }
 
 /// A function's answer, and what there is to say of the call when it is over.
@@ -498,5 +507,22 @@ impl Body for Reply {
 impl Drop for Reply {
     fn drop(&mut self) {
         self.finish(End::Abandoned);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn our_own_paths_are_known_however_they_are_written() {
+        for path in
+            ["/__opr/health", "//__opr/health", "/%5f%5Fopr/timings", "/a/../__opr/health", "/./__opr", "/__OPR/"]
+        {
+            assert!(is_ours(path), "{path}");
+        }
+        for path in ["/", "/opr", "/__oprs/health", "/?__opr/health", "/x__opr"] {
+            assert!(!is_ours(path), "{path}");
+        }
     }
 }
