@@ -22,7 +22,7 @@ use rules::{
     function::{Function, Limits, Network, Plan, execution::Trigger},
     record::{At, LaneId, Position, Record},
 };
-use store::{Batch, Commit, Extent, Fault, Order, Pending, Row, Store, memory::Memory};
+use store::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store, memory::Memory};
 use tempfile::TempDir;
 use tokio::{sync::watch, task::JoinHandle};
 use worker::{
@@ -76,6 +76,10 @@ impl Store for Mortal {
 
     fn last(&self, lane: LaneId, at_most: Position) -> Pending<Result<Option<Record>, Fault>> {
         self.memory.last(lane, at_most)
+    }
+
+    fn lanes(&self, from: LaneId, lanes_max: usize) -> Pending<Result<Vec<LaneEnd>, Fault>> {
+        self.memory.lanes(from, lanes_max)
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {

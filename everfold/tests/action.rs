@@ -406,7 +406,8 @@ fn dice_that_were_thrown_before_a_question_lie_as_they_fell_behind_a_kill() {
     } };"#;
     let hook = Hook::running(&server, code);
     let (run, other) = (Run::of(&hook, "dice", &json!({})), Run::of(&hook, "dice", &json!({})));
-    (run.asks(), other.asks());
+    run.asks();
+    other.asks();
     let told = |run: &Run| run.show()["logs"][0]["text"].as_str().expect("a line").to_owned();
     let before = told(&run);
     assert_ne!(before, told(&other), "no two runs throw the same");

@@ -1,5 +1,6 @@
 //! What the store in PostgreSQL promises: the contract, its databases' failures, and many nodes at once.
 
+#[allow(dead_code, reason = "other tests use the rest of it")]
 mod harness;
 
 use std::{
