@@ -45,6 +45,11 @@ fn every_file_of_promises_is_played() {
 }
 
 #[test]
+fn what_is_wrong_with_a_server_is_said_in_words() {
+    played("health");
+}
+
+#[test]
 fn a_first_visit_leads_from_an_address_typed_in_to_a_published_change() {
     played("first_visit");
 }
