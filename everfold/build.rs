@@ -20,7 +20,9 @@ fn main() {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=EVERFOLD_NO_DASHBOARD");
     let out = PathBuf::from(env::var_os("OUT_DIR").expect("cargo says where to"));
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the workspace");
+    // Asked now, not when this was compiled: clones may share a target directory.
+    let here = PathBuf::from(env::var_os("CARGO_MANIFEST_DIR").expect("cargo says where"));
+    let root = here.parent().expect("the workspace");
     let sources = root.join("dashboard");
     // Where there is no npm, the folders that it may come to are watched, and nothing else is.
     let watched: Vec<PathBuf> = if npm().is_some() {

@@ -14,6 +14,7 @@ use std::{
 };
 
 use harness::{
+    Over,
     function::Function,
     hook::{Hook, Owner, Receipt},
     http::Ask,
@@ -102,8 +103,9 @@ fn everything_moves_to_postgres_and_back_while_it_is_used_and_stays_as_it_was() 
     let is_over = AtomicBool::new(false);
     let receipts = thread::scope(|scope| {
         let writing = scope.spawn(|| write_on(&hook, &is_over));
+        let over = Over(&is_over);
         let copied = moved(&database, data.path(), "sqlite", "postgres");
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         assert_eq!((&copied["switched"], &copied["compared"]), (&json!(false), &Value::Null), "{copied}");
         assert!(copied["copied"]["records"].as_u64() > Some(300), "{copied}");
         writing.join().expect("writes")

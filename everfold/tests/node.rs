@@ -14,7 +14,7 @@ use std::{
 };
 
 use harness::{
-    PATIENCE, eventually, eventually_within,
+    Over, PATIENCE, eventually, eventually_within,
     hook::{Hook, Owner, Receipt},
     http::{Ask, Connection},
     server::{Server, everfold},
@@ -135,10 +135,11 @@ fn written_while(hook: &Hook, through: &[&Server], has_keys: bool, done: impl Fn
                 scope.spawn(move || write_on(&hook, writer, has_keys, is_over))
             })
             .collect();
+        let over = Over(&is_over);
         thread::sleep(Duration::from_millis(700));
         done();
         thread::sleep(Duration::from_millis(700));
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         let mut all = Wrote::default();
         for writer in writers {
             let wrote = writer.join().expect("a writer ends");

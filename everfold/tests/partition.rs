@@ -15,7 +15,7 @@ use std::{
 };
 
 use harness::{
-    eventually, eventually_within,
+    Over, eventually, eventually_within,
     hook::Hook,
     http::{Ask, Connection},
     server::{Server, everfold},
@@ -92,8 +92,10 @@ impl Network {
     /// Whatever a node sends there is lost, and what comes from there, too.
     fn cut(&self, node: u8, address: &str) {
         let rules = format!(
-            "table inet cut {{ chain out {{ type filter hook output priority 0; ip daddr {address} drop; }} \
-             chain in {{ type filter hook input priority 0; ip saddr {address} drop; }} }}"
+            "table inet cut {{
+                chain out {{ type filter hook output priority 0; ip daddr {address} drop; }}
+                chain in {{ type filter hook input priority 0; ip saddr {address} drop; }}
+            }}"
         );
         assert!(self.nft(node, &[&rules]), "nft is there");
     }
@@ -185,6 +187,7 @@ fn a_node_that_is_cut_off_from_the_database_gives_way_to_one_that_is_not() {
             let numbers = (10..).take_while(|_| !is_over.load(Ordering::Relaxed));
             numbers.filter(|number| write(&hook, second, *number) == Some(202)).collect::<BTreeSet<u64>>()
         });
+        let over = Over(&is_over);
         cluster.network.cut(0, &cluster.network.database());
         let cut = Instant::now();
         // It says so, rather than how things were.
@@ -196,7 +199,7 @@ fn a_node_that_is_cut_off_from_the_database_gives_way_to_one_that_is_not() {
             (write(&hook, third, 1_000_000) == Some(202)).then_some(())
         });
         println!("another went on after {:?}", cut.elapsed());
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         writer.join().expect("it ends")
     });
     cluster.network.heal(0);
@@ -267,6 +270,7 @@ fn a_copy_that_is_promoted_has_all_that_was_acknowledged() {
             }
             acknowledged
         });
+        let over = Over(&is_over);
         thread::sleep(Duration::from_secs(1));
         primary.kill();
         runtime.block_on(async {
@@ -276,7 +280,7 @@ fn a_copy_that_is_promoted_has_all_that_was_acknowledged() {
         eventually_within(LEASE + GRACE, "writes come through again", || {
             (write(&hook, &nodes[1], 1_000_000) == Some(202)).then_some(())
         });
-        is_over.store(true, Ordering::Relaxed);
+        drop(over);
         writer.join().expect("it ends")
     });
     println!("{} acknowledged", acknowledged.len());

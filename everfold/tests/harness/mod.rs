@@ -21,6 +21,7 @@ pub mod transcript;
 pub mod worker;
 
 use std::{
+    sync::atomic::{AtomicBool, Ordering},
     thread,
     time::{Duration, Instant},
 };
@@ -41,5 +42,14 @@ pub fn eventually_within<T>(patience: Duration, what: &str, mut ask: impl FnMut(
         }
         assert!(started.elapsed() < patience, "waited {patience:?} in vain: {what}");
         thread::sleep(Duration::from_millis(10));
+    }
+}
+
+/// Says that it is over, also where a test fails: whoever writes beside it ends with it.
+pub struct Over<'a>(pub &'a AtomicBool);
+
+impl Drop for Over<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
