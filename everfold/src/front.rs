@@ -41,6 +41,8 @@ use line::Lost;
 pub const OWNER_WAIT: Duration = Duration::from_secs(20);
 /// How long to wait before an owner is asked again that could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// How long who had the database may take to answer what it was asked, when another is known to have it.
+const LAST_WORDS_WAIT: Duration = Duration::from_millis(500);
 /// A body of at most this is held while it is passed on, so that it can be passed on again.
 pub const PASSED_BODY_BYTES_MAX: usize = 64 << 10;
 /// Bodies that are held at once; further ones are passed on as they come.
@@ -169,7 +171,7 @@ impl Front {
             let request = self.named(request, passed.upgrade.is_some(), peer);
             let answered = tokio::select! {
                 answered = line.pass(request) => answered,
-                () = changed(&mut owner, &line) => Err(Lost::Unknown),
+                () = given_up(&mut owner, &line) => Err(Lost::Unknown),
             };
             match answered {
                 Ok(response) if is_elsewhere(&response) => {}
@@ -240,6 +242,12 @@ async fn changed(owner: &mut watch::Receiver<Owner>, line: &Arc<Line>) {
     if owner.wait_for(is_another).await.is_err() {
         std::future::pending().await
     }
+}
+
+/// Resolves when one that has been followed by another has had time to say what became of a request.
+async fn given_up(owner: &mut watch::Receiver<Owner>, line: &Arc<Line>) {
+    changed(owner, line).await;
+    sleep(LAST_WORDS_WAIT).await;
 }
 
 fn without_connection(headers: &mut hyper::HeaderMap, is_upgrade: bool) {
@@ -359,4 +367,43 @@ fn is_own_host(head: &Parts) -> bool {
 async fn whole(body: Body) -> io::Result<Bytes> {
     let collected = timeout(BODY_TIMEOUT, Limited::new(body, PASSED_BODY_BYTES_MAX).collect()).await;
     Ok(collected.map_err(io::Error::other)?.map_err(io::Error::other)?.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use store::postgres::NodeId;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        sync::oneshot,
+    };
+
+    use super::*;
+
+    /// It says so just when another is known to have the database: nobody has kept the write yet, and that is known.
+    #[tokio::test]
+    async fn a_write_that_was_sent_to_the_owner_before_is_kept_by_the_next() {
+        let before = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = before.local_addr().expect("it has one").to_string();
+        let (asked, is_asked) = oneshot::channel();
+        tokio::spawn(async move {
+            let (mut stream, _) = before.accept().await.expect("it is asked");
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let _ = asked.send(());
+            sleep(LAST_WORDS_WAIT / 5).await;
+            let answer = b"HTTP/1.1 421 Misdirected Request\r\neverfold-node: elsewhere\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.expect("it is still listened to");
+        });
+        let line = Arc::new(Line::to((NodeId(1), address)));
+        let (owner, owners) = watch::channel(Owner::There(line.clone()));
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let front = Front::new(owners, Some(Proof(blake3::hash(b"a key"))), metrics);
+        let write = Request::post("/write/key").body(Body::from("1")).expect("a request");
+        let answer = tokio::spawn(async move { front.pass_on(write, IpAddr::from([127, 0, 0, 1])).await });
+        is_asked.await.expect("the owner before is asked");
+        let (here, _gone) = Here::new(Router::new().fallback(|| async { StatusCode::ACCEPTED }), line);
+        owner.send_replace(Owner::Here(here));
+        assert_eq!(answer.await.expect("it answers").status(), StatusCode::ACCEPTED);
+    }
 }

@@ -28,7 +28,7 @@ use crate::serve::StartError;
 pub const LEASE: Duration = Duration::from_secs(10);
 const RENEW_PAUSE: Duration = Duration::from_secs(3);
 /// How often a node that stands by looks whether it is needed.
-const STAND_BY_PAUSE: Duration = Duration::from_millis(250);
+pub const STAND_BY_PAUSE: Duration = Duration::from_millis(250);
 
 pub struct Keeping {
     pub store: Arc<dyn Store>,

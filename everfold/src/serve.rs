@@ -41,7 +41,7 @@ use crate::{
         self, Settings, Site,
         visitor::{Allowance, Outside},
     },
-    keeping::{Elsewhere, Keeping},
+    keeping::{Elsewhere, Keeping, STAND_BY_PAUSE},
     machine::Machine,
     mail::{Development, Mail, Outbox, Smtp},
 };
@@ -62,6 +62,8 @@ const CALLS_KEPT_WAIT: Duration = Duration::from_secs(2);
 
 /// How long requests that are under way may take before another node goes on with the next.
 const HAND_OVER_WAIT: Duration = Duration::from_secs(1);
+/// What is answered promptly is answered within this; then those that wait for something are told that they wait in vain.
+const LAST_ANSWERS_WAIT: Duration = Duration::from_millis(100);
 /// How long a node that ends looks who goes on, to pass on what it is still asked.
 const SUCCESSOR_WAIT: Duration = Duration::from_secs(3);
 const SUCCESSOR_PAUSE: Duration = Duration::from_millis(20);
@@ -238,12 +240,14 @@ impl Server {
                 () = keeping.superseded() => return Err(Ended::Superseded),
             }
             tracing::info!("draining");
-            tenancy.drain.send_replace(true);
             if keeping.database.is_some() {
-                // Who asks from now on waits for the next owner.
+                // Who asks from now on waits for the next owner. Who asked before is answered, and is not told to go.
                 owner.send_replace(Owner::Nobody);
+                let _ = timeout(LAST_ANSWERS_WAIT, tenancy.present.recv()).await;
+                tenancy.drain.send_replace(true);
                 let _ = timeout(HAND_OVER_WAIT, tenancy.present.recv()).await;
             } else {
+                tenancy.drain.send_replace(true);
                 close.send_replace(true);
                 reception.join_next().await;
             }
@@ -283,7 +287,9 @@ async fn await_successor(owner: &watch::Sender<Owner>, keeping: &Keeping) {
     let found = async {
         while keeping.database.is_some() {
             if let Some(elsewhere) = keeping.owner().await {
-                return point(owner, Some(elsewhere));
+                point(owner, Some(elsewhere));
+                // Until all others know, too: a connection that ends while one of them asks would leave it in doubt.
+                return sleep(2 * STAND_BY_PAUSE).await;
             }
             sleep(SUCCESSOR_PAUSE).await;
         }

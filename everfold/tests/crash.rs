@@ -1,6 +1,9 @@
 //! A server that is killed at random moments loses nothing that it acknowledged, and applies nothing twice.
 
 mod harness;
+#[allow(dead_code, reason = "the store's own tests use the rest of it")]
+#[path = "../../store/tests/harness/mod.rs"]
+mod postgres;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
@@ -13,7 +16,7 @@ use harness::{
     hook::{Hook, Receipt},
     http::{Ask, Connection},
     memory::offspring,
-    server::Server,
+    server::{Server, everfold},
 };
 use serde_json::{Value, json};
 
@@ -64,13 +67,29 @@ struct Known {
 
 #[test]
 fn a_kill_at_any_moment_loses_nothing_and_applies_nothing_twice() {
-    let kills: u32 = env::var("EVERFOLD_KILLS").map_or(25, |kills| kills.parse().expect("EVERFOLD_KILLS is a number"));
+    let data = tempfile::tempdir().expect("a folder for the data");
+    killed_at_any_moment("process crash", 25, || Server::start_on(data.path()));
+}
+
+/// It comes back as another node, and takes over from the one it was.
+#[test]
+fn a_kill_at_any_moment_loses_nothing_of_a_database_either() {
+    let data = tempfile::tempdir().expect("a folder for the data");
+    let database = postgres::Server::start();
+    killed_at_any_moment("process crash on PostgreSQL", 10, || {
+        let mut command = everfold();
+        command.env("EVERFOLD_DATABASE", database.address());
+        Server::start_by(command, data.path())
+    });
+}
+
+fn killed_at_any_moment(name: &str, kills: u32, start: impl Fn() -> Server) {
+    let kills = env::var("EVERFOLD_KILLS").map_or(kills, |kills| kills.parse().expect("EVERFOLD_KILLS is a number"));
     let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64 | 1;
     println!("{kills} kills, seed {seed}");
     let mut dice = Dice(seed);
 
-    let data = tempfile::tempdir().expect("a folder for the data");
-    let mut server = Server::start_on(data.path());
+    let mut server = start();
     let hooks: Vec<Hook> = (0..HOOKS).map(|_| Hook::running(&server, CODE)).collect();
     let mut known: Vec<Known> = (0..HOOKS).map(|_| Known::default()).collect();
     let mut next_n = vec![0; WRITERS as usize];
@@ -96,7 +115,7 @@ fn a_kill_at_any_moment_loses_nothing_and_applies_nothing_twice() {
         acknowledged += receipts.iter().map(Vec::len).sum::<usize>();
 
         let started = Instant::now();
-        server = Server::start_on(data.path());
+        server = start();
         recovery_max = recovery_max.max(started.elapsed());
         for (index, hook) in hooks.iter().enumerate() {
             let ours = receipts.iter().zip(0..).filter(|(_, writer)| at(*writer) == index);
@@ -108,7 +127,7 @@ fn a_kill_at_any_moment_loses_nothing_and_applies_nothing_twice() {
     let value = format!(
         "{acknowledged} acknowledged, {applied} in the logs: lost 0, twice 0, gaps 0; recovery ≤ {recovery_max:.0?}"
     );
-    figure("process crash", &format!("{WRITERS} writers, {HOOKS} hooks, {kills} × SIGKILL, seed {seed}"), &value, true);
+    figure(name, &format!("{WRITERS} writers, {HOOKS} hooks, {kills} × SIGKILL, seed {seed}"), &value, true);
     assert!(acknowledged > 0, "somebody was acknowledged");
 }
 

@@ -17,9 +17,11 @@ use harness::{
     Over, PATIENCE, eventually, eventually_within,
     hook::{Hook, Owner, Receipt},
     http::{Ask, Connection},
+    run::Run,
     server::{Server, everfold},
     socket::Socket,
     stream::{Stream, Told},
+    worker::Worker,
 };
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -34,6 +36,21 @@ const WRITERS: u64 = 4;
 
 /// Everything that was written, in order.
 const CODE: &str = "export const reducer = (state, request) => [...(state ?? []), request.body];";
+
+/// Counts what its action sends to it.
+const ASKS_TWICE: &str = r#"
+    export const reducer = (state, { body: { step } }) =>
+        step === undefined ? state : { ...state, [step]: (state?.[step] ?? 0) + 1 };
+    export const actions = {
+        climb: async (io, ctx) => {
+            const said = [];
+            for (let n = 0; n < 2; n++) {
+                said.push(await io.input.text(`Question ${n}`));
+                await ctx.step(`step ${n}`, () => ctx.send({ step: `step ${n}` }));
+            }
+            return { said: said.join() };
+        },
+    };"#;
 
 fn command(database: &postgres::Server) -> Command {
     let mut command = everfold();
@@ -274,6 +291,42 @@ fn who_follows_a_state_at_one_node_goes_on_when_the_others_are_gone() {
     assert!(revoked.status < 300, "{}", revoked.status);
     while socket.next_state(PATIENCE).is_some() {}
     assert_eq!(Socket::open(&here.address, &path).err(), Some(404), "a key that was revoked is told nothing");
+}
+
+/// Who works and who is asked are at other nodes than the one that is killed.
+#[test]
+fn a_job_and_a_run_outlive_the_node_that_had_them_and_each_comes_to_one_end() {
+    let mut cluster = Cluster::of(2);
+    let mut killed = cluster.nodes.remove(0);
+    let other = &cluster.nodes[0];
+    let hook = Hook::running(other, ASKS_TWICE);
+    let run = Run::of(&hook, "climb", &json!({}));
+    run.answer(&json!(["first"]));
+    assert_eq!(run.asks(), "Question 1");
+    let mut tab = Worker::of(&hook.owner, "tab", 1);
+    let job = json!({"code": "input", "input": 1, "where": "tab"});
+    let id = hook.owner.post("/api/jobs", &job).expect(202).json()["id"].clone();
+    let job_path = format!("/api/jobs/{}", id.as_str().expect("an id"));
+    let before = tab.job();
+    assert_eq!(before["id"], id);
+
+    killed.kill();
+    // The line to it is gone with it; a tab comes back by itself.
+    let mut tab = Worker::of(&hook.owner, "tab", 1);
+    let again = tab.job_within(LEASE + GRACE).expect("it is given the job again");
+    assert_eq!(again["id"], id);
+    assert!(again["fence"].as_u64() > before["fence"].as_u64(), "no fence is used twice");
+    tab.result(&before, &json!("of the first time"));
+    assert_eq!(tab.told("refused")["code"], "job_not_leased");
+    tab.result(&again, &json!("of the second time"));
+    let over = hook.owner.get(&format!("{job_path}?wait=20")).expect(200).json();
+    assert_eq!((&over["status"], &over["result"]), (&json!("done"), &json!("of the second time")));
+
+    assert_eq!(run.asks(), "Question 1");
+    run.answer(&json!(["second"]));
+    assert_eq!(run.result(), json!({"said": "first,second"}));
+    settle(&hook);
+    assert_eq!(hook.state(), json!({"step 0": 1, "step 1": 1}), "each step is done once");
 }
 
 #[test]

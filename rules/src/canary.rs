@@ -24,6 +24,8 @@ pub enum Bug {
     PublishedTooEarly,
     /// A record's hash does not cover those before it.
     HashNotChained,
+    /// A commit is not held against who owns its lane by now.
+    LeaseWithoutFence,
 }
 
 /// The variable that names the planted bug.

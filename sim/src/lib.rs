@@ -2,7 +2,8 @@
 //!
 //! A seed is a whole history: lives that end in crashes, commits that fail, hang or overtake one another, clocks that
 //! jump, workers that refuse, stop, are late, lie or answer for less than they were asked. A model that knows only
-//! what clients were told and readers saw holds the log against it.
+//! what clients were told and readers saw holds the log against it. What they all stand on is a store in memory, or
+//! a PostgreSQL.
 
 use std::{
     future::Future,
@@ -28,12 +29,13 @@ use rules::{
     refusal::Refusal,
 };
 use store::{
-    Extent,
+    Extent, Store,
     memory::{Memory, Verdict, delay},
 };
 use worker::scripted::{Mishap, Script, Scripted};
 
 mod model;
+mod shared;
 
 use model::{Acknowledged, HOOKS, Known, Model, PROGRAM, Seen, THROWS, next_state};
 
@@ -82,6 +84,35 @@ impl Clock for Jumping {
     }
 }
 
+pub use shared::Database;
+
+/// What outlives a process: a store that does its worst when it is told to.
+trait Ground: Store + Clone {
+    /// What becomes of the first commit that nothing was said of yet.
+    fn disturb(&self, verdict: Verdict);
+
+    /// The first read that nothing was said of yet fails.
+    fn blind(&self);
+
+    /// As it is found after a power cut now, by the next process. Where there is a disk, the first `survivors` of what
+    /// was not synced were written by themselves.
+    fn crash(&self, survivors: usize) -> Self;
+}
+
+impl Ground for Memory {
+    fn disturb(&self, verdict: Verdict) {
+        self.faults().commit(verdict);
+    }
+
+    fn blind(&self) {
+        self.faults().read_fails("by the dice");
+    }
+
+    fn crash(&self, survivors: usize) -> Memory {
+        Memory::crash(self, survivors)
+    }
+}
+
 /// What a simulation saw; two runs of one seed see the same.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Report {
@@ -98,9 +129,9 @@ const EVENTS: u64 = 80;
 const PROGRAMS: u64 = 3;
 
 /// The world between two lives: what the disk holds, what people know, and what broke a promise.
-struct Story {
+struct Story<G> {
     dice: Dice,
-    store: Memory,
+    ground: G,
     clock_ms: u64,
     days: u64,
     hooks: Arc<Mutex<Vec<Known>>>,
@@ -109,9 +140,19 @@ struct Story {
 
 /// Runs a seed; an `Err` says which promise was broken.
 pub fn simulate(seed: u64) -> Result<Report, String> {
+    simulate_on(Memory::new(), seed)
+}
+
+/// Runs it on a database. Which of two commits that are under way is answered first is the database's affair, so no
+/// second run sees quite the same.
+pub fn simulate_shared(database: &Arc<Database>, seed: u64) -> Result<Report, String> {
+    simulate_on(shared::Node::first(database), seed)
+}
+
+fn simulate_on(ground: impl Ground, seed: u64) -> Result<Report, String> {
     let mut story = Story {
         dice: Dice::new(seed),
-        store: Memory::new(),
+        ground,
         clock_ms: 1_700_000_000_000,
         days: 0,
         hooks: Arc::default(),
@@ -140,7 +181,7 @@ fn locked<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
     shared.lock().expect("nobody panics while holding this")
 }
 
-fn begin(story: &Story) -> (Engine, Arc<Jumping>, Arc<Scripted>) {
+fn begin(story: &Story<impl Ground>) -> (Engine, Arc<Jumping>, Arc<Scripted>) {
     let clock = Arc::new(Jumping {
         begun: tokio::time::Instant::now(),
         offset_ms: AtomicU64::new(story.clock_ms),
@@ -159,7 +200,7 @@ fn begin(story: &Story) -> (Engine, Arc<Jumping>, Arc<Scripted>) {
     });
     let worker = Arc::new(programs);
     let world = World {
-        store: Arc::new(story.store.clone()),
+        store: Arc::new(story.ground.clone()),
         worker: worker.clone(),
         scripts: worker.clone(),
         runtimes: Arc::new(worker::runtimes::Runtimes::none()),
@@ -175,8 +216,8 @@ fn words(refusal: Refusal) -> String {
     refusal.detail.into_owned()
 }
 
-/// A life that ends in a crash; the store is left as it is found after it.
-async fn live(story: &mut Story) -> Result<(), String> {
+/// A life that ends in a crash; the ground is left as it is found after it.
+async fn live(story: &mut Story<impl Ground>) -> Result<(), String> {
     let (engine, clock, worker) = begin(story);
     let dice = story.dice.clone();
     let missing = HOOKS - locked(&story.hooks).len();
@@ -192,7 +233,7 @@ async fn live(story: &mut Story) -> Result<(), String> {
         match dice.below(24) {
             0..=13 => write(story, &engine, &clock, which, hook),
             14 => publish(&engine, hook, dice.below(PROGRAMS)),
-            15 => disturb_store(&dice, &story.store),
+            15 => disturb_store(&dice, &story.ground),
             16 | 17 => disturb_worker(&dice, &worker),
             18 => drop(clock.offset_ms.fetch_add(dice.below(10_000), Ordering::Relaxed)),
             19 => drop(clock.offset_ms.fetch_sub(dice.below(5_000), Ordering::Relaxed)),
@@ -217,10 +258,10 @@ async fn live(story: &mut Story) -> Result<(), String> {
             tokio::task::yield_now().await;
         }
     }
-    // The power goes while things are under way: some of what was not synced may have reached the disk.
+    // The power goes while things are under way.
     story.clock_ms = clock.now().0 + 1;
     story.days = clock.days.load(Ordering::Relaxed);
-    story.store = story.store.crash(dice.below(3) as usize);
+    story.ground = story.ground.crash(dice.below(3) as usize);
     Ok(())
 }
 
@@ -241,14 +282,13 @@ fn publish(engine: &Engine, hook: LaneId, program: u64) {
     });
 }
 
-fn disturb_store(dice: &Dice, store: &Memory) {
-    let faults = store.faults();
+fn disturb_store(dice: &Dice, ground: &impl Ground) {
     match dice.below(6) {
-        0 => faults.commit(Verdict::Full),
-        1 => faults.commit(Verdict::UnknownButKept),
-        2 => faults.commit(Verdict::UnknownAndLost),
-        3 => faults.commit(Verdict::Conflict),
-        4 => faults.read_fails("by the dice"),
+        0 => ground.disturb(Verdict::Full),
+        1 => ground.disturb(Verdict::UnknownButKept),
+        2 => ground.disturb(Verdict::UnknownAndLost),
+        3 => ground.disturb(Verdict::Conflict),
+        4 => ground.blind(),
         _ => {
             let (release, held) = delay();
             let ms = dice.below(500);
@@ -256,7 +296,7 @@ fn disturb_store(dice: &Dice, store: &Memory) {
                 tokio::time::sleep(Duration::from_millis(ms)).await;
                 release.now();
             });
-            faults.commit(Verdict::Delayed(held));
+            ground.disturb(Verdict::Delayed(held));
         }
     }
 }
@@ -284,7 +324,7 @@ fn disturb_worker(dice: &Dice, worker: &Arc<Scripted>) {
     });
 }
 
-fn write(story: &Story, engine: &Engine, clock: &Arc<Jumping>, which: usize, hook: LaneId) {
+fn write(story: &Story<impl Ground>, engine: &Engine, clock: &Arc<Jumping>, which: usize, hook: LaneId) {
     let dice = &story.dice;
     let key = (dice.below(3) == 0).then(|| dice.below(8));
     let body = match key {
@@ -324,7 +364,7 @@ fn write(story: &Story, engine: &Engine, clock: &Arc<Jumping>, which: usize, hoo
 }
 
 /// After the last crash everything is read back and held against the model.
-async fn judge(story: &mut Story) -> Result<Report, String> {
+async fn judge(story: &mut Story<impl Ground>) -> Result<Report, String> {
     let (engine, ..) = begin(story);
     let mut hooks = std::mem::take(&mut *locked(&story.hooks));
     let mut report = Report { acknowledged: 0, states_seen: 0, ends: Vec::new() };

@@ -52,6 +52,13 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct Delay(oneshot::Receiver<()>);
 
+impl Delay {
+    /// When the other end was used or dropped.
+    pub async fn over(self) {
+        let _ = self.0.await;
+    }
+}
+
 /// The other end: lets the commit go on.
 #[derive(Debug)]
 pub struct Release(oneshot::Sender<()>);
@@ -140,13 +147,13 @@ impl Store for Memory {
             Verdict::UnknownAndLost => return now(Commit::Unknown("scripted, and lost".into())),
             Verdict::UnknownButKept => (None, Commit::Unknown("scripted, and kept".into())),
             Verdict::Honest => (None, Commit::Done),
-            Verdict::Delayed(Delay(delay)) => (Some(delay), Commit::Done),
+            Verdict::Delayed(delay) => (Some(delay), Commit::Done),
         };
         let Some(ticket) = state.take(batch) else { return now(Commit::Conflict) };
         let taken = Taken { memory: self.clone(), ticket };
         Box::pin(async move {
             if let Some(delay) = delay {
-                let _ = delay.await;
+                delay.over().await;
             }
             drop(taken);
             answer

@@ -5,7 +5,7 @@ use std::process::Output;
 use crate::step::{Failed, cargo};
 
 /// A bug of `rules::canary`, and the test that must catch it: package, test target, name.
-const CANARIES: [(&str, &str, &str, &str); 10] = [
+const CANARIES: [(&str, &str, &str, &str); 17] = [
     ("AcknowledgedTooEarly", "sim", "seeds", "nothing_acknowledged_is_lost"),
     ("FoldedTwice", "sim", "seeds", "nothing_acknowledged_is_lost"),
     ("SeqSkipped", "sim", "seeds", "nothing_acknowledged_is_lost"),
@@ -16,6 +16,13 @@ const CANARIES: [(&str, &str, &str, &str); 10] = [
     ("PublishedTooEarly", "sim", "seeds", "nothing_acknowledged_is_lost"),
     ("HashNotChained", "rules", "hook", "a_receipt_covers_everything_that_came_before"),
     ("NoSync", "store", "proof", "what_was_acknowledged_survives_a_power_cut_at_every_call_of_the_disk"),
+    ("AcknowledgedTooEarly", "sim", "seeds", "a_database_of_many_nodes_loses_nothing_either"),
+    ("FoldedTwice", "sim", "seeds", "a_database_of_many_nodes_loses_nothing_either"),
+    ("SeqSkipped", "sim", "seeds", "a_database_of_many_nodes_loses_nothing_either"),
+    ("StaleSnapshot", "sim", "seeds", "a_database_of_many_nodes_loses_nothing_either"),
+    ("KeysForgotten", "sim", "seeds", "a_database_of_many_nodes_loses_nothing_either"),
+    ("NoSync", "store", "postgres", "what_was_acknowledged_survives_sigkill_of_the_database_and_nothing_is_kept_twice"),
+    ("LeaseWithoutFence", "store", "postgres", "a_zombie_whose_shards_were_claimed_is_fenced"),
 ];
 
 const BUILD: [&str; 12] =

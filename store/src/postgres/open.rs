@@ -3,6 +3,7 @@
 use std::{error::Error as _, fmt::Write as _, io, sync::Arc, time::Duration};
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use rules::canary::{self, Bug};
 use tokio_postgres::{
     Client, Config, Error,
     config::{Host, TargetSessionAttrs},
@@ -79,6 +80,9 @@ pub(super) async fn database(address: &str) -> Result<Pool, OpenError> {
         .keepalives_retries(2)
         .tcp_user_timeout(SILENCE_MAX)
         .target_session_attrs(TargetSessionAttrs::ReadWrite);
+    if canary::is_planted(Bug::NoSync) {
+        config.options("-c synchronous_commit=off");
+    }
     let name = name(&config);
     let unusable = |words| OpenError::Unusable { database: name.clone(), words };
     let pool = pool(config).map_err(unusable)?;
@@ -90,7 +94,7 @@ pub(super) async fn database(address: &str) -> Result<Pool, OpenError> {
     })?;
     let refused = |error: Error| unusable(words(&error));
 
-    for setting in ["fsync", "synchronous_commit"] {
+    for setting in ["fsync", "synchronous_commit"].into_iter().filter(|_| !canary::is_planted(Bug::NoSync)) {
         let found = client.query_one("SELECT current_setting($1, true)", &[&setting]).await.map_err(refused)?;
         if found.get::<_, Option<&str>>(0) == Some("off") {
             return Err(OpenError::Unsafe { database: name, setting });

@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use deadpool_postgres::Object;
-use rules::record::{LaneId, Position};
+use rules::{
+    canary::{self, Bug},
+    record::{LaneId, Position},
+};
 use tokio_postgres::Error;
 
 use super::{
@@ -76,6 +79,12 @@ struct Run<'a> {
     batches: Vec<&'a Batch>,
     /// Where they stand in the group.
     members: Vec<usize>,
+}
+
+impl Run<'_> {
+    fn fence(&self) -> Option<Epoch> {
+        self.epoch.filter(|_| !canary::is_planted(Bug::LeaseWithoutFence))
+    }
 }
 
 /// How a lane was found.
@@ -158,7 +167,7 @@ impl<'a> Plan<'a> {
             lanes: self.runs.iter().map(|run| run.lane.as_slice()).collect(),
             expects: self.runs.iter().map(|run| signed(run.expect)).collect(),
             shards: self.runs.iter().map(|run| run.shard.signed()).collect(),
-            epochs: self.runs.iter().map(|run| run.epoch.map(|epoch| epoch.0)).collect(),
+            epochs: self.runs.iter().map(|run| run.fence().map(|epoch| epoch.0)).collect(),
         }
     }
 
