@@ -62,13 +62,13 @@ pub fn measure(load_seconds: u64, folder: &Path, say: impl Fn(&str)) -> Cluster 
     let owner = Owner::guest(&nodes[0]);
     let hook = Hook::running(&nodes[0], &owner, REDUCER);
     let mut ended = nodes.remove(0);
-    run.ended_ms = longest(&hook, &nodes[0], || ended.terminate());
+    run.ended_ms = longest(&hook, &nodes[0], "ended", || ended.terminate());
     // Whichever took over.
     let (survivor, mut killed) = match nodes[0].has_database() {
         true => (nodes.remove(1), nodes.remove(0)),
         false => (nodes.remove(0), nodes.remove(0)),
     };
-    run.killed_ms = longest(&hook, &survivor, || killed.kill());
+    run.killed_ms = longest(&hook, &survivor, "killed", || killed.kill());
     run.failed = run.hot.iter().chain(&run.many).map(|folded| folded.load.failed).sum();
     run
 }
@@ -118,15 +118,17 @@ fn written(nodes: &[Process], folder: &Path, paths: &[String], seconds: Duration
 }
 
 /// Of the writes at a node, one after the other, while something is done to another.
-fn longest(hook: &Hook, node: &Process, done: impl FnOnce() + Send) -> f64 {
-    hook.write(node);
+fn longest(hook: &Hook, node: &Process, keys: &str, done: impl FnOnce() + Send) -> f64 {
     thread::scope(|scope| {
         let doing = scope.spawn(done);
         let mut longest = 0.0_f64;
         let begun = Instant::now();
-        while !doing.is_finished() || begun.elapsed() < Duration::from_secs(2) {
+        for number in 0.. {
+            if doing.is_finished() && begun.elapsed() > Duration::from_secs(2) {
+                break;
+            }
             let asked = Instant::now();
-            hook.write(node);
+            hook.write_once(node, &format!("{keys} {number}"));
             longest = longest.max(ms(asked));
             thread::sleep(PAUSE);
         }

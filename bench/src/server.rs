@@ -295,6 +295,13 @@ impl Hook {
         text(&server.send("POST", &self.write_path(), "", &json!({"type": "order.paid", "amount": 1}))["id"])
     }
 
+    /// One that says which it is, so that it may be asked again.
+    pub fn write_once(&self, server: &Process, key: &str) {
+        let request = server.agent.post(format!("{}{}", server.url, self.write_path())).header("idempotency-key", key);
+        let reply = request.send_json(json!({"type": "order.paid", "amount": 1})).expect("it answers");
+        assert!(reply.status().is_success(), "{}", reply.status());
+    }
+
     pub fn settled(&self, server: &Process, id: &str) {
         assert!(server.get(&format!("{}/settled/{id}", self.write_path()), "").status().is_success());
     }

@@ -17,6 +17,7 @@ use std::{
 
 use store::{
     Fault, Order, Store,
+    bucket::{self, Bucket, Bucketed},
     postgres::{Leases, Node, NodeId, Postgres, SHARDS, Shard},
     sqlite::{self, Sqlite},
 };
@@ -40,6 +41,7 @@ pub struct Keeping {
     /// This very node.
     pub node: Option<Elsewhere>,
     home: [u8; 16],
+    has_bucket: bool,
     /// Locked, for as long as this is here.
     _directory: Option<File>,
 }
@@ -70,8 +72,32 @@ impl Lease {
 }
 
 impl Keeping {
-    /// Opens the store of a directory, or a database, which is not this node's yet.
-    pub async fn open(data: &Path, database: Option<&str>) -> Result<Keeping, StartError> {
+    /// Opens the store of a directory, or a database, which is not this node's yet, and the bucket that its files lie in.
+    pub async fn open(data: &Path, database: Option<&str>, bucket: Option<&str>) -> Result<Keeping, StartError> {
+        let mut keeping = Keeping::of_rows(data, database).await?;
+        if let Some(address) = bucket {
+            let variables = std::env::vars_os()
+                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            let bucket = Bucket::open(address, variables).await?;
+            keeping.store = Arc::new(Bucketed::new(keeping.store, bucket));
+            keeping.has_bucket = true;
+        }
+        keeping.servable().await?;
+        Ok(keeping)
+    }
+
+    /// Refuses what is not all here, or lives on elsewhere.
+    pub async fn servable(&self) -> Result<(), StartError> {
+        if let Some(mark) = store::migration::mark(&*self.store).await? {
+            return Err(mark.into());
+        }
+        if !self.has_bucket && bucket::is_used(&*self.store).await? {
+            return Err(StartError::BucketMissing);
+        }
+        Ok(())
+    }
+
+    async fn of_rows(data: &Path, database: Option<&str>) -> Result<Keeping, StartError> {
         let Some(address) = database else {
             let store = Arc::new(Sqlite::open(data)?);
             let (kind, tenure) = ("sqlite", Tenure::default());
@@ -83,6 +109,7 @@ impl Keeping {
                 leases: None,
                 node: None,
                 home: [0; 16],
+                has_bucket: false,
                 _directory: None,
             });
         };
@@ -100,6 +127,7 @@ impl Keeping {
             leases: None,
             node: None,
             home,
+            has_bucket: false,
             _directory: Some(directory),
         })
     }

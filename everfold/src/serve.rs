@@ -74,6 +74,8 @@ pub struct Config {
     pub data: PathBuf,
     /// The address of a PostgreSQL that keeps everything; the directory does if there is none.
     pub database: Option<String>,
+    /// The address of a bucket that keeps files; they lie with all else if there is none.
+    pub bucket: Option<String>,
     /// Where other nodes of that database reach this one: a host with its port.
     pub node_address: Option<String>,
     pub settings: Settings,
@@ -128,6 +130,12 @@ pub enum StartError {
     Unread(#[from] store::Fault),
     #[error("{0}")]
     Elsewhere(#[from] store::migration::Mark),
+    #[error("{0}")]
+    Bucket(#[from] store::bucket::OpenError),
+    #[error(
+        "Files of what is kept here lie in a bucket.\nhint: name it with --bucket or EVERFOLD_BUCKET, as where they came from"
+    )]
+    BucketMissing,
     #[error("The database holds what another key has sealed, and {} is not there.\nhint: copy it from the node that made it, or set EVERFOLD_MASTER_KEY.", .0.display())]
     KeyMissing(PathBuf),
     #[error("The workers did not start: {0}\nhint: 'everfold doctor' shows what this machine offers.")]
@@ -155,10 +163,7 @@ impl Server {
     }
 
     pub async fn start(config: Config) -> Result<Server, StartError> {
-        let mut keeping = Keeping::open(&config.data, config.database.as_deref()).await?;
-        if let Some(mark) = store::migration::mark(&*keeping.store).await? {
-            return Err(mark.into());
-        }
+        let mut keeping = Keeping::open(&config.data, config.database.as_deref(), config.bucket.as_deref()).await?;
         let vault = Arc::new(Vault::new(&key_of(&keeping, &config.data).await?));
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
@@ -228,10 +233,10 @@ impl Server {
         };
         if is_taken {
             let own = keeping.node.clone().unwrap_or((NodeId(0), address.to_string()));
-            // While this node stood by, everything may have moved to another store.
-            if let Some(mark) = store::migration::mark(&*keeping.store).await.map_err(StartError::from)? {
+            // While this node stood by, everything may have moved to another store, or files to a bucket.
+            if let Err(error) = keeping.servable().await {
                 keeping.leave().await;
-                return Err(StartError::from(mark).into());
+                return Err(error.into());
             }
             let (here, mut tenancy) = prepared.begin(Arc::new(Line::to(own))).await;
             owner.send_replace(Owner::Here(here));

@@ -1,6 +1,8 @@
 //! Files that people give as answers: announced, brought once, fetched by whoever has their address.
 
 mod harness;
+#[path = "../../store/tests/harness/s3.rs"]
+mod s3;
 
 use std::{io::Write, net::TcpStream};
 
@@ -9,7 +11,7 @@ use harness::{
     hook::Owner,
     http::{Ask, Connection, Reply},
     memory::Watch,
-    server::Server,
+    server::{Server, everfold},
 };
 use serde_json::{Value, json};
 
@@ -224,4 +226,40 @@ fn a_page_of_another_origin_may_bring_and_fetch_a_file_whose_address_it_has() {
     assert!(asked.header("access-control-allow-methods").is_some_and(|methods| methods.contains("PUT")));
     let put = Ask::new("PUT", &file.path).header("origin", "https://elsewhere.test").body("text/plain", "tea");
     assert_eq!(put.send(&server.address).expect(200).header("access-control-allow-origin"), Some("*"));
+}
+
+#[test]
+fn files_lie_in_a_bucket_where_there_is_one_and_no_server_goes_on_without_it() {
+    let (data, bucket) = (tempfile::tempdir().expect("a folder"), s3::S3::start());
+    let with_bucket = || {
+        let mut command = everfold();
+        command.envs(bucket.environment()).env("EVERFOLD_BUCKET", "s3://bucket/everfold");
+        command
+    };
+    let before = Server::start_on(data.path());
+    let mut owner = Owner::guest(&before);
+    let mut old = File::announced(&owner, MIB + 1);
+    old.put(bytes(MIB + 1)).expect(200);
+    drop(before);
+
+    let server = Server::start_by(with_bucket(), data.path());
+    owner.address = server.address.clone();
+    old.address = server.address.clone();
+    let mut new = File::announced(&owner, 3 * MIB - 1);
+    assert_eq!(bucket.objects(), Vec::<std::path::PathBuf>::new());
+    new.put(bytes(3 * MIB - 1)).expect(200);
+    assert_eq!(
+        bucket.objects().iter().map(|path| path.metadata().expect("is a file").len()).sum::<u64>(),
+        3 * (1 << 20) - 1
+    );
+    assert!(new.get().expect(200).body == bytes(3 * MIB - 1));
+    assert!(old.get().expect(200).body == bytes(MIB + 1), "one from before");
+    drop(server);
+
+    let refused = everfold().args(["serve", "--listen", "127.0.0.1:0", "--data"]).arg(data.path()).output();
+    let said = String::from_utf8_lossy(&refused.expect("everfold starts").stderr).into_owned();
+    assert!(said.contains("lie in a bucket") && said.contains("EVERFOLD_BUCKET"), "{said}");
+    let again = Server::start_by(with_bucket(), data.path());
+    new.address = again.address.clone();
+    assert!(new.get().expect(200).body == bytes(3 * MIB - 1));
 }

@@ -379,6 +379,15 @@ pub fn piece(id: u128, index: u32) -> Vec<u8> {
     format!("piece/{id:032x}/{index:08x}").into_bytes()
 }
 
+/// What is known of a piece whose bytes are kept elsewhere, in the place of the piece; `None` if it is no piece's key.
+pub fn object(piece: &[u8]) -> Option<Vec<u8>> {
+    piece.strip_prefix(b"piece/").map(|rest| [b"object/", rest].concat())
+}
+
+pub fn object_range() -> (Vec<u8>, Vec<u8>) {
+    prefix("object/".into())
+}
+
 /// Present for a file that was announced, until all of it is there.
 pub fn uploading(id: u128) -> Vec<u8> {
     format!("uploading/{id:032x}").into_bytes()

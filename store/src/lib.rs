@@ -5,6 +5,7 @@ use std::{future::Future, pin::Pin};
 
 use rules::record::{Hash, LaneId, Position, Record};
 
+pub mod bucket;
 pub mod contract;
 pub mod memory;
 pub mod migration;

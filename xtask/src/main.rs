@@ -126,6 +126,7 @@ fn test(args: &[String]) -> Result<(), Failed> {
         install::postgresql()?;
         install::mail_server()?;
         install::schemathesis()?;
+        install::s3_server()?;
         install::languages()?;
         if names_a_package { cargo(["build", "--quiet", "--release", "-p", "everfold"]).run() } else { Ok(()) }
     })?;

@@ -170,6 +170,10 @@ struct Listening {
     /// on when that one ends
     #[arg(long, env = "EVERFOLD_DATABASE", hide_env_values = true)]
     database: Option<String>,
+    /// The S3 bucket that keeps files: s3://bucket/folder. AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, if it
+    /// is not Amazon's, AWS_ENDPOINT_URL say how it is reached
+    #[arg(long, env = "EVERFOLD_BUCKET")]
+    bucket: Option<String>,
     /// Where other servers of that database reach this one, if not where it listens: 10.0.0.7:8080
     #[arg(long, env = "EVERFOLD_NODE_ADDRESS")]
     node_address: Option<String>,
@@ -201,6 +205,7 @@ impl Listening {
             listen,
             data,
             database,
+            bucket,
             node_address,
             public_url,
             smtp,
@@ -213,6 +218,7 @@ impl Listening {
             listen,
             data,
             database,
+            bucket,
             node_address,
             settings,
             public_url,
