@@ -1,6 +1,7 @@
 //! Files that people give as answers: announced, brought once, fetched by whoever has their address.
 
 mod harness;
+#[allow(dead_code, reason = "the store's own tests use the rest of it")]
 #[path = "../../store/tests/harness/s3.rs"]
 mod s3;
 
