@@ -37,21 +37,21 @@ impl Engine {
 
     /// Erases whatever was deleted and is not gone yet: a crash may have come between.
     pub async fn erase_deleted(&self) -> Result<(), Refusal> {
-        let (from, to) = row::erased_range();
+        let (mut from, to) = row::erased_range();
         loop {
             let found = self.world().store.rows(from.clone(), to.clone(), Order::Ascending, ERASED_AT_ONCE);
-            let lanes: Vec<_> = found.await.map_err(fault)?.iter().filter_map(|(key, _)| row::lane_of(key)).collect();
-            if lanes.is_empty() {
-                return Ok(());
-            }
-            for lane in lanes {
+            let found = found.await.map_err(fault)?;
+            let Some((last, _)) = found.last() else { return Ok(()) };
+            from = [last.as_slice(), &[0]].concat();
+            let lanes = found.iter().filter_map(|(key, _)| row::lane_of(key));
+            for lane in lanes.filter(|lane| self.world().places.holds(*lane)) {
                 self.erase(lane).await?;
             }
         }
     }
 
     async fn erase(&self, lane: LaneId) -> Result<(), Refusal> {
-        self.drop_schedules_of(lane).await?;
+        self.drop_schedules_anywhere(lane).await?;
         let store = &*self.world().store;
         let end = Position::from_u64(i64::MAX as u64);
         let expect = store.last(lane, end).await.map_err(fault)?.map_or(Position::START, |record| record.position);

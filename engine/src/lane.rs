@@ -46,6 +46,8 @@ pub enum Message {
         worked: Worked,
         ahead: Option<Gathered>,
     },
+    /// The lane is another node's from now on.
+    Leave,
 }
 
 pub type Waiter = oneshot::Sender<Result<Answer, Refusal>>;
@@ -100,6 +102,8 @@ pub enum End {
     Deleted,
     /// A commit did not return `Done`: what is in memory is worth nothing, and is loaded anew.
     Lost,
+    /// Another node has it.
+    Left,
     /// The server goes down.
     Dropped,
 }
@@ -216,12 +220,16 @@ impl Lane {
                     () = self.world.clock.sleep(FOLD_PATIENCE_MS) => {}
                 }
             }
+            let leaves = waiting.iter().position(|message| matches!(message, Message::Leave));
+            let rest = leaves.map(|first| waiting.split_off(first));
             let (refusal, end) = match self.turn(&mut waiting).await {
+                Ok(()) if rest.is_some() => (Refusal::OWNER_MISSING, End::Left),
                 Ok(()) if self.over => (Refusal::HOOK_UNKNOWN, End::Deleted),
                 Ok(()) => continue,
                 Err(refusal) => (refusal, End::Lost),
             };
             self.messages.close();
+            rest.into_iter().flatten().for_each(|message| refuse(message, &refusal));
             while let Some(message) = self.messages.recv().await {
                 refuse(message, &refusal);
             }
@@ -265,8 +273,8 @@ impl Lane {
                     Some(Refusal::UNCERTAIN)
                 }
                 Commit::Fenced => {
-                    tracing::warn!(lane = %self.name(), "another node owns this lane by now");
-                    Some(Refusal::UNCERTAIN)
+                    tracing::info!(lane = %self.name(), "another node owns this lane by now");
+                    Some(Refusal::OWNER_MISSING)
                 }
                 Commit::Unknown(why) => {
                     tracing::error!(lane = %self.name(), why, "a commit failed; the lane is loaded anew");
@@ -328,6 +336,7 @@ impl Lane {
                     }
                 }
             }
+            Message::Leave => unreachable!("it is taken out before"),
         }
     }
 
@@ -464,7 +473,7 @@ pub fn refuse(message: Message, refusal: &Refusal) {
         Message::Write { waiter, .. } | Message::Change { waiter, .. } => {
             let _ = waiter.send(Err(refusal.clone()));
         }
-        Message::Worked { .. } => {}
+        Message::Worked { .. } | Message::Leave => {}
     }
 }
 

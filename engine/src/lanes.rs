@@ -19,7 +19,7 @@ use store::{Batch, Commit, Order};
 use tokio::sync::oneshot;
 
 use crate::{
-    DOORS_MAX, LANE_QUEUE_MAX,
+    DOORS_MAX, LANE_QUEUE_MAX, LEAVE_PAUSE_MS, OWN_LANE_DRAWS_MAX,
     action::Described,
     file::Uploads,
     fold::{self, Arrival},
@@ -32,7 +32,7 @@ use crate::{
     page::Pages,
     run::Runs,
     schedule::Schedules,
-    world::World,
+    world::{Asked, Told, World},
 };
 
 /// Everything that is done, is done through this.
@@ -149,9 +149,11 @@ impl Engine {
         let bytes = self.inner.world.store.row(row::door(key)).await.map_err(fault)?;
         let door: Option<Door> = bytes.and_then(|bytes| row::decode(&bytes));
         match door {
-            // What a lane said of it meanwhile is newer.
-            Some(_) => Ok(*self.doors().entry(key.to_owned()).or_insert(door)),
-            None => Ok(None),
+            // What a lane said of it meanwhile is newer. What a lane elsewhere says of it, nobody hears here.
+            Some(Door { hook, .. }) if self.world().places.holds(hook) => {
+                Ok(*self.doors().entry(key.to_owned()).or_insert(door))
+            }
+            door => Ok(door),
         }
     }
 
@@ -182,6 +184,57 @@ impl Engine {
             Answer::Reply { reply, replayed } => Ok(Written { reply, replayed }),
             Answer::Changed(_) => Err(Refusal::FAULT),
         }
+    }
+
+    /// Has a request answered and keeps it. When this returns `Ok`, it is on disk.
+    pub async fn keep(
+        &self,
+        hook: LaneId,
+        request: Request,
+        idempotency_key: Option<Vec<u8>>,
+    ) -> Result<Written, Refusal> {
+        let view = self.view(hook).await?;
+        let (request, answered) = match view.live.as_ref().filter(|live| live.exports.responder) {
+            Some(live) => {
+                let request = Arc::new(request);
+                let answered = self.answer(&view, live, request.clone()).await?;
+                (Arc::unwrap_or_clone(request), Some(answered))
+            }
+            None => (request, None),
+        };
+        self.write(hook, request, idempotency_key, answered).await
+    }
+
+    /// The same for a hook that may be another node's.
+    pub async fn keep_anywhere(
+        &self,
+        hook: LaneId,
+        request: Request,
+        idempotency_key: Vec<u8>,
+    ) -> Result<Written, Refusal> {
+        if self.world().places.holds(hook) {
+            return self.keep(hook, request, Some(idempotency_key)).await;
+        }
+        match self.world().places.ask(hook, Asked::Keep { request, idempotency_key }).await? {
+            Told::Kept { reply, replayed } => Ok(Written { reply, replayed }),
+            Told::Done => Err(Refusal::FAULT),
+        }
+    }
+
+    /// What another node asks of this one.
+    pub async fn asked(&self, lane: LaneId, asked: Asked) -> Result<Told, Refusal> {
+        if !self.world().places.holds(lane) {
+            return Err(Refusal::OWNER_MISSING);
+        }
+        match asked {
+            Asked::Keep { request, idempotency_key } => {
+                let Written { reply, replayed } = self.keep(lane, request, Some(idempotency_key)).await?;
+                return Ok(Told::Kept { reply, replayed });
+            }
+            Asked::Give { from, to } => drop(self.change(lane, Change::Give { from, to }).await?),
+            Asked::DropSchedules { hook } => self.drop_schedules_of(hook).await?,
+        }
+        Ok(Told::Done)
     }
 
     /// Publishes the draft, if it can be run at all.
@@ -222,8 +275,11 @@ impl Engine {
     }
 
     /// Makes one owner's hook another's; nothing happens when it is no longer `from`'s.
-    pub(crate) async fn hand_over(&self, hook: LaneId, from: LaneId, to: LaneId) -> Result<Changed, Refusal> {
-        self.change(hook, Change::Give { from, to }).await
+    pub(crate) async fn hand_over(&self, hook: LaneId, from: LaneId, to: LaneId) -> Result<(), Refusal> {
+        if self.world().places.holds(hook) {
+            return self.change(hook, Change::Give { from, to }).await.map(drop);
+        }
+        self.world().places.ask(hook, Asked::Give { from, to }).await.map(drop)
     }
 
     pub async fn change(&self, hook: LaneId, change: Change) -> Result<Changed, Refusal> {
@@ -236,7 +292,7 @@ impl Engine {
     /// A new hook with one read key and one write key.
     pub async fn create_hook(&self, owner: LaneId, name: Option<String>, draft: Arc<str>) -> Result<LaneId, Refusal> {
         let world = &self.inner.world;
-        let lane = LaneId(world.entropy.draw());
+        let lane = self.own_lane();
         let name = name.unwrap_or_else(|| name_of(lane.0));
         let key = |kind| Key { key: self.new_key(), kind, paused: false };
         let keys = [key(KeyKind::Read), key(KeyKind::Write)];
@@ -244,6 +300,13 @@ impl Engine {
         let batch = Batch { lane, expect: rules::record::Position::START, records: step.records, rows: step.rows };
         kept(world.store.commit(batch).await)?;
         Ok(lane)
+    }
+
+    /// A lane apart that is this node's; if none is, one beside its account.
+    fn own_lane(&self) -> LaneId {
+        let World { entropy, places, .. } = self.world();
+        let placed = std::iter::repeat_with(|| LaneId::placed(entropy.draw())).take(OWN_LANE_DRAWS_MAX);
+        placed.into_iter().find(|lane| places.holds(*lane)).unwrap_or_else(|| LaneId(entropy.draw()))
     }
 
     /// The hooks of an owner, in no promised order.
@@ -270,11 +333,12 @@ impl Engine {
         Ok(hooks)
     }
 
-    /// Wakes the hooks whose refold the end of a server interrupted: they go on with it by themselves.
+    /// Wakes the hooks whose refold the end of a node interrupted: they go on with it by themselves.
     pub async fn resume_refolds(&self) -> Result<(), Refusal> {
         let (from, to) = row::refolding_range();
         let found = self.inner.world.store.rows(from, to, Order::Ascending, usize::MAX).await.map_err(fault)?;
-        for hook in found.iter().filter_map(|(key, _)| row::lane_of(key)) {
+        let hooks = found.iter().filter_map(|(key, _)| row::lane_of(key));
+        for hook in hooks.filter(|hook| self.world().places.holds(*hook)) {
             if let Err(refusal) = self.view(hook).await {
                 tracing::warn!(lane = format!("{:032x}", hook.0), refusal.code, "a refold does not go on");
             }
@@ -287,6 +351,31 @@ impl Engine {
         let following = self.follow(hook).await?;
         let view = following.borrow().clone();
         Ok(view)
+    }
+
+    /// A hook as it is, whichever node has it: elsewhere, what is kept of it is looked at.
+    pub async fn look(&self, hook: LaneId) -> Result<Arc<View>, Refusal> {
+        if self.world().places.holds(hook) {
+            return self.view(hook).await;
+        }
+        let loaded = lane::load(self.world(), hook).await.map_err(damage)?.ok_or(Refusal::HOOK_UNKNOWN)?;
+        Ok(Arc::new(View::of(&loaded)))
+    }
+
+    /// Ends the lanes that these are, when what they have under way is done: what is in memory of them is worth nothing
+    /// from here on. Whoever waits for more is told to ask elsewhere.
+    pub async fn let_go(&self, is_gone: impl Fn(LaneId) -> bool) {
+        self.doors().clear();
+        let gone: Vec<_> = self.lock().iter().filter(|(lane, _)| is_gone(**lane)).map(|(lane, _)| *lane).collect();
+        for lane in &gone {
+            let messages = self.lock().get(lane).map(|awake| awake.messages.clone());
+            if let Some(messages) = messages {
+                let _ = messages.send(Message::Leave).await;
+            }
+        }
+        while self.lock().keys().any(|lane| gone.contains(lane)) {
+            self.world().clock.sleep(LEAVE_PAUSE_MS).await;
+        }
     }
 
     /// A hook as it changes.
@@ -343,6 +432,9 @@ impl Engine {
     }
 
     async fn wake(&self, hook: LaneId) -> Result<Awake, Refusal> {
+        if !self.world().places.holds(hook) {
+            return Err(Refusal::OWNER_MISSING);
+        }
         if let Some(awake) = self.awake_lane(hook) {
             return Ok(awake);
         }

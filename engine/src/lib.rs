@@ -56,6 +56,10 @@ pub const WORKER_RETRY_MAX_MS: u64 = 5_000;
 pub const RECENT_IDS_MAX: usize = 4096;
 /// Keys whose hooks are remembered.
 pub const DOORS_MAX: usize = 200_000;
+/// How often it is drawn for the id of a lane that is this node's.
+pub const OWN_LANE_DRAWS_MAX: usize = 1_000;
+/// How often it is looked whether lanes that leave this node have ended.
+pub const LEAVE_PAUSE_MS: u64 = 1;
 /// The longest that a reader waits for a request to be folded.
 pub const WAIT_MS_MAX: u64 = 30_000;
 /// The errors that a preview shows.

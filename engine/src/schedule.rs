@@ -27,6 +27,7 @@ use crate::{
     CONFLICTS_MAX, Engine, FIRED_AT_ONCE_MAX, SCHEDULE_RETRY_MS, WORKER_RETRY_MAX_MS,
     cron::Times,
     lanes::{fault, kept},
+    world::Asked,
 };
 
 /// What `ctx` says of itself in a run of this account's plan.
@@ -151,6 +152,20 @@ impl Engine {
     }
 
     /// A hook is gone, and its actions with it.
+    /// The schedules of a hook are where its account is, and the hook may be elsewhere.
+    pub(crate) async fn drop_schedules_anywhere(&self, hook: LaneId) -> Result<(), Refusal> {
+        let (from, to) = row::planned_range(hook);
+        let first = self.world().store.rows(from, to, Order::Ascending, 1).await.map_err(fault)?;
+        let places = &self.world().places;
+        match first.first().and_then(|(key, _)| row::lane_of(key)) {
+            Some(schedule) if !places.holds(schedule) => {
+                places.ask(schedule, Asked::DropSchedules { hook }).await.map(drop)
+            }
+            Some(_) => self.drop_schedules_of(hook).await,
+            None => Ok(()),
+        }
+    }
+
     pub(crate) async fn drop_schedules_of(&self, hook: LaneId) -> Result<(), Refusal> {
         let (from, to) = row::planned_range(hook);
         let rows = self.world().store.rows(from, to, Order::Ascending, usize::MAX).await.map_err(fault)?;

@@ -2,7 +2,15 @@
 
 use std::{future::Future, pin::Pin, sync::Arc, time::Duration};
 
-use rules::{email::Email, inbox::Notice, record::At};
+use rules::{
+    call::Request,
+    email::Email,
+    hook::Reply,
+    inbox::Notice,
+    record::{At, LaneId},
+    refusal::Refusal,
+};
+use serde::{Deserialize, Serialize};
 use store::{Pending, Store};
 use worker::{Worker, runtimes::Runtimes};
 
@@ -21,6 +29,46 @@ pub struct World {
     pub entropy: Arc<dyn Entropy>,
     pub vault: Arc<Vault>,
     pub outside: Arc<dyn Outside>,
+    pub places: Arc<dyn Places>,
+}
+
+/// Which lanes are this node's, and how the others are asked for theirs.
+pub trait Places: Send + Sync + 'static {
+    /// Whether what is in memory of a lane is how things are, and commits to it are kept.
+    fn holds(&self, lane: LaneId) -> bool;
+
+    /// Has the node do it that holds the lane. Where that may be asked twice, it is.
+    fn ask(&self, lane: LaneId, asked: Asked) -> Pending<Result<Told, Refusal>>;
+}
+
+/// What one node asks of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Asked {
+    /// Keeps a request, once for its key.
+    Keep { request: Request, idempotency_key: Vec<u8> },
+    /// Makes one owner's hook another's.
+    Give { from: LaneId, to: LaneId },
+    /// Forgets the schedules of a hook that is no more.
+    DropSchedules { hook: LaneId },
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    Kept { reply: Reply, replayed: bool },
+    Done,
+}
+
+/// A world of one node.
+pub struct Alone;
+
+impl Places for Alone {
+    fn holds(&self, _: LaneId) -> bool {
+        true
+    }
+
+    fn ask(&self, _: LaneId, _: Asked) -> Pending<Result<Told, Refusal>> {
+        Box::pin(async { Err(Refusal::OWNER_MISSING) })
+    }
 }
 
 /// Time, as the world tells it. It may jump.

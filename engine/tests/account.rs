@@ -11,7 +11,7 @@ use std::{
 use engine::{
     Engine,
     vault::Vault,
-    world::{Clock, Nowhere, SystemEntropy, World},
+    world::{Alone, Clock, Nowhere, SystemEntropy, World},
 };
 use rules::{
     account::{ACCESS_MS, Account, KEY_USED_MS, KeyKind, LINK_MS, MERGE_MS, Refresh},
@@ -47,6 +47,7 @@ fn engine() -> (Engine, Arc<Hand>) {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     };
     (Engine::new(world), clock)
 }

@@ -12,7 +12,7 @@ use std::{
 use engine::{
     Engine,
     vault::Vault,
-    world::{Clock, Nowhere, SystemClock, SystemEntropy, World},
+    world::{Alone, Clock, Nowhere, SystemClock, SystemEntropy, World},
 };
 use rules::{
     call::{Bytes, Request},
@@ -94,6 +94,7 @@ fn engine(clock: &Arc<Set>, store: &Memory) -> Engine {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     })
 }
 

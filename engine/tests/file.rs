@@ -13,7 +13,7 @@ use engine::{
     Engine, UPLOADS_MAX,
     file::Uploading,
     vault::Vault,
-    world::{Clock, Nowhere, SystemEntropy, World},
+    world::{Alone, Clock, Nowhere, SystemEntropy, World},
 };
 use rules::{
     limits::{FILE_PIECE_BYTES, UPLOAD_MS_MAX},
@@ -50,6 +50,7 @@ fn engine() -> (Engine, Arc<Hand>, Memory) {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     };
     (Engine::new(world), clock, store)
 }

@@ -15,7 +15,7 @@ use std::{
 use engine::{
     Engine,
     vault::Vault,
-    world::{Clock, Nowhere, SystemEntropy, World},
+    world::{Alone, Clock, Nowhere, SystemEntropy, World},
 };
 use rules::{
     account::Account,
@@ -118,6 +118,7 @@ fn live(store: impl Store, begins_at: u64) -> Life {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     });
     let keeping = engine.clone();
     let keeps = tokio::spawn(async move { keeping.keep_functions().await });

@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use engine::{
     Engine,
     vault::Vault,
-    world::{Nowhere, SystemClock, SystemEntropy, World},
+    world::{Alone, Nowhere, SystemClock, SystemEntropy, World},
 };
 use rules::{
     call::{Bytes, Response},
@@ -31,6 +31,7 @@ fn engine_on(store: &Memory) -> Engine {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     })
 }
 

@@ -11,7 +11,7 @@ use std::{
 use engine::{
     Engine,
     vault::Vault,
-    world::{Nowhere, SystemClock, SystemEntropy, World},
+    world::{Alone, Nowhere, SystemClock, SystemEntropy, World},
 };
 use rules::{
     access::KeyKind,
@@ -79,6 +79,7 @@ fn engine_on(store: Arc<Broken>) -> Engine {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     })
 }
 

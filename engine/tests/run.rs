@@ -7,7 +7,7 @@ use engine::{
     action::Hosted,
     run::Answered,
     vault::Vault,
-    world::{Clock, Nowhere, SystemEntropy, World},
+    world::{Alone, Clock, Nowhere, SystemEntropy, World},
 };
 use rules::{
     call::run::{Declared, End, Kind, Move, Name, Note, Stand},
@@ -72,6 +72,7 @@ fn live(store: &Memory, begins_at: u64, moves: fn(&[Note]) -> Option<Move>) -> L
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     });
     let (alarms, left) = (engine.clone(), engine.clone());
     tokio::spawn(async move { alarms.keep_alarms().await });

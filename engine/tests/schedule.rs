@@ -15,7 +15,7 @@ use engine::{
     host::Route,
     schedule::Context,
     vault::Vault,
-    world::{Clock, Nowhere, SystemEntropy, World},
+    world::{Alone, Clock, Nowhere, SystemEntropy, World},
 };
 use rules::{
     account::Account,
@@ -153,6 +153,7 @@ fn live(store: impl Store, begins_at: u64) -> Life {
         entropy: Arc::new(SystemEntropy),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     });
     // What a run is to do stands in its parameters.
     let context: Context = Arc::new(|_, plan| plan.params.clone().unwrap_or_else(|| "\"ends\"".into()));

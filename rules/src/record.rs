@@ -10,6 +10,21 @@ use crate::canary::{self, Bug};
 pub struct LaneId(pub u128);
 
 impl LaneId {
+    /// The last bits of a placed id follow from the others; no other id has them, but for one in 2^48.
+    const MARK_BITS: u32 = 48;
+
+    /// A lane that is apart from all others of its account, and may be where they are not. Its id tells.
+    pub fn placed(drawn: u128) -> LaneId {
+        let first = drawn >> Self::MARK_BITS << Self::MARK_BITS;
+        let hash = blake3::derive_key("everfold 2026-11-23 a lane apart", &first.to_be_bytes());
+        let (mark, _) = hash.split_first_chunk().expect("32 bytes hold 8");
+        LaneId(first | u128::from(u64::from_be_bytes(*mark) >> (u64::BITS - Self::MARK_BITS)))
+    }
+
+    pub fn is_placed(self) -> bool {
+        LaneId::placed(self.0) == self
+    }
+
     /// The lane of something else that this one has exactly one of. `what` is of this program and this use alone.
     pub fn derived(self, what: &'static str) -> LaneId {
         let hash = blake3::derive_key(what, &self.0.to_be_bytes());

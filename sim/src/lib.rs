@@ -20,7 +20,7 @@ use engine::{
     follow::{View, folded_through},
     log,
     vault::Vault,
-    world::{Clock, Entropy, Nowhere, World},
+    world::{Alone, Clock, Entropy, Nowhere, World},
 };
 use rules::{
     call::{Bytes, Described, Exports, Outcome, Ran, Request, Stop},
@@ -208,6 +208,7 @@ fn begin(story: &Story<impl Ground>) -> (Engine, Arc<Jumping>, Arc<Scripted>) {
         entropy: Arc::new(story.dice.clone()),
         vault: Arc::new(Vault::new(&[0; 32])),
         outside: Arc::new(Nowhere),
+        places: Arc::new(Alone),
     };
     (Engine::new(world), clock, worker)
 }

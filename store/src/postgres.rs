@@ -23,9 +23,9 @@ use deadpool_postgres::Pool;
 use rules::record::{LaneId, Position, Record};
 use tokio::{sync::oneshot, task::JoinHandle};
 
-pub use lease::{Lease, Leases, Replica, Standing};
+pub use lease::{Lease, Leases, Owned, Pulse, Replica, Standing};
 pub use open::OpenError;
-pub use shard::{Epoch, Node, NodeId, SHARDS, Shard};
+pub use shard::{Epoch, HEAD_SHARDS, Node, NodeId, SHARDS, Shard};
 
 use crate::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store, queue::Queue};
 use writer::{COMMITS_WAITING_MAX, WRITERS, Waiting, Writer};
@@ -130,7 +130,8 @@ impl Store for Postgres {
             Err(fenced) => return Box::pin(std::future::ready(fenced)),
         };
         let (answer, answered) = oneshot::channel();
-        let commits = &self.commits[usize::from(shard.number()) % WRITERS];
+        // One lane's commits are one writer's, in order.
+        let commits = &self.commits[batch.lane.0 as usize % WRITERS];
         let entering = commits.enter(Waiting { batch, shard, epoch, answer });
         Box::pin(async move {
             entering.entered().await;

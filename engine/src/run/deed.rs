@@ -225,7 +225,7 @@ impl Engine {
     }
 
     async fn state_for(&self, hook: LaneId) -> Result<Json, Refusal> {
-        let state = self.view(hook).await?.state();
+        let state = self.look(hook).await?.state();
         Ok(format!(r#"{{"state":{}}}"#, state.as_deref().unwrap_or("null")).into())
     }
 
@@ -323,17 +323,8 @@ impl Engine {
             body: Bytes(body),
             created_at_ms: now.0,
         };
-        let view = self.view(hook).await?;
-        let (request, answered) = match view.live.as_ref().filter(|live| live.exports.responder) {
-            Some(live) => {
-                let request = Arc::new(request);
-                let answered = self.answer(&view, live, request.clone()).await?;
-                (Arc::unwrap_or_clone(request), Some(answered))
-            }
-            None => (request, None),
-        };
         let key = format!("run {:032x} {id}", run.0).into_bytes();
-        let written = self.write(hook, request, Some(key), answered).await?;
+        let written = self.keep_anywhere(hook, request, key).await?;
         let said = match written.reply {
             Reply::Receipt(receipt) => json!({ "id": receipt.id.to_string(), "seq": receipt.seq.0 }),
             Reply::Response(response) => json!({ "status": response.status }),

@@ -93,16 +93,7 @@ pub async fn keep(
     request: rules::call::Request,
     idempotency_key: Option<Vec<u8>>,
 ) -> Result<Response, Problem> {
-    let view = site.engine.view(hook).await?;
-    let (request, answered) = match view.live.as_ref().filter(|live| live.exports.responder) {
-        Some(live) => {
-            let request = Arc::new(request);
-            let answered = site.engine.answer(&view, live, request.clone()).await?;
-            (Arc::unwrap_or_clone(request), Some(answered))
-        }
-        None => (request, None),
-    };
-    let written = site.engine.write(hook, request, idempotency_key, answered).await?;
+    let written = site.engine.keep(hook, request, idempotency_key).await?;
     metrics::counter!("everfold_requests_accepted_total").increment(1);
     let mut response = match written.reply {
         Reply::Receipt(receipt) => wire::Accepted::receipt(&receipt).into_response(),

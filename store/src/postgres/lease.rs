@@ -40,9 +40,12 @@ const LEAVE: &str = "
     WITH released AS (UPDATE everfold.shard SET owner = NULL WHERE owner = $1)
     DELETE FROM everfold.node WHERE id = $1 OR until < now() - interval '1 day'";
 const SUCCEED: &str = "UPDATE everfold.node SET until = now() WHERE home = $2 AND id <> $1 AND until > now()";
-const OWNER: &str = "
-    SELECT n.id, n.address FROM everfold.shard AS s JOIN everfold.node AS n ON n.id = s.owner
-    WHERE s.id = $1 AND n.until > now()";
+const PULSE: &str = "
+    SELECT (SELECT coalesce(sum(epoch), 0)::int8 FROM everfold.shard), (SELECT count(owner) FROM everfold.shard),
+        (SELECT array_agg(id ORDER BY id) FROM everfold.node WHERE until > now())";
+const OWNERS: &str = "
+    SELECT n.id, n.address, array_agg(s.id) FROM everfold.shard AS s JOIN everfold.node AS n ON n.id = s.owner
+    WHERE n.until > now() GROUP BY n.id, n.address";
 const NODES: &str = "
     SELECT n.id, n.address, n.version, (extract(epoch FROM n.since) * 1000)::int8,
         (extract(epoch FROM n.until - now()) * 1000)::int8, count(s.id), coalesce(max(s.epoch), 0)
@@ -89,6 +92,23 @@ pub struct Replica {
     /// It has whatever was acknowledged.
     pub is_synchronous: bool,
     pub lag: Duration,
+}
+
+/// Of two that are the same, no shard changed its owner in between, and no lease ended.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pulse {
+    claimed: i64,
+    owned: i64,
+    /// Whose leases hold.
+    pub nodes: Vec<NodeId>,
+}
+
+/// A node, where it is reached, and what it owns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owned {
+    pub node: NodeId,
+    pub address: String,
+    pub shards: Vec<Shard>,
 }
 
 /// Who owns a shard, as the database has it.
@@ -157,11 +177,29 @@ impl Leases {
         self.tell(SUCCEED, &[&self.id().as_slice(), &self.node.home.as_slice()]).await
     }
 
-    /// Who owns a shard, and where it is reached; nobody, if the lease has ended.
-    pub async fn owner(&self, shard: Shard) -> Result<Option<(NodeId, String)>, Fault> {
-        let found = reader::ask(&self.pool, OWNER, &[&shard.signed()]).await.map_err(fault)?;
-        let owner = found.first().and_then(|row| Some((node_id(row.get(0))?, row.get::<_, Option<String>>(1)?)));
-        Ok(owner)
+    /// Cheap to ask for often.
+    pub async fn pulse(&self) -> Result<Pulse, Fault> {
+        let found = reader::ask(&self.pool, PULSE, &[]).await.map_err(fault)?;
+        let pulse = found.first().map(|row| {
+            let nodes: Option<Vec<&[u8]>> = row.get(2);
+            let nodes = nodes.unwrap_or_default().into_iter().filter_map(node_id).collect();
+            Pulse { claimed: row.get(0), owned: row.get(1), nodes }
+        });
+        Ok(pulse.unwrap_or_default())
+    }
+
+    /// Who owns which shards; those of leases that have ended are nobody's.
+    pub async fn owners(&self) -> Result<Vec<Owned>, Fault> {
+        let found = reader::ask(&self.pool, OWNERS, &[]).await.map_err(fault)?;
+        let owners = found.iter().map(|row| {
+            let shards: Vec<i64> = row.get(2);
+            Some(Owned {
+                node: node_id(row.get(0))?,
+                address: row.get::<_, Option<String>>(1)?,
+                shards: shards.into_iter().filter_map(Shard::from_signed).collect(),
+            })
+        });
+        Ok(owners.flatten().collect())
     }
 
     /// Of every shard, in order.

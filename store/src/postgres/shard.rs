@@ -7,6 +7,9 @@ use rules::record::LaneId;
 /// How many shards there are, for good: a lane must be in the same one for every node.
 pub const SHARDS: u16 = 4_096;
 
+/// The first of them hold what is not apart: accounts, runs, jobs, functions, schedules. One node owns all of these.
+pub const HEAD_SHARDS: u16 = 16;
+
 /// Lanes that are owned together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Shard(u16);
@@ -16,7 +19,12 @@ impl Shard {
     pub fn of(lane: LaneId) -> Shard {
         let hash = blake3::hash(&lane.0.to_be_bytes());
         let [first, second, ..] = *hash.as_bytes();
-        Shard(u16::from_be_bytes([first, second]) % SHARDS)
+        let hash = u16::from_be_bytes([first, second]);
+        Shard(if lane.is_placed() { HEAD_SHARDS + hash % (SHARDS - HEAD_SHARDS) } else { hash % HEAD_SHARDS })
+    }
+
+    pub fn is_of_head(self) -> bool {
+        self.0 < HEAD_SHARDS
     }
 
     pub fn all() -> impl Iterator<Item = Shard> {
