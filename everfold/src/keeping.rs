@@ -1,45 +1,49 @@
-//! What the server keeps everything in, and whether it still may: a directory that it has locked, or a database that one
-//! node at a time owns.
+//! What the server keeps everything in, and its share of that: all of a directory that it has locked, or those shards of a
+//! database that are leased to it.
 //!
-//! A node that finds the database owned stands by, has the owner answer (`front.rs`), and goes on where that one stopped:
-//! at once when it ends in order, else when its lease has. What decides is never the lease but the epoch that every commit is fenced with.
+//! Every node takes as much as is fair among those that are there; one of them, the head, also has what is not apart. What
+//! a node gives back another takes at once, and what a dead one had when its lease has ended. What decides is never the
+//! lease but the epoch that every commit is fenced with.
 
 use std::{
+    collections::HashSet,
     fs::File,
     io,
     path::Path,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 
+use engine::Engine;
+use rules::record::LaneId;
 use store::{
     Fault, Order, Store,
     bucket::{self, Bucket, Bucketed},
-    postgres::{Leases, Node, NodeId, Postgres, SHARDS, Shard},
+    postgres::{HEAD_SHARDS, Leases, Node, NodeId, Owned, Postgres, Pulse, SHARDS, Shard},
     sqlite::{self, Sqlite},
 };
 use tokio::time::{sleep, timeout};
 
-use crate::serve::StartError;
+use crate::{places::Places, serve::StartError};
 
-/// How long a node owns the database without having said so again.
+/// How long a node owns its shards without having said so again.
 pub const LEASE: Duration = Duration::from_secs(10);
 const RENEW_PAUSE: Duration = Duration::from_secs(3);
-/// How often a node that stands by looks whether it is needed.
-pub const STAND_BY_PAUSE: Duration = Duration::from_millis(250);
+/// How often it is looked who owns what.
+pub const LOOK_PAUSE: Duration = Duration::from_millis(250);
+const SUCCESSOR_PAUSE: Duration = Duration::from_millis(20);
+/// How long lanes may take to end when their shard goes; then what they still want to keep is refused.
+const LET_GO_WAIT: Duration = Duration::from_secs(1);
+/// Shards that are given back in one go: who asks for what is in them waits until another node has taken them.
+const GIVEN_AT_ONCE: usize = 256;
 
 pub struct Keeping {
     pub store: Arc<dyn Store>,
     pub kind: &'static str,
-    pub tenure: Tenure,
+    pub places: Arc<Places>,
     /// The database, where there is one.
     pub database: Option<Arc<Postgres>>,
     leases: Option<Leases>,
-    /// This very node.
-    pub node: Option<Elsewhere>,
     home: [u8; 16],
     has_bucket: bool,
     /// Locked, for as long as this is here.
@@ -49,35 +53,21 @@ pub struct Keeping {
 /// A node, and where it is reached.
 pub type Elsewhere = (NodeId, String);
 
-/// Whether this process may answer from memory.
-#[derive(Clone, Default)]
-pub struct Tenure(Option<Arc<Lease>>);
-
-struct Lease {
-    begun: Instant,
-    /// Milliseconds since then.
-    until: AtomicU64,
-}
-
-impl Tenure {
-    pub fn holds(&self) -> bool {
-        self.0.as_ref().is_none_or(|lease| lease.now() < lease.until.load(Ordering::Relaxed))
-    }
-}
-
-impl Lease {
-    fn now(&self) -> u64 {
-        self.begun.elapsed().as_millis() as u64
-    }
+/// Why a node keeps nothing more.
+pub enum Over {
+    /// Another node has what this one had.
+    Superseded,
+    Unservable(StartError),
 }
 
 impl Keeping {
-    /// Opens the store of a directory, or a database, which is not this node's yet, and the bucket that its files lie in.
+    /// Opens the store of a directory, or a database, of which nothing is this node's yet, and the bucket that its files
+    /// lie in.
     pub async fn open(data: &Path, database: Option<&str>, bucket: Option<&str>) -> Result<Keeping, StartError> {
         let mut keeping = Keeping::of_rows(data, database).await?;
         if let Some(address) = bucket {
-            let variables = std::env::vars_os()
-                .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            let variables = std::env::vars_os();
+            let variables = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
             let bucket = Bucket::open(address, variables).await?;
             keeping.store = Arc::new(Bucketed::new(keeping.store, bucket));
             keeping.has_bucket = true;
@@ -99,15 +89,12 @@ impl Keeping {
 
     async fn of_rows(data: &Path, database: Option<&str>) -> Result<Keeping, StartError> {
         let Some(address) = database else {
-            let store = Arc::new(Sqlite::open(data)?);
-            let (kind, tenure) = ("sqlite", Tenure::default());
             return Ok(Keeping {
-                store,
-                kind,
-                tenure,
+                store: Arc::new(Sqlite::open(data)?),
+                kind: "sqlite",
+                places: Arc::new(Places::alone()),
                 database: None,
                 leases: None,
-                node: None,
                 home: [0; 16],
                 has_bucket: false,
                 _directory: None,
@@ -118,14 +105,12 @@ impl Keeping {
         let directory = sqlite::claim(data)?;
         let home = home(data).map_err(folder)?;
         let database = Arc::new(Postgres::open(address).await?);
-        let lease = Lease { begun: Instant::now(), until: AtomicU64::new(0) };
         Ok(Keeping {
             store: database.clone(),
             kind: "postgres",
-            tenure: Tenure(Some(Arc::new(lease))),
+            places: Arc::new(Places::of_many()),
             database: Some(database),
             leases: None,
-            node: None,
             home,
             has_bucket: false,
             _directory: Some(directory),
@@ -136,7 +121,6 @@ impl Keeping {
     pub async fn join(&mut self, address: String) -> Result<(), Fault> {
         let Some(database) = &self.database else { return Ok(()) };
         let id = NodeId(u128::from_be_bytes(drawn()));
-        self.node = Some((id, address.clone()));
         let leases = database.leases(Node { id, address, home: self.home, version: env!("CARGO_PKG_VERSION").into() });
         leases.renew(LEASE).await?;
         leases.succeed().await?;
@@ -149,75 +133,172 @@ impl Keeping {
         Ok(self.store.rows(Vec::new(), vec![0xff; 16], Order::Ascending, 1).await?.is_empty())
     }
 
-    /// Stands by until every shard is this node's, and says meanwhile who has them.
-    pub async fn take_over(&self, mut has_it: impl FnMut(Option<Elsewhere>)) {
-        let (Some(leases), Some(lease)) = (&self.leases, &self.tenure.0) else { return };
-        let shards: Vec<Shard> = Shard::all().collect();
-        // Who has the first has the others to itself: of two that stand by, one goes on.
-        let (first, rest) = shards.split_at(1);
-        let mut renewed = Instant::now();
+    /// Takes this node's share of what is to be had, and gives back what is more, for as long as that is polled. Says when
+    /// it becomes the head.
+    pub async fn keep(&self, engine: &Engine, mut is_head: impl FnMut()) -> Over {
+        let Some(leases) = &self.leases else {
+            is_head();
+            return std::future::pending().await;
+        };
+        let mut share = Share { keeping: self, leases, engine, seen: Pulse::default(), renewed: None, was_head: false };
         let mut complained = None::<Instant>;
         loop {
-            let looked = async {
-                if renewed.elapsed() > RENEW_PAUSE {
-                    leases.renew(LEASE).await?;
-                    renewed = Instant::now();
-                }
-                if leases.claim(first).await?.is_empty() {
-                    let owner = leases.owner(first[0]).await?;
-                    // The answer to a claim may have been lost.
-                    if owner.as_ref().is_none_or(|(id, _)| *id != leases.node()) {
-                        return Ok(Err(owner));
-                    }
-                }
-                leases.claim(rest).await?;
-                let asked = lease.now();
-                let held = leases.renew(LEASE).await?;
-                Ok::<_, Fault>(if held.len() == shards.len() { Ok(asked) } else { Err(None) })
+            let fault = match timeout(LEASE, share.look(&mut is_head)).await {
+                Ok(Ok(None)) => None,
+                Ok(Ok(Some(over))) => return over,
+                Ok(Err(fault)) => Some(fault.to_string()),
+                Err(_) => Some("it does not answer".into()),
             };
-            match looked.await {
-                Ok(Ok(asked)) => return lease.until.store(asked + LEASE.as_millis() as u64, Ordering::Relaxed),
-                Ok(Err(owner)) => has_it(owner),
-                Err(fault) if complained.is_none_or(|at| at.elapsed() > LEASE) => {
-                    tracing::error!(%fault, "the database does not answer");
-                    complained = Some(Instant::now());
-                }
-                Err(_) => {}
+            if let Some(words) = fault.filter(|_| complained.is_none_or(|at| at.elapsed() > LEASE)) {
+                tracing::error!(words, "the database does not say who owns what; the lease is not renewed");
+                complained = Some(Instant::now());
             }
-            sleep(STAND_BY_PAUSE).await;
+            sleep(LOOK_PAUSE).await;
         }
     }
 
-    /// Who has the database now.
-    pub async fn owner(&self) -> Option<Elsewhere> {
-        let leases = self.leases.as_ref()?;
-        leases.owner(Shard::all().next()?).await.ok().flatten()
-    }
-
-    /// Renews the lease for as long as that is polled. Resolves when another node owns the database.
-    pub async fn superseded(&self) {
-        let (Some(leases), Some(lease)) = (&self.leases, &self.tenure.0) else { return std::future::pending().await };
-        loop {
-            sleep(RENEW_PAUSE).await;
-            let asked = lease.now();
-            match timeout(LEASE, leases.renew(LEASE)).await {
-                Ok(Ok(held)) if held.len() == usize::from(SHARDS) => {
-                    lease.until.store(asked + LEASE.as_millis() as u64, Ordering::Relaxed);
-                }
-                Ok(Ok(_)) => return lease.until.store(0, Ordering::Relaxed),
-                Ok(Err(fault)) => tracing::error!(%fault, "the lease of the database is not renewed"),
-                Err(_) => tracing::error!("the database does not answer; the lease is not renewed"),
-            }
-        }
-    }
-
-    /// Lets another node take over at once.
-    pub async fn leave(&self) {
+    /// Lets other nodes take over at once, when what is under way is done.
+    pub async fn leave(&self, engine: &Engine) {
         let Some(leases) = &self.leases else { return };
+        let _ = timeout(LET_GO_WAIT, engine.let_go(|_| true)).await;
         if !matches!(timeout(LEASE, leases.leave()).await, Ok(Ok(()))) {
-            tracing::error!("the database is not given back; another node takes it when the lease has ended");
+            tracing::error!("the database is not given back; other nodes take it when the lease has ended");
         }
     }
+
+    /// Follows who takes over, until all that there is has an owner that is known here.
+    pub async fn succeeded(&self) {
+        let Some(leases) = &self.leases else { return };
+        loop {
+            if let Ok(owners) = leases.owners().await {
+                self.places.know(&owners, leases.node());
+                if owners.iter().map(|owned| owned.shards.len()).sum::<usize>() == usize::from(SHARDS) {
+                    return;
+                }
+            }
+            sleep(SUCCESSOR_PAUSE).await;
+        }
+    }
+}
+
+/// A node's share of what there is.
+struct Share<'a> {
+    keeping: &'a Keeping,
+    leases: &'a Leases,
+    engine: &'a Engine,
+    /// How things were at the last look.
+    seen: Pulse,
+    renewed: Option<Instant>,
+    was_head: bool,
+}
+
+impl Share<'_> {
+    async fn look(&mut self, is_head: &mut impl FnMut()) -> Result<Option<Over>, Fault> {
+        let places = &self.keeping.places;
+        if self.renewed.is_none_or(|at| at.elapsed() > RENEW_PAUSE) {
+            let asked = places.now();
+            let held: HashSet<Shard> = self.leases.renew(LEASE).await?.into_iter().map(|(shard, _)| shard).collect();
+            self.renewed = Some(Instant::now());
+            let lost: Vec<Shard> = places.held().filter(|shard| !held.contains(shard)).collect();
+            if lost.iter().any(|shard| shard.is_of_head()) {
+                places.lose(&Shard::all().collect::<Vec<_>>());
+                return Ok(Some(Over::Superseded));
+            }
+            self.lose(&lost).await;
+            places.renewed(asked + LEASE.as_millis() as u64);
+            // The answer to a claim may have been lost.
+            let unknown: Vec<Shard> = held.into_iter().filter(|shard| !places.has(*shard)).collect();
+            self.gain(&unknown).await;
+        }
+        let pulse = self.leases.pulse().await?;
+        if pulse == self.seen && self.is_fair(&pulse) {
+            return Ok(None);
+        }
+        let owners = self.leases.owners().await?;
+        places.know(&owners, self.leases.node());
+        self.balance(&owners, &pulse).await?;
+        self.seen = pulse;
+        if !self.was_head && Shard::all().take_while(|shard| shard.is_of_head()).all(|shard| places.has(shard)) {
+            // While this node was not the head, everything may have moved to another store, or files to a bucket.
+            if let Err(error) = self.keeping.servable().await {
+                return Ok(Some(Over::Unservable(error)));
+            }
+            self.was_head = true;
+            is_head();
+        }
+        Ok(None)
+    }
+
+    fn fair(&self, pulse: &Pulse) -> usize {
+        usize::from(SHARDS - HEAD_SHARDS).div_ceil(pulse.nodes.len().max(1))
+    }
+
+    fn is_fair(&self, pulse: &Pulse) -> bool {
+        self.apart().count() <= self.fair(pulse)
+    }
+
+    fn apart(&self) -> impl Iterator<Item = Shard> {
+        self.keeping.places.held().filter(|shard| !shard.is_of_head())
+    }
+
+    async fn balance(&self, owners: &[Owned], pulse: &Pulse) -> Result<(), Fault> {
+        let taken: HashSet<Shard> = owners.iter().flat_map(|owned| owned.shards.iter().copied()).collect();
+        let (head, apart): (Vec<Shard>, Vec<Shard>) = Shard::all().partition(|shard| shard.is_of_head());
+        // Who has the first has the others to itself: of two that would be the head, one is.
+        let is_first_ours = self.keeping.places.has(head[0]);
+        if is_first_ours || !taken.contains(&head[0]) && !self.claim(&head[..1]).await?.is_empty() {
+            self.claim(&head).await?;
+        }
+        let (mine, fair) = (self.apart().count(), self.fair(pulse));
+        if mine < fair {
+            // Each node looks from another place on, so that few want the same.
+            let from = self.leases.node().0 as usize % apart.len();
+            let (last, first) = apart.split_at(from);
+            let free = first.iter().chain(last).filter(|shard| !taken.contains(shard)).copied();
+            self.claim(&free.take(fair - mine).collect::<Vec<_>>()).await?;
+        } else if mine > fair {
+            let given: Vec<Shard> = self.apart().take((mine - fair).min(GIVEN_AT_ONCE)).collect();
+            self.lose(&given).await;
+            self.leases.release(&given).await?;
+        }
+        Ok(())
+    }
+
+    async fn claim(&self, shards: &[Shard]) -> Result<Vec<Shard>, Fault> {
+        let wanted: Vec<Shard> = shards.iter().copied().filter(|shard| !self.keeping.places.has(*shard)).collect();
+        if wanted.is_empty() {
+            return Ok(Vec::new());
+        }
+        let claimed: Vec<Shard> = self.leases.claim(&wanted).await?.into_iter().map(|(shard, _)| shard).collect();
+        self.gain(&claimed).await;
+        Ok(claimed)
+    }
+
+    /// What is in memory of them is from before somebody else had them.
+    async fn gain(&self, shards: &[Shard]) {
+        if shards.is_empty() {
+            return;
+        }
+        let _ = timeout(LET_GO_WAIT, self.engine.let_go(of(shards))).await;
+        self.keeping.places.gain(shards);
+        let engine = self.engine.clone();
+        tokio::spawn(async move {
+            let _ = engine.resume_refolds().await;
+            engine.erase_deleted().await
+        });
+    }
+
+    async fn lose(&self, shards: &[Shard]) {
+        if !shards.is_empty() {
+            self.keeping.places.lose(shards);
+            let _ = timeout(LET_GO_WAIT, self.engine.let_go(of(shards))).await;
+        }
+    }
+}
+
+fn of(shards: &[Shard]) -> impl Fn(LaneId) -> bool {
+    let shards: HashSet<Shard> = shards.iter().copied().collect();
+    move |lane| shards.contains(&Shard::of(lane))
 }
 
 /// Of a directory: drawn once, and the same for every process that has it.
