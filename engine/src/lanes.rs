@@ -496,7 +496,8 @@ pub fn kept(commit: Commit) -> Result<(), Refusal> {
     match commit {
         Commit::Done => Ok(()),
         Commit::Full => Err(Refusal::FULL),
-        Commit::Conflict | Commit::Fenced | Commit::Unknown(_) => Err(Refusal::UNCERTAIN),
+        Commit::Fenced => Err(Refusal::OWNER_MISSING),
+        Commit::Conflict | Commit::Unknown(_) => Err(Refusal::UNCERTAIN),
     }
 }
 

@@ -1,10 +1,17 @@
-//! Answers what is asked here, or has the node answer it that owns the database.
+//! Answers what is asked here, or has the node answer it that has what it is about.
 //!
-//! Every request comes in through the front, whichever node it reaches. A node that owns nothing passes it on, and what
-//! comes back to its client; a WebSocket is a pipe from then on. While nobody owns the database, requests wait. One is
-//! passed on again only if it cannot have been kept, or may be kept twice: who asks is otherwise told that nobody knows.
+//! Every request comes in through the front, whichever node it reaches. What it says of where it is answered is a `Place`; a
+//! node that has not that place passes it on, and what comes back to its client; a WebSocket is a pipe from then on. While
+//! nobody has it, requests wait. One is passed on again only if it cannot have been kept, or may be kept twice: who asks
+//! is otherwise told that nobody knows.
 
-use std::{io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    io,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
 
 use axum::{
     Router,
@@ -13,7 +20,7 @@ use axum::{
 };
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
-    Method, Request, Response, StatusCode,
+    HeaderMap, Method, Request, Response, StatusCode, Uri,
     body::{Body as _, Incoming},
     header::{self, HeaderName, HeaderValue},
     http::request::Parts,
@@ -22,13 +29,19 @@ use hyper::{
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use metrics_exporter_prometheus::PrometheusHandle;
-use rules::refusal::Refusal;
+use engine::world::{Asked, Told};
+use rules::{access::Door, record::LaneId, refusal::Refusal, row};
+use store::{Store, postgres::NodeId};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
     time::{Instant, sleep, timeout, timeout_at},
 };
 
-use crate::http::{Problem, visitor::Peer};
+use crate::{
+    http::{Problem, problem::NotHere, visitor::Peer, wire::lane_of},
+    keeping::Elsewhere,
+    places::{Map, Place, Places, Spot},
+};
 
 mod follow;
 mod line;
@@ -49,6 +62,8 @@ pub const PASSED_BODY_BYTES_MAX: usize = 64 << 10;
 pub const PASSED_BODIES_MAX: usize = 1_024;
 /// The longest that such a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Nodes to which a way is kept.
+const LINES_MAX: usize = 1_024;
 
 /// From one node to another: that it is one, and for whom it asks. In an answer: that it must be asked of another.
 const NODE: HeaderName = HeaderName::from_static("everfold-node");
@@ -68,31 +83,15 @@ const OF_A_CONNECTION: [HeaderName; 8] = [
     HeaderName::from_static("proxy-connection"),
 ];
 
-/// Who answers.
-#[derive(Clone)]
-pub enum Owner {
-    Here(Here),
-    There(Arc<Line>),
-    Nobody,
-}
-
 /// This node's own answers.
 #[derive(Clone)]
-pub struct Here {
+struct Here {
     router: TowerToHyperService<Router>,
-    /// From this node to itself, for what outlives the node it was asked of.
-    line: Arc<Line>,
     /// Each request holds one while it is answered.
     _present: mpsc::Sender<()>,
 }
 
 impl Here {
-    /// The receiver ends when this is no longer the owner and all that was asked has been answered.
-    pub fn new(router: Router, line: Arc<Line>) -> (Here, mpsc::Receiver<()>) {
-        let (present, gone) = mpsc::channel(1);
-        (Here { router: TowerToHyperService::new(router), line, _present: present }, gone)
-    }
-
     async fn answer(self, mut request: Request<Body>, peer: IpAddr) -> Response<Body> {
         request.extensions_mut().insert(Peer(peer));
         match self.router.call(request).await {
@@ -106,76 +105,152 @@ impl Here {
 #[derive(Clone)]
 pub struct Proof(pub blake3::Hash);
 
+/// A request that another node makes of its own, for none of its clients.
+#[derive(Clone, Copy)]
+pub struct OfNode;
+
 #[derive(Clone)]
-pub struct Front {
-    owner: watch::Receiver<Owner>,
+pub struct Front(Arc<Inner>);
+
+struct Inner {
+    /// Nothing before this node answers, and when it answers no more.
+    here: watch::Sender<Option<Here>>,
     /// `None` where there are no other nodes.
-    proof: Option<Proof>,
-    held: Arc<Semaphore>,
+    many: Option<Many>,
     metrics: PrometheusHandle,
 }
 
+/// What a node knows of the others.
+struct Many {
+    places: Arc<Places>,
+    doors: Doors,
+    proof: Proof,
+    lines: Mutex<HashMap<NodeId, Arc<Line>>>,
+    /// From this node to itself, for what outlives the node it was asked of.
+    own: Elsewhere,
+    held: Arc<Semaphore>,
+}
+
 impl Front {
-    pub fn new(owner: watch::Receiver<Owner>, proof: Option<Proof>, metrics: PrometheusHandle) -> Front {
-        Front { owner, proof, held: Arc::new(Semaphore::new(PASSED_BODIES_MAX)), metrics }
+    pub fn alone(metrics: PrometheusHandle) -> Front {
+        Front(Arc::new(Inner { here: watch::Sender::default(), many: None, metrics }))
+    }
+
+    /// Of the node that is reached as `own`.
+    pub fn of_many(
+        places: Arc<Places>,
+        store: Arc<dyn Store>,
+        proof: Proof,
+        own: Elsewhere,
+        metrics: PrometheusHandle,
+    ) -> Front {
+        let held = Arc::new(Semaphore::new(PASSED_BODIES_MAX));
+        let many = Many { places, doors: Doors::of(store), proof, lines: Mutex::default(), own, held };
+        Front(Arc::new(Inner { here: watch::Sender::default(), many: Some(many), metrics }))
+    }
+
+    /// Answers by these routes from here on. What it gives ends when it was closed and all that was asked is answered.
+    pub fn open(&self, router: Router) -> mpsc::Receiver<()> {
+        let (present, gone) = mpsc::channel(1);
+        let here = Here { router: TowerToHyperService::new(router), _present: present };
+        self.0.here.send_replace(Some(here));
+        gone
+    }
+
+    /// Answers nothing itself from here on.
+    pub fn close(&self) {
+        self.0.here.send_replace(None);
+    }
+
+    fn here(&self) -> Option<Here> {
+        self.0.here.borrow().clone()
     }
 
     pub async fn answer(&self, request: Request<Incoming>, peer: IpAddr) -> Response<Body> {
         let mut request = request.map(Body::new);
-        let asker = self.proof.as_ref().and_then(|proof| proof.asker(&mut request));
-        let owner = self.owner.borrow().clone();
-        match (owner, asker) {
-            (Owner::Here(here), asker) => here.answer(request, asker.unwrap_or(peer)).await,
-            // It would come back to where it came from.
-            (_, Some(_)) => (StatusCode::MISDIRECTED_REQUEST, [(NODE, ELSEWHERE)]).into_response(),
-            (owner, None) => match self.of_this_node(&request, &owner) {
-                Some(answer) => answer,
-                None => self.pass_on(request, peer).await,
+        let Some(many) = &self.0.many else {
+            let mut here = self.0.here.subscribe();
+            let opened = here.wait_for(Option::is_some).await.ok().and_then(|here| here.clone());
+            return opened.expect("it is waited for").answer(request, peer).await;
+        };
+        if let Some(asker) = many.proof.asker(&mut request) {
+            let place = many.place_of(request.uri(), request.method(), request.headers()).await;
+            let is_here = place == Place::New || many.map().spot(place, 0) == Spot::Here;
+            return match self.here().filter(|_| is_here) {
+                Some(here) => {
+                    request.extensions_mut().insert(OfNode);
+                    let mut response = here.answer(request, asker).await;
+                    if is_elsewhere(&response) {
+                        response.headers_mut().insert(NODE, ELSEWHERE);
+                    }
+                    response
+                }
+                // It would come back to where it came from.
+                None => (StatusCode::MISDIRECTED_REQUEST, [(NODE, ELSEWHERE)]).into_response(),
+            };
+        }
+        match self.of_this_node(&request, many) {
+            Some(answer) => answer,
+            None => match Passed::of(request, many).await {
+                Ok(passed) => self.pass_on(many, passed, peer).await,
+                Err(refusal) => Problem(refusal).into_response(),
             },
         }
     }
 
     /// How this very node is.
-    fn of_this_node(&self, request: &Request<Body>, owner: &Owner) -> Option<Response<Body>> {
+    fn of_this_node(&self, request: &Request<Body>, many: &Many) -> Option<Response<Body>> {
         match request.uri().path() {
             "/healthz" => Some("ok\n".into_response()),
-            "/readyz" if matches!(owner, Owner::Nobody) => Some(Problem(Refusal::OWNER_MISSING).into_response()),
+            "/readyz" if many.map().spot(Place::Head, 0) == Spot::Nobody => {
+                Some(Problem(Refusal::OWNER_MISSING).into_response())
+            }
             "/readyz" => Some("ready\n".into_response()),
             "/metrics" => {
-                Some(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], self.metrics.render()).into_response())
+                let text = self.0.metrics.render();
+                Some(([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text).into_response())
             }
             _ => None,
         }
     }
 
-    async fn pass_on(&self, request: Request<Body>, peer: IpAddr) -> Response<Body> {
-        let mut owner = self.owner.clone();
+    async fn pass_on(&self, many: &Many, mut passed: Passed, peer: IpAddr) -> Response<Body> {
+        let (place, turn) = (passed.place, many.places.turn());
+        let mut map = many.follow();
         let until = Instant::now() + OWNER_WAIT;
-        let mut passed = match Passed::of(request, &self.held).await {
-            Ok(passed) => passed,
-            Err(refusal) => return Problem(refusal).into_response(),
-        };
         loop {
-            let somebody = timeout_at(until, owner.wait_for(|owner| !matches!(owner, Owner::Nobody))).await;
-            let Ok(Ok(somebody)) = somebody.map(|found| found.map(|found| found.clone())) else {
+            let known = map.wait_for(|map| map.spot(place, turn) != Spot::Nobody);
+            let Ok(Ok(spot)) = timeout_at(until, known).await.map(|map| map.map(|map| map.spot(place, turn))) else {
                 return Problem(Refusal::OWNER_MISSING).into_response();
             };
             let Some(request) = passed.request() else {
                 return Problem(Refusal::OWNER_MISSING).into_response();
             };
-            let line = match somebody {
-                Owner::There(line) => line,
-                Owner::Here(here) => return here.answer(passed.here(request), peer).await,
-                Owner::Nobody => continue,
+            let outlives = passed.upgrade.is_some() && passed.head.uri.path() == FOLLOWED;
+            let line = match spot {
+                Spot::There(elsewhere) => many.line(elsewhere),
+                // From here to here, so that it can go on elsewhere.
+                Spot::Here if outlives => many.line(many.own.clone()),
+                Spot::Here | Spot::Nobody => {
+                    let response = match self.here() {
+                        Some(here) => here.answer(passed.here(request), peer).await,
+                        None => Problem(Refusal::OWNER_MISSING).into_response(),
+                    };
+                    if !is_elsewhere(&response) || Instant::now() >= until {
+                        return response;
+                    }
+                    sleep(RETRY_PAUSE).await;
+                    continue;
+                }
             };
-            let request = self.named(request, passed.upgrade.is_some(), peer);
+            let request = many.named(request, passed.upgrade.is_some(), peer);
             let answered = tokio::select! {
                 answered = line.pass(request) => answered,
-                () = given_up(&mut owner, &line) => Err(Lost::Unknown),
+                () = given_up(&mut map, place, &line) => Err(Lost::Unknown),
             };
             match answered {
                 Ok(response) if is_elsewhere(&response) => {}
-                Ok(response) => return self.back(response, passed, line, peer),
+                Ok(response) => return self.back(many, response, passed, line, peer),
                 Err(Lost::Unsent(unsent)) => passed.put_back(unsent),
                 Err(Lost::Unknown) if passed.may_be_kept_twice => {}
                 Err(Lost::Unknown) => return Problem(Refusal::UNCERTAIN).into_response(),
@@ -187,17 +262,35 @@ impl Front {
         }
     }
 
-    /// As it is sent to another node.
-    fn named(&self, mut request: Request<Body>, is_upgrade: bool, peer: IpAddr) -> Request<Body> {
-        without_connection(request.headers_mut(), is_upgrade);
-        if let Some(proof) = &self.proof {
-            request.headers_mut().insert(NODE, proof.of(peer));
+    /// Has the node that holds the lane do something, or this one, if that is it by now.
+    pub async fn ask(&self, lane: LaneId, asked: &Asked) -> Result<Told, Refusal> {
+        let many = self.0.many.as_ref().ok_or(Refusal::OWNER_MISSING)?;
+        let body = Bytes::from(postcard::to_allocvec(asked).expect("plain data always serialises"));
+        let request = Request::post(format!("/node/{:032x}", lane.0)).body(()).expect("a request");
+        let (head, ()) = request.into_parts();
+        let body = Kept::Whole(body, None);
+        let place = Place::Lane(lane);
+        let passed = Passed { head, body, upgrade: None, place, may_be_kept_twice: true, is_of_node: true };
+        let response = self.pass_on(many, passed, IpAddr::from([127, 0, 0, 1])).await;
+        let is_told = response.status().is_success();
+        let body = response.into_body().collect().await.map_err(|_| Refusal::UNCERTAIN)?.to_bytes();
+        if is_told {
+            return postcard::from_bytes(&body).map_err(|_| Refusal::FAULT);
         }
-        request
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let known = Refusal::ALL.iter().find(|refusal| problem["code"] == refusal.code);
+        Err(known.cloned().unwrap_or(Refusal::FAULT))
     }
 
     /// What came from another node, as it goes to the client.
-    fn back(&self, mut response: Response<Body>, mut passed: Passed, line: Arc<Line>, peer: IpAddr) -> Response<Body> {
+    fn back(
+        &self,
+        many: &Many,
+        mut response: Response<Body>,
+        mut passed: Passed,
+        line: Arc<Line>,
+        peer: IpAddr,
+    ) -> Response<Body> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             without_connection(response.headers_mut(), false);
             return response;
@@ -205,48 +298,151 @@ impl Front {
         let (above, below) = (hyper::upgrade::on(&mut response), passed.upgrade.take());
         match below {
             Some(below) if passed.head.uri.path() == FOLLOWED => {
-                let (front, head) = (self.clone(), passed.head);
-                let asked = move || front.named(request_of(&head, Body::empty()), true, peer);
-                let followed = Followed { front: self.clone(), line, asked: Box::new(asked) };
+                let (front, head, place) = (self.clone(), passed.head, passed.place);
+                let followed = Followed { front, line, place, head, peer };
                 tokio::spawn(followed.relay(below, above));
             }
-            Some(below) => drop(tokio::spawn(pipe(below, above, self.owner.clone(), line))),
+            Some(below) => drop(tokio::spawn(pipe(below, above, many.follow(), passed.place, line))),
             None => {}
         }
         response.map(|_| Body::empty())
+    }
+
+    fn many(&self) -> &Many {
+        self.0.many.as_ref().expect("only where there are many anything is passed on")
+    }
+}
+
+impl Many {
+    fn map(&self) -> Arc<Map> {
+        self.follow().borrow().clone()
+    }
+
+    fn follow(&self) -> watch::Receiver<Arc<Map>> {
+        self.places.follow().expect("a node of many knows where things are")
+    }
+
+    /// Where a request says that it is answered.
+    async fn place_of(&self, uri: &Uri, method: &Method, headers: &HeaderMap) -> Place {
+        let path = uri.path();
+        let query = uri.query().unwrap_or_default();
+        let named = |name: &str| {
+            let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
+            found.map(|(_, value)| value.into_owned())
+        };
+        let (is_api, path) = path.strip_prefix("/api/").map_or((false, path.trim_start_matches('/')), |path| (true, path));
+        let mut parts = path.split('/');
+        let (first, second) = (parts.next().unwrap_or_default(), parts.next());
+        let key = match (first, second) {
+            _ if is_function_host(headers) => None,
+            ("write" | "read", Some(key)) => Some(key.to_owned()),
+            ("state-events", None) if !is_api => named("readKey"),
+            _ => None,
+        };
+        if let Some(key) = key {
+            return self.doors.lane(&key).await.map_or(Place::Head, Place::Lane);
+        }
+        let lane = match (first, second) {
+            ("hooks", None) if is_api && method == Method::POST => return Place::New,
+            ("hooks" | "secrets", Some(id)) if is_api => lane_of(id),
+            ("hook-events", None) if !is_api => named("hookId").and_then(|id| lane_of(&id)),
+            ("node", Some(lane)) if !is_api => u128::from_str_radix(lane, 16).ok().map(LaneId),
+            _ => None,
+        };
+        lane.map_or(Place::Head, Place::Lane)
+    }
+
+    /// The way to a node; one for all that is asked of it.
+    fn line(&self, elsewhere: Elsewhere) -> Arc<Line> {
+        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(line) = lines.get(&elsewhere.0).filter(|line| line.leads_to(&elsewhere)) {
+            return line.clone();
+        }
+        // Nodes come and go.
+        if lines.len() >= LINES_MAX {
+            lines.clear();
+        }
+        let line = Arc::new(Line::to(elsewhere.clone()));
+        lines.insert(elsewhere.0, line.clone());
+        line
+    }
+
+    /// As it is sent to another node.
+    fn named(&self, mut request: Request<Body>, is_upgrade: bool, peer: IpAddr) -> Request<Body> {
+        without_connection(request.headers_mut(), is_upgrade);
+        request.headers_mut().insert(NODE, self.proof.of(peer));
+        request
+    }
+}
+
+/// Which lanes keys lead to. A key never leads to another lane than it did.
+struct Doors {
+    store: Arc<dyn Store>,
+    known: Mutex<HashMap<String, LaneId>>,
+}
+
+impl Doors {
+    fn of(store: Arc<dyn Store>) -> Doors {
+        Doors { store, known: Mutex::default() }
+    }
+
+    async fn lane(&self, key: &str) -> Option<LaneId> {
+        if let Some(lane) = self.known().get(key) {
+            return Some(*lane);
+        }
+        let found = self.store.row(row::door(key)).await.ok()??;
+        let Door { hook, .. } = row::decode(&found)?;
+        let mut known = self.known();
+        if known.len() >= engine::DOORS_MAX {
+            known.clear();
+        }
+        known.insert(key.to_owned(), hook);
+        Some(hook)
+    }
+
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, LaneId>> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// An answer of a node that has not what was asked for.
 fn is_elsewhere(response: &Response<Body>) -> bool {
-    response.headers().get(NODE) == Some(&ELSEWHERE)
+    response.headers().get(NODE) == Some(&ELSEWHERE) || response.extensions().get::<NotHere>().is_some()
 }
 
 /// Until one of both ends it, or another node answers what is asked.
-async fn pipe(below: OnUpgrade, above: OnUpgrade, mut owner: watch::Receiver<Owner>, line: Arc<Line>) {
+async fn pipe(
+    below: OnUpgrade,
+    above: OnUpgrade,
+    mut map: watch::Receiver<Arc<Map>>,
+    place: Place,
+    line: Arc<Line>,
+) {
     let (Ok(below), Ok(above)) = (below.await, above.await) else { return };
     let (mut below, mut above) = (TokioIo::new(below), TokioIo::new(above));
     tokio::select! {
         _ = tokio::io::copy_bidirectional(&mut below, &mut above) => {}
-        () = changed(&mut owner, &line) => {}
+        () = changed(&mut map, place, &line) => {}
     }
 }
 
-/// Resolves when another than this is known to own the database. While nobody is, the owner may still be at it.
-async fn changed(owner: &mut watch::Receiver<Owner>, line: &Arc<Line>) {
-    let is_another = |owner: &Owner| match owner {
-        Owner::Here(_) => true,
-        Owner::There(other) => !Arc::ptr_eq(other, line),
-        Owner::Nobody => false,
+/// Resolves when another than this is known to have the place. While nobody is, who had it may still be at it.
+async fn changed(map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Arc<Line>) {
+    let is_another = |map: &Arc<Map>| match map.spot(place, 0) {
+        // What goes from here to here ends by itself when this node has it no more.
+        Spot::Here => false,
+        Spot::There(elsewhere) => !line.leads_to(&elsewhere),
+        Spot::Nobody => false,
     };
-    if owner.wait_for(is_another).await.is_err() {
+    // A new lane is wherever it was begun.
+    if place == Place::New || map.wait_for(is_another).await.is_err() {
         std::future::pending().await
     }
 }
 
 /// Resolves when one that has been followed by another has had time to say what became of a request.
-async fn given_up(owner: &mut watch::Receiver<Owner>, line: &Arc<Line>) {
-    changed(owner, line).await;
+async fn given_up(map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Arc<Line>) {
+    changed(map, place, line).await;
     sleep(LAST_WORDS_WAIT).await;
 }
 
@@ -284,6 +480,8 @@ struct Passed {
     head: Parts,
     body: Kept,
     upgrade: Option<OnUpgrade>,
+    place: Place,
+    is_of_node: bool,
     /// It changes nothing, or says by its key that it is the same one.
     may_be_kept_twice: bool,
 }
@@ -299,14 +497,15 @@ enum Kept {
 }
 
 impl Passed {
-    async fn of(mut request: Request<Body>, held: &Arc<Semaphore>) -> Result<Passed, Refusal> {
+    async fn of(mut request: Request<Body>, many: &Many) -> Result<Passed, Refusal> {
+        let place = many.place_of(request.uri(), request.method(), request.headers()).await;
         let is_upgrade = request.headers().contains_key(header::UPGRADE);
         let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let size = body.size_hint().exact();
         let place = match size {
             Some(0) => Some(None),
-            Some(bytes) if bytes <= PASSED_BODY_BYTES_MAX as u64 => held.clone().try_acquire_owned().ok().map(Some),
+            Some(bytes) if bytes <= PASSED_BODY_BYTES_MAX as u64 => many.held.clone().try_acquire_owned().ok().map(Some),
             _ => None,
         };
         let body = match place {
@@ -316,7 +515,7 @@ impl Passed {
         let has_key = head.uri.path().starts_with("/write/") && head.headers.contains_key(IDEMPOTENCY_KEY);
         let is_whole = matches!(body, Kept::Whole(..));
         let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_code(&head);
-        Ok(Passed { head, body, upgrade, may_be_kept_twice: is_whole && (is_safe || has_key) })
+        Ok(Passed { head, body, upgrade, place, is_of_node: false, may_be_kept_twice: is_whole && (is_safe || has_key) })
     }
 
     /// `None` when its body has been sent once and was too large to be held.
@@ -335,9 +534,12 @@ impl Passed {
     }
 
     /// As if it had come in just now.
-    fn here(self, mut request: Request<Body>) -> Request<Body> {
-        if let Some(upgrade) = self.upgrade {
+    fn here(&mut self, mut request: Request<Body>) -> Request<Body> {
+        if let Some(upgrade) = self.upgrade.take() {
             request.extensions_mut().insert(upgrade);
+        }
+        if self.is_of_node {
+            request.extensions_mut().insert(OfNode);
         }
         request
     }
@@ -355,13 +557,13 @@ fn request_of(head: &Parts, body: Body) -> Request<Body> {
 fn is_code(head: &Parts) -> bool {
     let path = head.uri.path();
     let path = path.strip_prefix("/api").unwrap_or(path);
-    path.starts_with("/write/") || path.starts_with("/f/") || !is_own_host(head)
+    path.starts_with("/write/") || path.starts_with("/f/") || is_function_host(&head.headers)
 }
 
 /// Functions have hosts of their own.
-fn is_own_host(head: &Parts) -> bool {
-    let host = head.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    !host.contains(".functions.")
+fn is_function_host(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    host.contains(".functions.")
 }
 
 async fn whole(body: Body) -> io::Result<Bytes> {
@@ -369,41 +571,3 @@ async fn whole(body: Body) -> io::Result<Bytes> {
     Ok(collected.map_err(io::Error::other)?.map_err(io::Error::other)?.to_bytes())
 }
 
-#[cfg(test)]
-mod tests {
-    use metrics_exporter_prometheus::PrometheusBuilder;
-    use store::postgres::NodeId;
-    use tokio::{
-        io::{AsyncReadExt, AsyncWriteExt},
-        net::TcpListener,
-        sync::oneshot,
-    };
-
-    use super::*;
-
-    /// It says so just when another is known to have the database: nobody has kept the write yet, and that is known.
-    #[tokio::test]
-    async fn a_write_that_was_sent_to_the_owner_before_is_kept_by_the_next() {
-        let before = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = before.local_addr().expect("it has one").to_string();
-        let (asked, is_asked) = oneshot::channel();
-        tokio::spawn(async move {
-            let (mut stream, _) = before.accept().await.expect("it is asked");
-            let _ = stream.read(&mut [0; 4_096]).await;
-            let _ = asked.send(());
-            sleep(LAST_WORDS_WAIT / 5).await;
-            let answer = b"HTTP/1.1 421 Misdirected Request\r\neverfold-node: elsewhere\r\ncontent-length: 0\r\n\r\n";
-            stream.write_all(answer).await.expect("it is still listened to");
-        });
-        let line = Arc::new(Line::to((NodeId(1), address)));
-        let (owner, owners) = watch::channel(Owner::There(line.clone()));
-        let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let front = Front::new(owners, Some(Proof(blake3::hash(b"a key"))), metrics);
-        let write = Request::post("/write/key").body(Body::from("1")).expect("a request");
-        let answer = tokio::spawn(async move { front.pass_on(write, IpAddr::from([127, 0, 0, 1])).await });
-        is_asked.await.expect("the owner before is asked");
-        let (here, _gone) = Here::new(Router::new().fallback(|| async { StatusCode::ACCEPTED }), line);
-        owner.send_replace(Owner::Here(here));
-        assert_eq!(answer.await.expect("it answers").status(), StatusCode::ACCEPTED);
-    }
-}

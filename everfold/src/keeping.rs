@@ -118,14 +118,14 @@ impl Keeping {
     }
 
     /// Makes this process a node of its database, which others reach at `address`.
-    pub async fn join(&mut self, address: String) -> Result<(), Fault> {
-        let Some(database) = &self.database else { return Ok(()) };
+    pub async fn join(&mut self, database: &Postgres, address: String) -> Result<Elsewhere, Fault> {
         let id = NodeId(u128::from_be_bytes(drawn()));
-        let leases = database.leases(Node { id, address, home: self.home, version: env!("CARGO_PKG_VERSION").into() });
+        let version = env!("CARGO_PKG_VERSION").into();
+        let leases = database.leases(Node { id, address: address.clone(), home: self.home, version });
         leases.renew(LEASE).await?;
         leases.succeed().await?;
         self.leases = Some(leases);
-        Ok(())
+        Ok((id, address))
     }
 
     /// Whether nothing was ever kept here.
@@ -133,17 +133,14 @@ impl Keeping {
         Ok(self.store.rows(Vec::new(), vec![0xff; 16], Order::Ascending, 1).await?.is_empty())
     }
 
-    /// Takes this node's share of what is to be had, and gives back what is more, for as long as that is polled. Says when
-    /// it becomes the head.
-    pub async fn keep(&self, engine: &Engine, mut is_head: impl FnMut()) -> Over {
-        let Some(leases) = &self.leases else {
-            is_head();
-            return std::future::pending().await;
-        };
-        let mut share = Share { keeping: self, leases, engine, seen: Pulse::default(), renewed: None, was_head: false };
+    /// Takes this node's share of what is to be had, and gives back what is more, for as long as that is polled. What the
+    /// head does first is done before anybody asks it for anything.
+    pub async fn keep(&self, engine: &Engine, mut begin: impl AsyncFnMut()) -> Over {
+        let Some(leases) = &self.leases else { return std::future::pending().await };
+        let mut share = Share { keeping: self, leases, engine, seen: Pulse::default(), renewed: None };
         let mut complained = None::<Instant>;
         loop {
-            let fault = match timeout(LEASE, share.look(&mut is_head)).await {
+            let fault = match timeout(LEASE, share.look(&mut begin)).await {
                 Ok(Ok(None)) => None,
                 Ok(Ok(Some(over))) => return over,
                 Ok(Err(fault)) => Some(fault.to_string()),
@@ -189,11 +186,10 @@ struct Share<'a> {
     /// How things were at the last look.
     seen: Pulse,
     renewed: Option<Instant>,
-    was_head: bool,
 }
 
 impl Share<'_> {
-    async fn look(&mut self, is_head: &mut impl FnMut()) -> Result<Option<Over>, Fault> {
+    async fn look(&mut self, begin: &mut impl AsyncFnMut()) -> Result<Option<Over>, Fault> {
         let places = &self.keeping.places;
         if self.renewed.is_none_or(|at| at.elapsed() > RENEW_PAUSE) {
             let asked = places.now();
@@ -207,8 +203,8 @@ impl Share<'_> {
             self.lose(&lost).await;
             places.renewed(asked + LEASE.as_millis() as u64);
             // The answer to a claim may have been lost.
-            let unknown: Vec<Shard> = held.into_iter().filter(|shard| !places.has(*shard)).collect();
-            self.gain(&unknown).await;
+            let unknown = held.into_iter().filter(|shard| !shard.is_of_head() && !places.has(*shard));
+            self.gain(&unknown.collect::<Vec<_>>()).await;
         }
         let pulse = self.leases.pulse().await?;
         if pulse == self.seen && self.is_fair(&pulse) {
@@ -216,17 +212,47 @@ impl Share<'_> {
         }
         let owners = self.leases.owners().await?;
         places.know(&owners, self.leases.node());
-        self.balance(&owners, &pulse).await?;
+        let taken: HashSet<Shard> = owners.iter().flat_map(|owned| owned.shards.iter().copied()).collect();
+        let over = self.head(&taken, begin).await?;
+        self.balance(&taken, &pulse).await?;
         self.seen = pulse;
-        if !self.was_head && Shard::all().take_while(|shard| shard.is_of_head()).all(|shard| places.has(shard)) {
-            // While this node was not the head, everything may have moved to another store, or files to a bucket.
-            if let Err(error) = self.keeping.servable().await {
-                return Ok(Some(Over::Unservable(error)));
-            }
-            self.was_head = true;
-            is_head();
+        Ok(over)
+    }
+
+    /// Becomes the head, if nobody is.
+    async fn head(
+        &mut self,
+        taken: &HashSet<Shard>,
+        begin: &mut impl AsyncFnMut(),
+    ) -> Result<Option<Over>, Fault> {
+        let places = &self.keeping.places;
+        let head: Vec<Shard> = Shard::all().take_while(|shard| shard.is_of_head()).collect();
+        if places.has(head[0]) || taken.contains(&head[0]) && !self.holds(&head[..1]).await? {
+            return Ok(None);
         }
+        // Who has the first has the others to itself: of two that would be the head, one is.
+        self.leases.claim(&head[..1]).await?;
+        if !self.holds(&head[..1]).await? {
+            return Ok(None);
+        }
+        self.leases.claim(&head).await?;
+        if !self.holds(&head).await? {
+            return Ok(None);
+        }
+        // While this node was not the head, everything may have moved to another store, or files to a bucket.
+        if let Err(error) = self.keeping.servable().await {
+            return Ok(Some(Over::Unservable(error)));
+        }
+        begin().await;
+        self.gain(&head).await;
         Ok(None)
+    }
+
+    /// Whether the database has them as this node's.
+    async fn holds(&self, shards: &[Shard]) -> Result<bool, Fault> {
+        let owners = self.leases.owners().await?;
+        let own = owners.iter().find(|owned| owned.node == self.leases.node());
+        Ok(own.is_some_and(|own| shards.iter().all(|shard| own.shards.contains(shard))))
     }
 
     fn fair(&self, pulse: &Pulse) -> usize {
@@ -241,37 +267,25 @@ impl Share<'_> {
         self.keeping.places.held().filter(|shard| !shard.is_of_head())
     }
 
-    async fn balance(&self, owners: &[Owned], pulse: &Pulse) -> Result<(), Fault> {
-        let taken: HashSet<Shard> = owners.iter().flat_map(|owned| owned.shards.iter().copied()).collect();
-        let (head, apart): (Vec<Shard>, Vec<Shard>) = Shard::all().partition(|shard| shard.is_of_head());
-        // Who has the first has the others to itself: of two that would be the head, one is.
-        let is_first_ours = self.keeping.places.has(head[0]);
-        if is_first_ours || !taken.contains(&head[0]) && !self.claim(&head[..1]).await?.is_empty() {
-            self.claim(&head).await?;
-        }
+    async fn balance(&self, taken: &HashSet<Shard>, pulse: &Pulse) -> Result<(), Fault> {
+        let apart: Vec<Shard> = Shard::all().filter(|shard| !shard.is_of_head()).collect();
         let (mine, fair) = (self.apart().count(), self.fair(pulse));
         if mine < fair {
             // Each node looks from another place on, so that few want the same.
             let from = self.leases.node().0 as usize % apart.len();
             let (last, first) = apart.split_at(from);
             let free = first.iter().chain(last).filter(|shard| !taken.contains(shard)).copied();
-            self.claim(&free.take(fair - mine).collect::<Vec<_>>()).await?;
+            let free: Vec<Shard> = free.take(fair - mine).collect();
+            if !free.is_empty() {
+                let claimed = self.leases.claim(&free).await?;
+                self.gain(&claimed.into_iter().map(|(shard, _)| shard).collect::<Vec<_>>()).await;
+            }
         } else if mine > fair {
             let given: Vec<Shard> = self.apart().take((mine - fair).min(GIVEN_AT_ONCE)).collect();
             self.lose(&given).await;
             self.leases.release(&given).await?;
         }
         Ok(())
-    }
-
-    async fn claim(&self, shards: &[Shard]) -> Result<Vec<Shard>, Fault> {
-        let wanted: Vec<Shard> = shards.iter().copied().filter(|shard| !self.keeping.places.has(*shard)).collect();
-        if wanted.is_empty() {
-            return Ok(Vec::new());
-        }
-        let claimed: Vec<Shard> = self.leases.claim(&wanted).await?.into_iter().map(|(shard, _)| shard).collect();
-        self.gain(&claimed).await;
-        Ok(claimed)
     }
 
     /// What is in memory of them is from before somebody else had them.

@@ -7,7 +7,7 @@ use store::postgres::Postgres;
 use tokio::sync::Semaphore;
 use worker::quickjs::QuickJs;
 
-use crate::keeping::Tenure;
+use crate::places::Places;
 
 pub struct Machine {
     pub started: At,
@@ -15,7 +15,7 @@ pub struct Machine {
     pub data: PathBuf,
     /// What kind of store keeps everything.
     pub store: &'static str,
-    pub tenure: Tenure,
+    pub shards: Arc<Places>,
     /// The database, where there is one.
     pub database: Option<Arc<Postgres>>,
     pub worker: Arc<QuickJs>,

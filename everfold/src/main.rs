@@ -7,6 +7,7 @@ mod http;
 mod keeping;
 mod machine;
 mod mail;
+mod places;
 mod serve;
 
 fn main() -> std::process::ExitCode {

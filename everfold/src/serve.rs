@@ -12,38 +12,39 @@ use std::{
 use engine::{
     Engine, JOB_SERVER_THREADS,
     vault::Vault,
-    world::{Fetch, FetchFailed, Fetched, SystemClock, SystemEntropy, World},
+    world::{Alone, Asked, Fetch, FetchFailed, Fetched, SystemClock, SystemEntropy, Told, World},
 };
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use metrics_exporter_prometheus::PrometheusHandle;
-use rules::{egress::Allowed, email::Email, inbox::Notice, record::LaneId};
+use rules::{egress::Allowed, email::Email, inbox::Notice, record::LaneId, refusal::Refusal};
 use store::{
     Pending,
-    postgres::{NodeId, Postgres},
+    postgres::{Postgres, Shard},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
-    sync::{Semaphore, mpsc, watch},
+    sync::{Semaphore, watch},
     task::JoinSet,
     time::{sleep, timeout},
 };
 use worker::{
     quickjs::{Options, QuickJs},
-    runtimes::{Places, Runtimes},
+    runtimes::{self, Runtimes},
     server::{self, oci},
 };
 
 use crate::{
     egress::Egress,
-    front::{Front, Here, Line, Owner, Proof},
+    front::{Front, Proof},
     http::{
         self, Settings, Site,
         visitor::{Allowance, Outside},
     },
-    keeping::{Elsewhere, Keeping, STAND_BY_PAUSE},
+    keeping::{Keeping, LOOK_PAUSE, Over},
     machine::Machine,
     mail::{Development, Mail, Outbox, Smtp},
+    places::Places,
 };
 
 /// Connections at a time; further ones wait to be accepted.
@@ -66,7 +67,6 @@ const HAND_OVER_WAIT: Duration = Duration::from_secs(1);
 const LAST_ANSWERS_WAIT: Duration = Duration::from_millis(100);
 /// How long a node that ends looks who goes on, to pass on what it is still asked.
 const SUCCESSOR_WAIT: Duration = Duration::from_secs(3);
-const SUCCESSOR_PAUSE: Duration = Duration::from_millis(20);
 
 /// What a server is told to do.
 pub struct Config {
@@ -93,14 +93,13 @@ pub struct Config {
 /// A server that listens, and is not yet serving.
 pub struct Server {
     listener: TcpListener,
-    owner: watch::Sender<Owner>,
     front: Front,
     keeping: Keeping,
     prepared: Prepared,
     pub address: SocketAddr,
 }
 
-/// All that the engine needs but what is kept to be this node's.
+/// All that answers but the way to it.
 struct Prepared {
     world: World,
     settings: Settings,
@@ -108,15 +107,6 @@ struct Prepared {
     outbox: Arc<Outbox>,
     outside: Outside,
     machine: Machine,
-}
-
-/// The engine at work, while what is kept is this node's.
-struct Tenancy {
-    engine: Engine,
-    outbox: Arc<Outbox>,
-    drain: watch::Sender<bool>,
-    /// Ends when all that was asked has been answered.
-    present: mpsc::Receiver<()>,
 }
 
 /// Why a server did not start, with what to do next.
@@ -168,6 +158,10 @@ impl Server {
         let listener =
             TcpListener::bind(config.listen).await.map_err(|error| StartError::Listen(config.listen, error))?;
         let address = listener.local_addr().map_err(|error| StartError::Listen(config.listen, error))?;
+        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
+        let metrics = recorder.handle();
+        // A second server in one process shares the first one's numbers.
+        let _ = metrics::set_global_recorder(recorder);
         let (outbox, outside) = surroundings(&config, address)?;
         let outbox = Arc::new(outbox);
         let worker = QuickJs::start(Options::of_this_binary(children()))
@@ -177,7 +171,20 @@ impl Server {
         let scripts = QuickJs::start(Options::of_this_binary(2 * JOB_SERVER_THREADS as usize))
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
-        let proof = keeping.database.as_ref().map(|_| Proof(blake3::Hash::from_bytes(*vault.node_proof())));
+        let (front, places): (_, Arc<dyn engine::world::Places>) = match keeping.database.clone() {
+            None => (Front::alone(metrics.clone()), Arc::new(Alone)),
+            Some(database) => {
+                let node = match config.node_address {
+                    Some(named) => named,
+                    None => reached_at(address, &database).await,
+                };
+                let own = keeping.join(&database, node).await?;
+                let proof = Proof(blake3::Hash::from_bytes(*vault.node_proof()));
+                let (store, places) = (keeping.store.clone(), keeping.places.clone());
+                let front = Front::of_many(places.clone(), store, proof, own, metrics.clone());
+                (front.clone(), Arc::new(Nodes { places, front }))
+            }
+        };
         let world = World {
             store: keeping.store.clone(),
             worker: worker.clone(),
@@ -191,147 +198,117 @@ impl Server {
                 outbox: outbox.clone(),
                 origin: outside.origin.clone(),
             }),
+            places,
         };
-        let recorder = metrics_exporter_prometheus::PrometheusBuilder::new().build_recorder();
-        let metrics = recorder.handle();
-        // A second server in one process shares the first one's numbers.
-        let _ = metrics::set_global_recorder(recorder);
         let connections_max = connections_max();
         let machine = Machine {
             started: world.clock.now(),
             data: config.data,
             store: keeping.kind,
-            tenure: keeping.tenure.clone(),
+            shards: keeping.places.clone(),
             database: keeping.database.clone(),
             worker,
             places: Arc::new(Semaphore::new(connections_max)),
             connections_max,
         };
-        let node = match (&keeping.database, config.node_address) {
-            (None, _) => String::new(),
-            (_, Some(named)) => named,
-            (Some(database), None) => reached_at(address, database).await,
-        };
-        keeping.join(node).await?;
-        let (owner, owned) = watch::channel(Owner::Nobody);
-        let front = Front::new(owned, proof, metrics.clone());
         let prepared = Prepared { world, settings: config.settings, metrics, outbox, outside, machine };
-        Ok(Server { listener, owner, front, keeping, prepared, address })
+        Ok(Server { listener, front, keeping, prepared, address })
     }
 
-    /// Serves until `stop` resolves, then finishes what was begun; or until another node owns what is kept.
+    /// Serves until `stop` resolves, then finishes what was begun; or until another node owns what this one had.
     pub async fn run(self, stop: impl Future<Output = ()>) -> Result<(), Ended> {
-        let Server { listener, owner, front, keeping, prepared, address } = self;
+        let Server { listener, front, keeping, prepared, .. } = self;
+        let Prepared { world, settings, metrics, outbox, outside, machine } = prepared;
         let (close, closing) = watch::channel(false);
-        let reception = receive(listener, front, prepared.machine.places.clone(), closing);
+        let reception = receive(listener, front.clone(), machine.places.clone(), closing);
         // Ended when this is left.
         let mut reception = JoinSet::from_iter([reception]);
         tokio::pin!(stop);
-        let is_taken = tokio::select! {
-            () = keeping.take_over(|elsewhere| point(&owner, elsewhere)) => true,
-            () = &mut stop => false,
-        };
-        if is_taken {
-            let own = keeping.node.clone().unwrap_or((NodeId(0), address.to_string()));
-            // While this node stood by, everything may have moved to another store, or files to a bucket.
-            if let Err(error) = keeping.servable().await {
-                keeping.leave().await;
-                return Err(error.into());
-            }
-            let (here, mut tenancy) = prepared.begin(Arc::new(Line::to(own))).await;
-            owner.send_replace(Owner::Here(here));
-            tokio::select! {
-                () = &mut stop => {}
-                () = keeping.superseded() => return Err(Ended::Superseded),
-            }
-            tracing::info!("draining");
-            if keeping.database.is_some() {
-                // Who asks from now on waits for the next owner. Who asked before is answered, and is not told to go.
-                owner.send_replace(Owner::Nobody);
-                let _ = timeout(LAST_ANSWERS_WAIT, tenancy.present.recv()).await;
-                tenancy.drain.send_replace(true);
-                let _ = timeout(HAND_OVER_WAIT, tenancy.present.recv()).await;
-            } else {
-                tenancy.drain.send_replace(true);
-                close.send_replace(true);
-                reception.join_next().await;
-            }
-            tenancy.engine.keep_calls(CALLS_KEPT_WAIT).await;
-            keeping.leave().await;
-            await_successor(&owner, &keeping).await;
-            close.send_replace(true);
-            reception.join_next().await;
-            tenancy.outbox.drained().await;
-        } else {
-            close.send_replace(true);
-            reception.join_next().await;
-            keeping.leave().await;
+        let (drain, draining) = watch::channel(false);
+        let engine = Engine::new(world);
+        let site = Site::new(engine.clone(), metrics, settings, draining, outbox.clone(), outside, machine);
+        let context = http::schedule::context(&site);
+        let (has_others, begin) = (keeping.database.is_some(), async || begin(&engine, context.clone()).await);
+        if !has_others {
+            begin().await;
         }
+        let mut present = front.open(http::router(site));
+        tokio::select! {
+            () = &mut stop => {}
+            over = keeping.keep(&engine, begin) => return match over {
+                Over::Superseded => Err(Ended::Superseded),
+                Over::Unservable(error) => {
+                    keeping.leave(&engine).await;
+                    Err(error.into())
+                }
+            },
+        }
+        tracing::info!("draining");
+        if has_others {
+            // Who asks from now on waits for the next owner. Who asked before is answered, and is not told to go.
+            keeping.places.lose(&Shard::all().collect::<Vec<_>>());
+            front.close();
+            let _ = timeout(LAST_ANSWERS_WAIT, present.recv()).await;
+            drain.send_replace(true);
+            let _ = timeout(HAND_OVER_WAIT, present.recv()).await;
+        } else {
+            drain.send_replace(true);
+            close.send_replace(true);
+            reception.join_next().await;
+        }
+        engine.keep_calls(CALLS_KEPT_WAIT).await;
+        keeping.leave(&engine).await;
+        if has_others && timeout(SUCCESSOR_WAIT, keeping.succeeded()).await.is_ok() {
+            // Until all others know, too: a connection that ends while one of them asks would leave it in doubt.
+            sleep(2 * LOOK_PAUSE).await;
+        }
+        close.send_replace(true);
+        reception.join_next().await;
+        outbox.drained().await;
         // What is still queued is committed before the last hand lets go of the store.
         drop(keeping);
         Ok(())
     }
 }
 
-/// Says to the front which node has the database.
-fn point(owner: &watch::Sender<Owner>, elsewhere: Option<Elsewhere>) {
-    owner.send_if_modified(|owner| {
-        let next = match (&*owner, elsewhere) {
-            (Owner::Nobody, None) => return false,
-            (Owner::There(line), Some(elsewhere)) if line.leads_to(&elsewhere) => return false,
-            (_, None) => Owner::Nobody,
-            (_, Some(elsewhere)) => Owner::There(Arc::new(Line::to(elsewhere))),
-        };
-        *owner = next;
-        true
+/// What the head does, and what it does before anything else.
+async fn begin(engine: &Engine, context: engine::schedule::Context) {
+    let left = engine.clone();
+    if let Err(refusal) = left.abandon_imports().await {
+        tracing::error!(detail = %refusal.detail, "what is left of broken imports stays for now");
+    }
+    if let Err(refusal) = left.forget_uploads().await {
+        tracing::error!(detail = %refusal.detail, "uploads that never came stay for now");
+    }
+    tokio::spawn(async move {
+        let _ = left.resume_refolds().await;
+        left.resume_runs().await;
+        left.erase_deleted().await
     });
+    let jobs = engine.clone();
+    tokio::spawn(async move { jobs.resume_jobs().await });
+    let functions = engine.clone();
+    tokio::spawn(async move { functions.keep_functions().await });
+    let alarms = engine.clone();
+    tokio::spawn(async move { alarms.keep_alarms().await });
+    let schedules = engine.clone();
+    tokio::spawn(async move { schedules.keep_schedules(context).await });
 }
 
-/// Whoever is still connected here is answered by the node that has the database next, if there is one.
-async fn await_successor(owner: &watch::Sender<Owner>, keeping: &Keeping) {
-    let found = async {
-        while keeping.database.is_some() {
-            if let Some(elsewhere) = keeping.owner().await {
-                point(owner, Some(elsewhere));
-                // Until all others know, too: a connection that ends while one of them asks would leave it in doubt.
-                return sleep(2 * STAND_BY_PAUSE).await;
-            }
-            sleep(SUCCESSOR_PAUSE).await;
-        }
-    };
-    let _ = timeout(SUCCESSOR_WAIT, found).await;
+/// The nodes of one database, as their engines know them.
+struct Nodes {
+    places: Arc<Places>,
+    front: Front,
 }
 
-impl Prepared {
-    /// Sets the engine to work: what is kept is this node's now.
-    async fn begin(self, own: Arc<Line>) -> (Here, Tenancy) {
-        let Prepared { world, settings, metrics, outbox, outside, machine } = self;
-        let (drain, draining) = watch::channel(false);
-        let engine = Engine::new(world);
-        let left = engine.clone();
-        if let Err(refusal) = left.abandon_imports().await {
-            tracing::error!(detail = %refusal.detail, "what is left of broken imports stays for now");
-        }
-        if let Err(refusal) = left.forget_uploads().await {
-            tracing::error!(detail = %refusal.detail, "uploads that never came stay for now");
-        }
-        tokio::spawn(async move {
-            let _ = left.resume_refolds().await;
-            left.resume_runs().await;
-            left.erase_deleted().await
-        });
-        let jobs = engine.clone();
-        tokio::spawn(async move { jobs.resume_jobs().await });
-        let functions = engine.clone();
-        tokio::spawn(async move { functions.keep_functions().await });
-        let alarms = engine.clone();
-        tokio::spawn(async move { alarms.keep_alarms().await });
-        let site = Site::new(engine, metrics, settings, draining, outbox, outside, machine);
-        let (schedules, context) = (site.engine.clone(), http::schedule::context(&site));
-        tokio::spawn(async move { schedules.keep_schedules(context).await });
-        let (engine, outbox) = (site.engine.clone(), site.outbox.clone());
-        let (here, present) = Here::new(http::router(site), own);
-        (here, Tenancy { engine, outbox, drain, present })
+impl engine::world::Places for Nodes {
+    fn holds(&self, lane: LaneId) -> bool {
+        self.places.holds(lane)
+    }
+
+    fn ask(&self, lane: LaneId, asked: Asked) -> Pending<Result<Told, Refusal>> {
+        let front = self.front.clone();
+        Box::pin(async move { front.ask(lane, &asked).await })
     }
 }
 
@@ -419,7 +396,7 @@ pub fn runtimes(data: &Path, egress: &Allowed) -> Result<Runtimes, StartError> {
     let containers = oci::Config { variables: variables.collect(), ..oci::Config::default() };
     let reaches_public = egress.is_public();
     let servers = server::Config { reaches_public, allowed, containers, ..server::Config::default() };
-    Ok(Runtimes::at(Places { runtimes: unpacked, home, servers, trees }))
+    Ok(Runtimes::at(runtimes::Places { runtimes: unpacked, home, servers, trees }))
 }
 
 /// How mail leaves, and what is known of who comes. On a developer's own machine mail is shown instead, and nobody is

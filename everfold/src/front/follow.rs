@@ -1,11 +1,12 @@
 //! A WebSocket that outlives the node it was opened at: whoever follows a state through another node notices a pause.
 
-use std::{sync::Arc, time::Duration};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::body::Body;
 use futures_util::{SinkExt, StreamExt};
 use hyper::{
-    Request, StatusCode,
+    StatusCode,
+    http::request::Parts,
     upgrade::{OnUpgrade, Upgraded},
 };
 use hyper_util::rt::TokioIo;
@@ -15,7 +16,8 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::Role},
 };
 
-use super::{Front, Line, Lost, OWNER_WAIT, Owner, RETRY_PAUSE, changed};
+use super::{Front, Line, Lost, OWNER_WAIT, RETRY_PAUSE, changed, request_of};
+use crate::places::{Map, Place, Spot};
 
 /// How long after the end of a WebSocket it may turn out that its node has ended, too.
 const END_WAIT: Duration = Duration::from_secs(3);
@@ -26,7 +28,9 @@ type Socket = WebSocketStream<TokioIo<Upgraded>>;
 pub struct Followed {
     pub front: Front,
     pub line: Arc<Line>,
-    pub asked: Box<dyn Fn() -> Request<Body> + Send>,
+    pub place: Place,
+    pub head: Parts,
+    pub peer: IpAddr,
 }
 
 impl Followed {
@@ -46,7 +50,7 @@ impl Followed {
 
     /// Whether the owner ended it because it ends itself, as far as that can be told.
     async fn passed(&mut self, below: &mut Socket, above: &mut Socket) -> bool {
-        let mut owner = self.front.owner.clone();
+        let mut map = self.front.many().follow();
         loop {
             tokio::select! {
                 said = below.next() => match said {
@@ -56,7 +60,7 @@ impl Followed {
                 },
                 told = above.next() => match told {
                     Some(Ok(Message::Close(_))) => {
-                        let left = owner.wait_for(|owner| !matches!(owner, Owner::There(at) if Arc::ptr_eq(at, &self.line)));
+                        let left = map.wait_for(|map| !self.is_there(map));
                         return timeout(END_WAIT, left).await.is_ok();
                     }
                     Some(Err(_)) | None => return true,
@@ -64,22 +68,33 @@ impl Followed {
                         return false;
                     },
                 },
-                () = changed(&mut owner, &self.line) => return true,
+                () = changed(&mut map, self.place, &self.line) => return true,
             }
         }
     }
 
-    /// The same, from whoever owns the database next. `None` when that one has nothing to tell.
+    /// Whether who was asked last has it still.
+    fn is_there(&self, map: &Map) -> bool {
+        match map.spot(self.place, 0) {
+            Spot::Here => self.line.leads_to(&self.front.many().own),
+            Spot::There(elsewhere) => self.line.leads_to(&elsewhere),
+            Spot::Nobody => false,
+        }
+    }
+
+    /// The same, from whoever has it next. `None` when that one has nothing to tell.
     async fn again(&mut self) -> Option<Socket> {
-        let mut owner = self.front.owner.clone();
+        let front = self.front.clone();
+        let (many, place) = (front.many(), self.place);
+        let mut map = many.follow();
         loop {
-            let somebody = owner.wait_for(|owner| !matches!(owner, Owner::Nobody)).await.ok()?.clone();
-            self.line = match somebody {
-                Owner::There(line) => line,
-                Owner::Here(here) => here.line,
-                Owner::Nobody => continue,
-            };
-            match self.line.pass((self.asked)()).await {
+            let spot = map.wait_for(|map| map.spot(place, 0) != Spot::Nobody).await.ok()?.spot(place, 0);
+            self.line = many.line(match spot {
+                Spot::There(elsewhere) => elsewhere,
+                Spot::Here | Spot::Nobody => many.own.clone(),
+            });
+            let asked = many.named(request_of(&self.head, Body::empty()), true, self.peer);
+            match self.line.pass(asked).await {
                 Ok(mut response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     let above = hyper::upgrade::on(&mut response).await.ok()?;
                     return Some(socket(above, Role::Client).await);

@@ -36,12 +36,13 @@ mod job;
 mod key;
 mod live;
 mod mail;
+mod node;
 mod notice;
 mod pace;
 mod page;
 mod parameter;
 mod pointer;
-mod problem;
+pub mod problem;
 mod queue;
 mod read;
 mod request;
@@ -261,6 +262,7 @@ pub fn router(site: Site) -> Router {
         .route("/job-events", get(job::job_events))
         .route("/worker", get(worker::connect))
         .route("/websocket", get(host::connect))
+        .route("/node/{lane}", post(node::ask).layer(DefaultBodyLimit::disable()))
         .route("/page/{file}", get(state_page::file))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -292,8 +294,11 @@ pub fn router(site: Site) -> Router {
 /// What no handler has to look at again: headers within their bound, and a path that is text.
 async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> Response {
     // Another node may know better.
-    if !site.machine.tenure.holds() {
-        return Problem(Refusal::OWNER_MISSING).into_response();
+    if !site.machine.shards.is_leased() {
+        let mut refused = Problem(Refusal::OWNER_MISSING).into_response();
+        // Nobody is known who does.
+        refused.extensions_mut().clear();
+        return refused;
     }
     if let Some(slug) = invoke::slug_of_host(&site, request.headers()).map(str::to_owned) {
         return invoke::of_host(&site, &slug, request).await;

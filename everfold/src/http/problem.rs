@@ -9,6 +9,10 @@ use serde::Serialize;
 
 use super::wire::WrongField;
 
+/// With an answer: another node has what was asked for, or will have it.
+#[derive(Clone, Copy)]
+pub struct NotHere;
+
 /// A refusal on its way out.
 #[derive(Debug)]
 pub struct Problem(pub Refusal);
@@ -89,6 +93,9 @@ fn written(refusal: Refusal, kind: String, fields: Vec<WrongField>, message: Opt
     let body = serde_json::to_string(&document).expect("a problem is plain data");
     let status = StatusCode::from_u16(refusal.status).expect("a refusal has a status that HTTP knows");
     let mut response = (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response();
+    if refusal.code == Refusal::OWNER_MISSING.code {
+        response.extensions_mut().insert(NotHere);
+    }
     if let Some(seconds) = refusal.retry_after_s {
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
     }
