@@ -55,7 +55,7 @@ test("a wall that fell and a disk that is full are said in words", async ({ page
   await expect(verdict(page)).toContainText("The disk is nearly full: 300 MB left.");
 });
 
-test("servers that share a database are shown, and which of them has it", async ({ page }) => {
+test("servers that share a database are shown, and what each of them has", async ({ page }) => {
   await beGuest(page);
   await page.goto("/health");
   const servers = page.getByRole("region", { name: "Servers" });
@@ -65,14 +65,14 @@ test("servers that share a database are shown, and which of them has it", async 
   const node = { version: "1.2.3", since: Date.now() - 60_000 };
   await whereWrong(page, (health) => {
     health.nodes = [
-      { ...node, id: "1", address: "10.0.0.1:8080", leaseMs: 9_000, shards: 4_096 },
-      { ...node, id: "2", address: "10.0.0.2:8080", leaseMs: 8_000, shards: 0 },
-      { ...node, id: "3", address: "10.0.0.3:8080", leaseMs: 0, shards: 0 },
+      { ...node, id: "1", address: "10.0.0.1:8080", leaseMs: 9_000, shards: 2_056, isHead: true },
+      { ...node, id: "2", address: "10.0.0.2:8080", leaseMs: 8_000, shards: 2_040, isHead: false },
+      { ...node, id: "3", address: "10.0.0.3:8080", leaseMs: 0, shards: 0, isHead: false },
     ];
   });
   await expect(servers.getByRole("listitem")).toContainText([
-    /10\.0\.0\.1:8080.*has the database/,
-    /10\.0\.0\.2:8080.*stands by/,
+    /10\.0\.0\.1:8080.*head, 2,056 of 4,096 shards/,
+    /10\.0\.0\.2:8080.*2,040 of 4,096 shards/,
     /10\.0\.0\.3:8080.*gone/,
   ]);
 });

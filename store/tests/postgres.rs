@@ -20,7 +20,7 @@ use rules::record::{Hash, LaneId, Position, Record, Seq};
 use store::{
     Batch, Commit, Extent, Store,
     contract::{Home, hold},
-    postgres::{Leases, Node, NodeId, OpenError, Postgres, SHARDS, Shard},
+    postgres::{Leases, Node, NodeId, OpenError, Owned, Postgres, SHARDS, Shard},
 };
 use tempfile::TempDir;
 use tokio::{runtime::Handle, task::JoinSet};
@@ -586,18 +586,25 @@ fn everybody_is_told_who_owns_a_shard_and_where_that_is() {
         let [store, other] = [server.open(), server.open()];
         let (leases, others) = (store.leases(node(1)), other.leases(node(2)));
         let shard = Shard::of(LaneId(1));
-        assert_eq!(others.owner(shard).await, Ok(None));
+        assert_eq!(others.owners().await, Ok(vec![]));
+        let before = others.pulse().await.expect("reads");
         leases.renew(LEASE).await.expect("joins");
         leases.claim(&[shard]).await.expect("claims");
         others.renew(LEASE).await.expect("joins");
-        assert_eq!(others.owner(shard).await, Ok(Some((NodeId(1), "node-1:8080".into()))));
+        let owned = Owned { node: NodeId(1), address: "node-1:8080".into(), shards: vec![shard] };
+        assert_eq!(others.owners().await, Ok(vec![owned]));
+        let claimed = others.pulse().await.expect("reads");
+        assert_ne!(claimed, before);
+        assert_eq!(claimed.nodes, [NodeId(1), NodeId(2)]);
+        assert_eq!(others.pulse().await, Ok(claimed.clone()));
         let nodes = store.nodes().await.expect("reads");
         let told: Vec<_> = nodes.iter().map(|node| (node.id, node.address.as_str(), node.shards)).collect();
         assert_eq!(told, [(NodeId(1), "node-1:8080", 1), (NodeId(2), "node-2:8080", 0)]);
         assert!(nodes.iter().all(|node| node.left > LEASE / 2 && node.version == "1.2.3" && node.since_ms > 0));
         leases.renew(Duration::from_millis(1)).await.expect("renews");
         tokio::time::sleep(Duration::from_millis(50)).await;
-        assert_eq!(others.owner(shard).await, Ok(None), "whose lease has ended owns nothing");
+        assert_eq!(others.owners().await, Ok(vec![]), "whose lease has ended owns nothing");
+        assert_ne!(others.pulse().await, Ok(claimed));
         leases.leave().await.expect("goes");
         assert_eq!(store.nodes().await.expect("reads").len(), 1);
     });
@@ -667,10 +674,13 @@ fn a_renewal_is_one_transaction_that_changes_one_row_and_waits_for_no_commit() {
 #[test]
 fn shards_are_as_they_always_were_and_about_as_large() {
     // A lane that changed its shard would be written to by two nodes.
-    assert_eq!([1, 2, u128::MAX].map(|lane| Shard::of(LaneId(lane)).number()), [2029, 746, 903]);
+    let numbers = |lanes: [LaneId; 3]| lanes.map(|lane| Shard::of(lane).number());
+    assert_eq!(numbers([1, 2, u128::MAX].map(LaneId)), [13, 10, 7]);
+    assert_eq!(numbers([1 << 64, 2 << 64, u128::MAX].map(LaneId::placed)), [0, 0, 0]);
     let mut lanes = vec![0_u32; SHARDS.into()];
     // Ids of runs begin with the time.
-    (0..409_600).for_each(|lane: u128| lanes[usize::from(Shard::of(LaneId(0x0199 << 112 | lane)).number())] += 1);
+    (0..1_600).for_each(|lane: u128| lanes[usize::from(Shard::of(LaneId(0x0199 << 112 | lane)).number())] += 1);
+    (0..408_000).for_each(|lane: u128| lanes[usize::from(Shard::of(LaneId::placed(lane << 64)).number())] += 1);
     assert!(lanes.iter().all(|lanes| (40..200).contains(lanes)), "{:?} {:?}", lanes.iter().min(), lanes.iter().max());
 }
 

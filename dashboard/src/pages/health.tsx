@@ -162,18 +162,18 @@ function Replays({ health }: { health: Health }) {
   );
 }
 
-/** One has the database, and answers what any of them is asked. */
+/** Each has its share of the hooks; the head, all else. Any of them may be asked. */
 function Nodes({ health: { nodes } }: { health: Health }) {
   if (nodes.length === 0) return null;
   return (
     <div className={style.whole}>
       <Section
         title="Servers"
-        about="They share a database. Any of them may be asked; when the one that has it ends, another goes on."
+        about="They share a database and its hooks; the head has all else. Any of them may be asked, and when one ends the others go on."
       >
         <Card isFlush>
           <ul className={style.walls}>
-            {nodes.map(({ id, address, version, since, leaseMs, shards }) => (
+            {nodes.map(({ id, address, version, since, leaseMs, shards, isHead }) => (
               <li key={id}>
                 <div>
                   <p className={style.wall}>{address}</p>
@@ -182,7 +182,7 @@ function Nodes({ health: { nodes } }: { health: Health }) {
                   </p>
                 </div>
                 <Sign icon={leaseMs > 0 ? "check" : "warning"} tone={leaseMs > 0 ? "ok" : "bad"}>
-                  {leaseMs === 0 ? "gone" : shards > 0 ? "has the database" : "stands by"}
+                  {leaseMs === 0 ? "gone" : `${isHead ? "head, " : ""}${wholeNumber(shards)} of 4,096 shards`}
                 </Sign>
               </li>
             ))}

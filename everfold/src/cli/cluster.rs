@@ -1,4 +1,4 @@
-//! `everfold cluster`: the nodes that share a database, and which of them has it.
+//! `everfold cluster`: the nodes that share a database, and what each of them has.
 
 use std::time::Duration;
 
@@ -36,6 +36,7 @@ impl Cluster {
                     "sinceMs": node.since_ms,
                     "leaseMs": node.left.as_millis() as u64,
                     "shards": node.shards,
+                    "isHead": node.is_head,
                 })).collect::<Vec<_>>(),
                 "replicas": replicas.iter().map(|replica| json!({
                     "name": replica.name,
@@ -60,8 +61,10 @@ fn line(node: &Standing) -> String {
     let stands = match (node.left, node.shards) {
         (Duration::ZERO, 0) => "gone".to_owned(),
         (Duration::ZERO, shards) => format!("gone; its {shards} shards go to whoever is there"),
-        (left, 0) => format!("stands by, lease {:.1} s", left.as_secs_f64()),
-        (left, shards) => format!("has {shards} of {SHARDS} shards, lease {:.1} s", left.as_secs_f64()),
+        (left, shards) => {
+            let head = if node.is_head { "head, " } else { "" };
+            format!("{head}{shards} of {SHARDS} shards, lease {:.1} s", left.as_secs_f64())
+        }
     };
     format!("{id}  {}  {}  since {since}  {stands}", node.address, node.version)
 }

@@ -48,7 +48,8 @@ const OWNERS: &str = "
     WHERE n.until > now() GROUP BY n.id, n.address";
 const NODES: &str = "
     SELECT n.id, n.address, n.version, (extract(epoch FROM n.since) * 1000)::int8,
-        (extract(epoch FROM n.until - now()) * 1000)::int8, count(s.id), coalesce(max(s.epoch), 0)
+        (extract(epoch FROM n.until - now()) * 1000)::int8, count(s.id), coalesce(max(s.epoch), 0),
+        coalesce(bool_or(s.id = 0), false)
     FROM everfold.node AS n LEFT JOIN everfold.shard AS s ON s.owner = n.id
     GROUP BY n.id, n.address, n.version, n.since, n.until
     ORDER BY n.since, n.id";
@@ -80,6 +81,8 @@ pub struct Standing {
     /// How long its lease holds without being renewed; zero when it has ended.
     pub left: Duration,
     pub shards: usize,
+    /// It has what is not apart.
+    pub is_head: bool,
     /// The highest of its shards.
     pub epoch: Epoch,
 }
@@ -248,6 +251,7 @@ pub(super) async fn nodes(pool: &Pool) -> Result<Vec<Standing>, Fault> {
             left: Duration::from_millis(positive(row.get(4))),
             shards: usize::try_from(row.get::<_, i64>(5)).unwrap_or(0),
             epoch: Epoch(row.get(6)),
+            is_head: row.get(7),
         })
     });
     Ok(nodes.flatten().collect())

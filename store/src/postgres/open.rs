@@ -14,7 +14,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::{shard::SHARDS, writer::WRITERS};
 
 /// The newest format this build reads and writes; the one row of `everfold.format`.
-const FORMAT: i64 = 2;
+const FORMAT: i64 = 3;
 /// Connections that read, claim and erase, beside those that commit.
 const READERS: usize = 4;
 /// How long a connection may take to be made, and how long a free one may be waited for.
@@ -199,6 +199,11 @@ async fn upgrade(client: &Client) -> Result<i64, Error> {
             ALTER TABLE everfold.node ADD COLUMN version text;
             ALTER TABLE everfold.node ADD COLUMN since timestamptz;
             ALTER TABLE everfold.format ADD COLUMN seal bytea;";
+    }
+    if found < 3 {
+        // From here on hooks have shards of their own. Whoever knows it otherwise owns nothing any more.
+        steps += "
+            UPDATE everfold.shard SET owner = NULL, epoch = epoch + 1;";
     }
     let _ = write!(steps, "UPDATE everfold.format SET version = {FORMAT}; COMMIT");
     let made = client.batch_execute(&steps).await;

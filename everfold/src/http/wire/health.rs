@@ -143,12 +143,14 @@ pub struct Node {
     /// How long it counts as being there without having said so again; 0 when it is gone.
     lease_ms: u64,
     shards: usize,
+    /// It has all that is not a hook.
+    is_head: bool,
 }
 
 impl Node {
     pub fn of(node: Standing) -> Node {
-        let Standing { id, address, version, since_ms, left, shards, .. } = node;
+        let Standing { id, address, version, since_ms, left, shards, is_head, .. } = node;
         let lease_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
-        Node { id: id.to_string(), address, version, since: since_ms, lease_ms, shards }
+        Node { id: id.to_string(), address, version, since: since_ms, lease_ms, shards, is_head }
     }
 }
