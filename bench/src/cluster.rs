@@ -60,15 +60,11 @@ pub fn measure(load_seconds: u64, folder: &Path, say: impl Fn(&str)) -> Cluster 
 
     say("cluster: the owner ends, then the next is killed");
     let owner = Owner::guest(&nodes[0]);
-    let hook = Hook::running(&nodes[0], &owner, REDUCER);
-    let mut ended = nodes.remove(0);
-    run.ended_ms = longest(&hook, &nodes[0], "ended", || ended.terminate());
-    // Whichever took over.
-    let (survivor, mut killed) = match nodes[0].has_database() {
-        true => (nodes.remove(1), nodes.remove(0)),
-        false => (nodes.remove(0), nodes.remove(0)),
-    };
-    run.killed_ms = longest(&hook, &survivor, "killed", || killed.kill());
+    // Some of them are wherever something ends.
+    let hooks: Vec<Hook> = (0..8 * NODES).map(|_| Hook::running(&nodes[0], &owner, REDUCER)).collect();
+    let (mut ended, mut killed, survivor) = (nodes.remove(0), nodes.remove(0), nodes.remove(0));
+    run.ended_ms = longest(&hooks, &survivor, "ended", || ended.terminate());
+    run.killed_ms = longest(&hooks, &survivor, "killed", || killed.kill());
     run.failed = run.hot.iter().chain(&run.many).map(|folded| folded.load.failed).sum();
     run
 }
@@ -118,12 +114,12 @@ fn written(nodes: &[Process], folder: &Path, paths: &[String], seconds: Duration
 }
 
 /// Of the writes at a node, one after the other, while something is done to another.
-fn longest(hook: &Hook, node: &Process, keys: &str, done: impl FnOnce() + Send) -> f64 {
+fn longest(hooks: &[Hook], node: &Process, keys: &str, done: impl FnOnce() + Send) -> f64 {
     thread::scope(|scope| {
         let doing = scope.spawn(done);
         let mut longest = 0.0_f64;
         let begun = Instant::now();
-        for number in 0.. {
+        for (number, hook) in hooks.iter().cycle().enumerate() {
             if doing.is_finished() && begun.elapsed() > Duration::from_secs(2) {
                 break;
             }

@@ -100,12 +100,6 @@ impl Process {
         self.child.wait().expect("a child ends");
     }
 
-    /// Whether it has the database that it shares with others: only then it knows of hooks in memory.
-    pub fn has_database(&self) -> bool {
-        let told = self.agent.get(format!("{}/metrics", self.url)).call();
-        told.expect("it answers").body_mut().read_to_string().expect("text").contains("everfold_lanes_awake")
-    }
-
     /// Of the process and all its offspring; what they share is counted once.
     pub fn resident_mb(&self) -> f64 {
         family(self.child.id()).into_iter().map(proportional_kb).sum::<f64>() / 1024.0

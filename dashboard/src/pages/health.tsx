@@ -182,7 +182,7 @@ function Nodes({ health: { nodes } }: { health: Health }) {
                   </p>
                 </div>
                 <Sign icon={leaseMs > 0 ? "check" : "warning"} tone={leaseMs > 0 ? "ok" : "bad"}>
-                  {leaseMs === 0 ? "gone" : `${isHead ? "head, " : ""}${wholeNumber(shards)} of 4,096 shards`}
+                  {leaseMs === 0 ? "gone" : `${isHead ? "head, " : ""}${count(shards)} of 4,096 shards`}
                 </Sign>
               </li>
             ))}
