@@ -140,15 +140,14 @@ impl Keeping {
         let mut share = Share { keeping: self, leases, engine, seen: Pulse::default(), renewed: None };
         let mut complained = None::<Instant>;
         loop {
-            let fault = match timeout(LEASE, share.look(&mut begin)).await {
-                Ok(Ok(None)) => None,
-                Ok(Ok(Some(over))) => return over,
-                Ok(Err(fault)) => Some(fault.to_string()),
-                Err(_) => Some("it does not answer".into()),
-            };
-            if let Some(words) = fault.filter(|_| complained.is_none_or(|at| at.elapsed() > LEASE)) {
-                tracing::error!(words, "the database does not say who owns what; the lease is not renewed");
-                complained = Some(Instant::now());
+            match share.look(&mut begin).await {
+                Ok(None) => {}
+                Ok(Some(over)) => return over,
+                Err(fault) if complained.is_none_or(|at| at.elapsed() > LEASE) => {
+                    tracing::error!(%fault, "the database does not say who owns what; the lease is not renewed");
+                    complained = Some(Instant::now());
+                }
+                Err(_) => {}
             }
             sleep(LOOK_PAUSE).await;
         }
@@ -193,7 +192,9 @@ impl Share<'_> {
         let places = &self.keeping.places;
         if self.renewed.is_none_or(|at| at.elapsed() > RENEW_PAUSE) {
             let asked = places.now();
-            let held: HashSet<Shard> = self.leases.renew(LEASE).await?.into_iter().map(|(shard, _)| shard).collect();
+            let held = timeout(LEASE, self.leases.renew(LEASE)).await;
+            let held = held.unwrap_or_else(|_| Err(Fault("the database does not answer".into())))?;
+            let held: HashSet<Shard> = held.into_iter().map(|(shard, _)| shard).collect();
             self.renewed = Some(Instant::now());
             let lost: Vec<Shard> = places.held().filter(|shard| !held.contains(shard)).collect();
             if lost.iter().any(|shard| shard.is_of_head()) {
