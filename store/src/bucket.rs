@@ -158,7 +158,11 @@ async fn keep(store: &dyn Store, bucket: &Bucket, mut batch: Batch) -> Commit {
             None => None,
             Some(bytes) => match bucket.put(&key, bytes).await {
                 Ok(object) => Some(object),
-                Err(error) => return Commit::Unknown(format!("the bucket: {}", words(&error))),
+                Err(error) => {
+                    let words = words(&error);
+                    tracing::error!(words, "the bucket does not take a piece of a file");
+                    return Commit::Unknown(words);
+                }
             },
         };
         if let Some(before) = before.filter(|before| object.as_ref() != Some(before)) {
