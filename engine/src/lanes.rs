@@ -354,7 +354,7 @@ impl Engine {
     }
 
     /// A hook as it is, whichever node has it: elsewhere, what is kept of it is looked at.
-    pub async fn look(&self, hook: LaneId) -> Result<Arc<View>, Refusal> {
+    pub async fn seen(&self, hook: LaneId) -> Result<Arc<View>, Refusal> {
         if self.world().places.holds(hook) {
             return self.view(hook).await;
         }

@@ -18,6 +18,7 @@ use axum::{
     body::{Body, Bytes},
     response::IntoResponse,
 };
+use engine::world::{Asked, Told};
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     HeaderMap, Method, Request, Response, StatusCode, Uri,
@@ -29,7 +30,6 @@ use hyper::{
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use metrics_exporter_prometheus::PrometheusHandle;
-use engine::world::{Asked, Told};
 use rules::{access::Door, record::LaneId, refusal::Refusal, row};
 use store::{Store, postgres::NodeId};
 use tokio::{
@@ -330,7 +330,8 @@ impl Many {
             let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
             found.map(|(_, value)| value.into_owned())
         };
-        let (is_api, path) = path.strip_prefix("/api/").map_or((false, path.trim_start_matches('/')), |path| (true, path));
+        let (is_api, path) =
+            path.strip_prefix("/api/").map_or((false, path.trim_start_matches('/')), |path| (true, path));
         let mut parts = path.split('/');
         let (first, second) = (parts.next().unwrap_or_default(), parts.next());
         let key = match (first, second) {
@@ -411,13 +412,7 @@ fn is_elsewhere(response: &Response<Body>) -> bool {
 }
 
 /// Until one of both ends it, or another node answers what is asked.
-async fn pipe(
-    below: OnUpgrade,
-    above: OnUpgrade,
-    mut map: watch::Receiver<Arc<Map>>,
-    place: Place,
-    line: Arc<Line>,
-) {
+async fn pipe(below: OnUpgrade, above: OnUpgrade, mut map: watch::Receiver<Arc<Map>>, place: Place, line: Arc<Line>) {
     let (Ok(below), Ok(above)) = (below.await, above.await) else { return };
     let (mut below, mut above) = (TokioIo::new(below), TokioIo::new(above));
     tokio::select! {
@@ -503,19 +498,28 @@ impl Passed {
         let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let size = body.size_hint().exact();
-        let place = match size {
+        let permit = match size {
             Some(0) => Some(None),
-            Some(bytes) if bytes <= PASSED_BODY_BYTES_MAX as u64 => many.held.clone().try_acquire_owned().ok().map(Some),
+            Some(bytes) if bytes <= PASSED_BODY_BYTES_MAX as u64 => {
+                many.held.clone().try_acquire_owned().ok().map(Some)
+            }
             _ => None,
         };
-        let body = match place {
-            Some(place) => Kept::Whole(whole(body).await.map_err(|_| Refusal::BODY_UNREADABLE)?, place),
+        let body = match permit {
+            Some(permit) => Kept::Whole(whole(body).await.map_err(|_| Refusal::BODY_UNREADABLE)?, permit),
             None => Kept::Stream(Some(body)),
         };
         let has_key = head.uri.path().starts_with("/write/") && head.headers.contains_key(IDEMPOTENCY_KEY);
         let is_whole = matches!(body, Kept::Whole(..));
         let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_code(&head);
-        Ok(Passed { head, body, upgrade, place, is_of_node: false, may_be_kept_twice: is_whole && (is_safe || has_key) })
+        Ok(Passed {
+            head,
+            body,
+            upgrade,
+            place,
+            is_of_node: false,
+            may_be_kept_twice: is_whole && (is_safe || has_key),
+        })
     }
 
     /// `None` when its body has been sent once and was too large to be held.
@@ -570,4 +574,3 @@ async fn whole(body: Body) -> io::Result<Bytes> {
     let collected = timeout(BODY_TIMEOUT, Limited::new(body, PASSED_BODY_BYTES_MAX).collect()).await;
     Ok(collected.map_err(io::Error::other)?.map_err(io::Error::other)?.to_bytes())
 }
-

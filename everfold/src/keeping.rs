@@ -19,7 +19,7 @@ use rules::record::LaneId;
 use store::{
     Fault, Order, Store,
     bucket::{self, Bucket, Bucketed},
-    postgres::{HEAD_SHARDS, Leases, Node, NodeId, Owned, Postgres, Pulse, SHARDS, Shard},
+    postgres::{HEAD_SHARDS, Leases, Node, NodeId, Postgres, Pulse, SHARDS, Shard},
     sqlite::{self, Sqlite},
 };
 use tokio::time::{sleep, timeout};
@@ -67,7 +67,8 @@ impl Keeping {
         let mut keeping = Keeping::of_rows(data, database).await?;
         if let Some(address) = bucket {
             let variables = std::env::vars_os();
-            let variables = variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
+            let variables =
+                variables.filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)));
             let bucket = Bucket::open(address, variables).await?;
             keeping.store = Arc::new(Bucketed::new(keeping.store, bucket));
             keeping.has_bucket = true;
@@ -221,11 +222,7 @@ impl Share<'_> {
     }
 
     /// Becomes the head, if nobody is.
-    async fn head(
-        &mut self,
-        taken: &HashSet<Shard>,
-        begin: &mut impl AsyncFnMut(),
-    ) -> Result<Option<Over>, Fault> {
+    async fn head(&mut self, taken: &HashSet<Shard>, begin: &mut impl AsyncFnMut()) -> Result<Option<Over>, Fault> {
         let places = &self.keeping.places;
         let head: Vec<Shard> = Shard::all().take_while(|shard| shard.is_of_head()).collect();
         if places.has(head[0]) || taken.contains(&head[0]) && !self.holds(&head[..1]).await? {

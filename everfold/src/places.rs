@@ -141,7 +141,9 @@ impl Places {
         map.send_modify(|map| {
             let (others, mut of) = (map.others.clone(), map.of.clone());
             // Whoever takes what was given back is known at the next look.
-            shards.iter().filter_map(|shard| of.get_mut(usize::from(shard.number()))).for_each(|of| *of = None);
+            for shard in shards {
+                of.get_mut(usize::from(shard.number())).map(|of| of.take());
+            }
             *map = Arc::new(self.map_of(others, of));
         });
     }

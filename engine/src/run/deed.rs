@@ -225,7 +225,7 @@ impl Engine {
     }
 
     async fn state_for(&self, hook: LaneId) -> Result<Json, Refusal> {
-        let state = self.look(hook).await?.state();
+        let state = self.seen(hook).await?.state();
         Ok(format!(r#"{{"state":{}}}"#, state.as_deref().unwrap_or("null")).into())
     }
 

@@ -31,7 +31,7 @@ pub const HOOKS_MAX: usize = 1000;
 pub async fn list(State(site): State<Site>, identity: Identity) -> Result<Response, Problem> {
     let mut objects = Vec::new();
     for hook in site.engine.hooks_of_account(&identity.account, HOOKS_MAX).await? {
-        objects.push(wire::HookDetail::of(&*site.engine.look(hook).await?));
+        objects.push(wire::HookDetail::of(&*site.engine.seen(hook).await?));
     }
     Ok(Json(wire::Page { objects, next_token: None }).into_response())
 }

@@ -1,6 +1,6 @@
 //! A request comes in at a write key, and is kept before it is answered.
 
-use std::{sync::Arc, time::Instant};
+use std::time::Instant;
 
 use axum::{
     body::Body,
