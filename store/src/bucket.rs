@@ -1,10 +1,13 @@
 //! Keeps the bytes of files in an S3-compatible bucket, and all else in the store below.
 //!
 //! An object is put before the row that names it is committed, and deleted behind the commit that forgets it: a crash in
-//! between leaves an object that nobody names, and never a name without its object. A name says what is in it, so two
-//! that put the same piece do not disturb each other, and what comes back is held against it.
+//! between leaves an object that nobody names, and never a name without its object. No name is used twice, so two that
+//! put the same piece do not disturb each other; it says what is in it, too, and what comes back is held against it.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, UNIX_EPOCH},
+};
 
 use object_store::{
     ClientOptions, ObjectStore, ObjectStoreExt, RetryConfig,
@@ -16,6 +19,7 @@ use rules::{
     row,
 };
 use serde::{Deserialize, Serialize};
+use tokio::sync::Mutex;
 
 use crate::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store};
 
@@ -25,6 +29,8 @@ const ANSWER_WAIT: Duration = Duration::from_secs(30);
 /// How often, and for how long, it is asked again when it could not answer.
 const RETRIES_MAX: usize = 3;
 const RETRY_WAIT: Duration = Duration::from_secs(20);
+/// Files whose pieces are put side by side.
+const TURNS: usize = 64;
 /// Written when a server starts, so that a bucket that takes nothing is found then.
 const PROBE: &str = "everfold";
 
@@ -91,11 +97,12 @@ impl Bucket {
         let key = String::from_utf8_lossy(piece);
         let hash = blake3::Hash::from_bytes(object.hash).to_hex();
         let folder = key.split('/').fold(self.prefix.clone(), |path, part| path.join(part));
-        folder.join(hash.as_str())
+        folder.join(format!("{hash}-{:x}", object.put_at))
     }
 
     async fn put(&self, piece: &[u8], bytes: Vec<u8>) -> object_store::Result<Object> {
-        let object = Object { hash: *blake3::hash(&bytes).as_bytes(), bytes: bytes.len() as u64 };
+        let put_at = UNIX_EPOCH.elapsed().unwrap_or_default().as_nanos() as u64;
+        let object = Object { hash: *blake3::hash(&bytes).as_bytes(), put_at };
         self.objects.put(&self.path(piece, &object), bytes.into()).await?;
         Ok(object)
     }
@@ -121,18 +128,21 @@ impl Bucket {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct Object {
     hash: [u8; 32],
-    bytes: u64,
+    /// In nanoseconds: another put of the same bytes is another object, and deleting one spares the other.
+    put_at: u64,
 }
 
 /// A store whose files lie in a bucket. Pieces that came before there was one are read where they are.
 pub struct Bucketed {
     store: Arc<dyn Store>,
     bucket: Arc<Bucket>,
+    /// By lane: a put that is slow, and that nobody waits for any more, does not come behind the next one.
+    turns: Arc<[Mutex<()>; TURNS]>,
 }
 
 impl Bucketed {
     pub fn new(store: Arc<dyn Store>, bucket: Bucket) -> Bucketed {
-        Bucketed { store, bucket: Arc::new(bucket) }
+        Bucketed { store, bucket: Arc::new(bucket), turns: Arc::new([const { Mutex::const_new(()) }; TURNS]) }
     }
 }
 
@@ -188,9 +198,12 @@ impl Store for Bucketed {
         if batch.rows.iter().all(|(key, _)| row::object(key).is_none()) {
             return self.store.commit(batch);
         }
-        let (store, bucket) = (self.store.clone(), self.bucket.clone());
+        let (store, bucket, turns) = (self.store.clone(), self.bucket.clone(), self.turns.clone());
         // Whoever waits may go; what was begun is done.
-        let kept = tokio::spawn(async move { keep(&*store, &bucket, batch).await });
+        let kept = tokio::spawn(async move {
+            let _turn = turns[batch.lane.0 as usize % TURNS].lock().await;
+            keep(&*store, &bucket, batch).await
+        });
         Box::pin(async move { kept.await.unwrap_or_else(|_| Commit::Unknown("the bucket was given up".into())) })
     }
 

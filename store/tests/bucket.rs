@@ -84,6 +84,26 @@ fn a_piece_that_is_put_again_takes_the_place_of_the_other() {
     });
 }
 
+/// As of an upload that is broken off and begun anew.
+#[test]
+fn a_piece_that_nobody_waits_for_does_not_come_behind_the_next() {
+    hold(async {
+        let (below, server) = (Memory::new(), S3::start());
+        let store = over(&below, &server).await;
+        for round in 0..20_u8 {
+            // A large one is slower to put.
+            let first = store.commit(piece(&vec![round; 2 << 20]));
+            tokio::task::yield_now().await;
+            drop(first);
+            tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            assert_eq!(store.commit(piece(&[round])).await, Commit::Done);
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+            assert_eq!(store.row(row::piece(7, 0)).await, Ok(Some(vec![round])));
+            assert_eq!(server.objects().len(), 1);
+        }
+    });
+}
+
 /// As of a node whose lanes another has taken over: what it still puts disturbs nobody.
 #[test]
 fn what_a_commit_refuses_leaves_the_piece_as_it_was() {
