@@ -2,7 +2,10 @@
 
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, RwLock, RwLockWriteGuard, Weak},
+    sync::{
+        Arc, Mutex, RwLock, RwLockWriteGuard, Weak,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use rules::{
@@ -44,6 +47,8 @@ pub struct Engine {
 struct Inner {
     world: World,
     lanes: Mutex<HashMap<LaneId, Awake>>,
+    /// How often lanes were let go. What was read before, and is remembered after, may have been another node's between.
+    departures: AtomicU64,
     /// Where keys lead; `None` for those that led somewhere while this process ran, and no longer do.
     doors: Arc<RwLock<HashMap<String, Option<Door>>>>,
     /// One loads a lane at a time; others that want the same wait here.
@@ -71,6 +76,7 @@ impl Engine {
         let inner = Inner {
             world,
             lanes: Mutex::default(),
+            departures: AtomicU64::default(),
             doors: Arc::default(),
             loading: tokio::sync::Mutex::default(),
             queues: Queues::default(),
@@ -146,12 +152,14 @@ impl Engine {
         if let Some(door) = self.inner.doors.read().expect("no panic under this lock").get(key) {
             return Ok(*door);
         }
+        let departures = self.departures();
         let bytes = self.inner.world.store.row(row::door(key)).await.map_err(fault)?;
         let door: Option<Door> = bytes.and_then(|bytes| row::decode(&bytes));
+        let mut doors = self.doors();
         match door {
             // What a lane said of it meanwhile is newer. What a lane elsewhere says of it, nobody hears here.
-            Some(Door { hook, .. }) if self.world().places.holds(hook) => {
-                Ok(*self.doors().entry(key.to_owned()).or_insert(door))
+            Some(Door { hook, .. }) if self.world().places.holds(hook) && self.departures() == departures => {
+                Ok(*doors.entry(key.to_owned()).or_insert(door))
             }
             door => Ok(door),
         }
@@ -231,7 +239,9 @@ impl Engine {
                 let Written { reply, replayed } = self.keep(lane, request, Some(idempotency_key)).await?;
                 return Ok(Told::Kept { reply, replayed });
             }
-            Asked::Give { from, to } => drop(self.change(lane, Change::Give { from, to }).await?),
+            Asked::Give { from, to } => {
+                self.change(lane, Change::Give { from, to }).await?;
+            }
             Asked::DropSchedules { hook } => self.drop_schedules_of(hook).await?,
         }
         Ok(Told::Done)
@@ -365,6 +375,7 @@ impl Engine {
     /// Ends the lanes that these are, when what they have under way is done: what is in memory of them is worth nothing
     /// from here on. Whoever waits for more is told to ask elsewhere.
     pub async fn let_go(&self, is_gone: impl Fn(LaneId) -> bool) {
+        self.inner.departures.fetch_add(1, Ordering::SeqCst);
         self.doors().clear();
         let gone: Vec<_> = self.lock().iter().filter(|(lane, _)| is_gone(**lane)).map(|(lane, _)| *lane).collect();
         for lane in &gone {
@@ -432,21 +443,28 @@ impl Engine {
     }
 
     async fn wake(&self, hook: LaneId) -> Result<Awake, Refusal> {
-        if !self.world().places.holds(hook) {
-            return Err(Refusal::OWNER_MISSING);
+        loop {
+            if !self.world().places.holds(hook) {
+                return Err(Refusal::OWNER_MISSING);
+            }
+            if let Some(awake) = self.awake_lane(hook) {
+                return Ok(awake);
+            }
+            let _loading = self.inner.loading.lock().await;
+            if self.awake_lane(hook).is_none() {
+                self.load(hook).await?;
+            }
         }
-        if let Some(awake) = self.awake_lane(hook) {
-            return Ok(awake);
-        }
-        let _loading = self.inner.loading.lock().await;
-        if let Some(awake) = self.awake_lane(hook) {
-            return Ok(awake);
-        }
+    }
+
+    /// Starts a lane as it is kept, unless it may have changed elsewhere since that was read.
+    async fn load(&self, hook: LaneId) -> Result<(), Refusal> {
         // An ended lane leaves the map only after its last message: until then nobody may start another.
         while self.lock().contains_key(&hook) {
             tokio::task::yield_now().await;
         }
         let world = &self.inner.world;
+        let departures = self.departures();
         let loaded = lane::load(world, hook).await.map_err(damage)?.ok_or(Refusal::HOOK_UNKNOWN)?;
         let engine = Arc::downgrade(&self.inner);
         let doors: Doors = {
@@ -472,9 +490,14 @@ impl Engine {
             }
         };
         let mut lanes = self.lock();
-        let awake = Lane::start(world.clone(), loaded, LANE_QUEUE_MAX, doors, ended);
-        lanes.insert(hook, awake.clone());
-        Ok(awake)
+        if self.departures() == departures {
+            lanes.insert(hook, Lane::start(world.clone(), loaded, LANE_QUEUE_MAX, doors, ended));
+        }
+        Ok(())
+    }
+
+    fn departures(&self) -> u64 {
+        self.inner.departures.load(Ordering::SeqCst)
     }
 
     fn awake_lane(&self, hook: LaneId) -> Option<Awake> {
