@@ -67,6 +67,8 @@ const LINES_MAX: usize = 1_024;
 
 /// From one node to another: that it is one, and for whom it asks. In an answer: that it must be asked of another.
 const NODE: HeaderName = HeaderName::from_static("everfold-node");
+/// In place of a client.
+const ITSELF: &str = "itself";
 const ELSEWHERE: HeaderValue = HeaderValue::from_static("elsewhere");
 /// A WebSocket that may be opened again at the next owner: what it tells is how things are, not what happened.
 const FOLLOWED: &str = "/state-events";
@@ -178,8 +180,10 @@ impl Front {
             let is_here = place == Place::New || many.map().spot(place, 0) == Spot::Here;
             return match self.here().filter(|_| is_here) {
                 Some(here) => {
-                    request.extensions_mut().insert(OfNode);
-                    let mut response = here.answer(request, asker).await;
+                    if asker.is_none() {
+                        request.extensions_mut().insert(OfNode);
+                    }
+                    let mut response = here.answer(request, asker.unwrap_or(peer)).await;
                     if is_elsewhere(&response) {
                         response.headers_mut().insert(NODE, ELSEWHERE);
                     }
@@ -243,14 +247,15 @@ impl Front {
                     continue;
                 }
             };
-            let request = many.named(request, passed.upgrade.is_some(), peer);
+            let asker = (!passed.is_of_node).then_some(peer);
+            let request = many.named(request, passed.upgrade.is_some(), asker);
             let answered = tokio::select! {
                 answered = line.pass(request) => answered,
-                () = given_up(&mut map, place, &line) => Err(Lost::Unknown),
+                () = many.given_up(&mut map, place, &line) => Err(Lost::Unknown),
             };
             match answered {
                 Ok(response) if is_elsewhere(&response) => {}
-                Ok(response) => return self.back(many, response, passed, line, peer),
+                Ok(response) => return self.back(response, passed, line, peer),
                 Err(Lost::Unsent(unsent)) => passed.put_back(unsent),
                 Err(Lost::Unknown) if passed.may_be_kept_twice => {}
                 Err(Lost::Unknown) => return Problem(Refusal::UNCERTAIN).into_response(),
@@ -283,14 +288,7 @@ impl Front {
     }
 
     /// What came from another node, as it goes to the client.
-    fn back(
-        &self,
-        many: &Many,
-        mut response: Response<Body>,
-        mut passed: Passed,
-        line: Arc<Line>,
-        peer: IpAddr,
-    ) -> Response<Body> {
+    fn back(&self, mut response: Response<Body>, mut passed: Passed, line: Arc<Line>, peer: IpAddr) -> Response<Body> {
         if response.status() != StatusCode::SWITCHING_PROTOCOLS {
             without_connection(response.headers_mut(), false);
             return response;
@@ -302,10 +300,21 @@ impl Front {
                 let followed = Followed { front, line, place, head, peer };
                 tokio::spawn(followed.relay(below, above));
             }
-            Some(below) => drop(tokio::spawn(pipe(below, above, many.follow(), passed.place, line))),
+            Some(below) => drop(tokio::spawn(self.clone().pipe(below, above, passed.place, line))),
             None => {}
         }
         response.map(|_| Body::empty())
+    }
+
+    /// Until one of both ends it, or another node answers what is asked.
+    async fn pipe(self, below: OnUpgrade, above: OnUpgrade, place: Place, line: Arc<Line>) {
+        let (Ok(below), Ok(above)) = (below.await, above.await) else { return };
+        let (mut below, mut above) = (TokioIo::new(below), TokioIo::new(above));
+        let mut map = self.many().follow();
+        tokio::select! {
+            _ = tokio::io::copy_bidirectional(&mut below, &mut above) => {}
+            () = self.many().changed(&mut map, place, &line) => {}
+        }
     }
 
     fn many(&self) -> &Many {
@@ -368,10 +377,33 @@ impl Many {
         line
     }
 
-    /// As it is sent to another node.
-    fn named(&self, mut request: Request<Body>, is_upgrade: bool, peer: IpAddr) -> Request<Body> {
+    /// Whether a node that was asked for a place has it no more, and another has: while nobody has, it may still be at it.
+    fn is_followed(&self, map: &Map, place: Place, line: &Line) -> bool {
+        match map.spot(place, 0) {
+            // A new lane is wherever it was begun.
+            _ if place == Place::New => false,
+            Spot::Here => !line.leads_to(&self.own),
+            Spot::There(elsewhere) => !line.leads_to(&elsewhere),
+            Spot::Nobody => false,
+        }
+    }
+
+    async fn changed(&self, map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Line) {
+        if map.wait_for(|map| self.is_followed(map, place, line)).await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    /// Resolves when one that has been followed by another has had time to say what became of a request.
+    async fn given_up(&self, map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Line) {
+        self.changed(map, place, line).await;
+        sleep(LAST_WORDS_WAIT).await;
+    }
+
+    /// As it is sent to another node, for a client or of this node's own.
+    fn named(&self, mut request: Request<Body>, is_upgrade: bool, asker: Option<IpAddr>) -> Request<Body> {
         without_connection(request.headers_mut(), is_upgrade);
-        request.headers_mut().insert(NODE, self.proof.of(peer));
+        request.headers_mut().insert(NODE, self.proof.of(asker));
         request
     }
 }
@@ -411,36 +443,6 @@ fn is_elsewhere(response: &Response<Body>) -> bool {
     response.headers().get(NODE) == Some(&ELSEWHERE) || response.extensions().get::<NotHere>().is_some()
 }
 
-/// Until one of both ends it, or another node answers what is asked.
-async fn pipe(below: OnUpgrade, above: OnUpgrade, mut map: watch::Receiver<Arc<Map>>, place: Place, line: Arc<Line>) {
-    let (Ok(below), Ok(above)) = (below.await, above.await) else { return };
-    let (mut below, mut above) = (TokioIo::new(below), TokioIo::new(above));
-    tokio::select! {
-        _ = tokio::io::copy_bidirectional(&mut below, &mut above) => {}
-        () = changed(&mut map, place, &line) => {}
-    }
-}
-
-/// Resolves when another than this is known to have the place. While nobody is, who had it may still be at it.
-async fn changed(map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Arc<Line>) {
-    let is_another = |map: &Arc<Map>| match map.spot(place, 0) {
-        // What goes from here to here ends by itself when this node has it no more.
-        Spot::Here => false,
-        Spot::There(elsewhere) => !line.leads_to(&elsewhere),
-        Spot::Nobody => false,
-    };
-    // A new lane is wherever it was begun.
-    if place == Place::New || map.wait_for(is_another).await.is_err() {
-        std::future::pending().await
-    }
-}
-
-/// Resolves when one that has been followed by another has had time to say what became of a request.
-async fn given_up(map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Arc<Line>) {
-    changed(map, place, line).await;
-    sleep(LAST_WORDS_WAIT).await;
-}
-
 fn without_connection(headers: &mut hyper::HeaderMap, is_upgrade: bool) {
     let upgrade = is_upgrade.then(|| headers.get(header::UPGRADE).cloned()).flatten();
     OF_A_CONNECTION.iter().for_each(|name| {
@@ -453,20 +455,24 @@ fn without_connection(headers: &mut hyper::HeaderMap, is_upgrade: bool) {
 }
 
 impl Proof {
-    fn of(&self, peer: IpAddr) -> HeaderValue {
-        let mut value =
-            HeaderValue::try_from(format!("{} {peer}", self.0.to_hex())).expect("an address and digits are a header");
+    fn of(&self, asker: Option<IpAddr>) -> HeaderValue {
+        let asker = asker.map_or(ITSELF.to_owned(), |peer| peer.to_string());
+        let value = format!("{} {asker}", self.0.to_hex());
+        let mut value = HeaderValue::try_from(value).expect("an address and digits are a header");
         value.set_sensitive(true);
         value
     }
 
-    /// For whom another node asks; then nothing of it is left in the request.
-    fn asker(&self, request: &mut Request<Body>) -> Option<IpAddr> {
-        let (proof, peer) = request.headers().get(NODE)?.to_str().ok()?.split_once(' ')?;
+    /// For which client another node asks, or for none; then nothing of it is left in the request.
+    fn asker(&self, request: &mut Request<Body>) -> Option<Option<IpAddr>> {
+        let (proof, asker) = request.headers().get(NODE)?.to_str().ok()?.split_once(' ')?;
         // `blake3::Hash` compares in constant time.
-        let peer: IpAddr = peer.parse().ok().filter(|_| blake3::Hash::from_hex(proof).is_ok_and(|it| it == self.0))?;
-        request.headers_mut().remove(NODE);
-        Some(peer)
+        let is_proven = blake3::Hash::from_hex(proof).is_ok_and(|proof| proof == self.0);
+        let asker = if asker == ITSELF { None } else { Some(asker.parse().ok()?) };
+        if is_proven {
+            request.headers_mut().remove(NODE);
+        }
+        is_proven.then_some(asker)
     }
 }
 
@@ -573,4 +579,52 @@ fn is_function_host(headers: &HeaderMap) -> bool {
 async fn whole(body: Body) -> io::Result<Bytes> {
     let collected = timeout(BODY_TIMEOUT, Limited::new(body, PASSED_BODY_BYTES_MAX).collect()).await;
     Ok(collected.map_err(io::Error::other)?.map_err(io::Error::other)?.to_bytes())
+}
+
+#[cfg(test)]
+mod tests {
+    use metrics_exporter_prometheus::PrometheusBuilder;
+    use store::{
+        postgres::{Owned, Shard},
+        sqlite::Sqlite,
+    };
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+        sync::oneshot,
+    };
+
+    use super::*;
+
+    /// It says so just when another is known to have the hook: nobody has kept the write yet, and that is known.
+    #[tokio::test]
+    async fn a_write_that_was_sent_to_the_owner_before_is_kept_by_the_next() {
+        let before = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = before.local_addr().expect("it has one").to_string();
+        let (asked, is_asked) = oneshot::channel();
+        tokio::spawn(async move {
+            let (mut stream, _) = before.accept().await.expect("it is asked");
+            let _ = stream.read(&mut [0; 4_096]).await;
+            let _ = asked.send(());
+            sleep(LAST_WORDS_WAIT / 5).await;
+            let answer = b"HTTP/1.1 421 Misdirected Request\r\neverfold-node: elsewhere\r\ncontent-length: 0\r\n\r\n";
+            stream.write_all(answer).await.expect("it is still listened to");
+        });
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Arc::new(Sqlite::open(folder.path()).expect("a store"));
+        let (places, all) = (Arc::new(Places::of_many()), Shard::all().collect::<Vec<_>>());
+        let (own, proof) = (NodeId(2), Proof(blake3::hash(b"a key")));
+        places.know(&[Owned { node: NodeId(1), address, shards: all.clone() }], own);
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let front = Front::of_many(places.clone(), store, proof, (own, "here".into()), metrics);
+        let _gone = front.open(Router::new().fallback(|| async { StatusCode::ACCEPTED }));
+        let answer = tokio::spawn(async move {
+            let write = Request::post("/write/key").body(Body::from("1")).expect("a request");
+            let passed = Passed::of(write, front.many()).await.expect("a body");
+            front.pass_on(front.many(), passed, IpAddr::from([127, 0, 0, 1])).await
+        });
+        is_asked.await.expect("the owner before is asked");
+        places.gain(&all);
+        assert_eq!(answer.await.expect("it answers").status(), StatusCode::ACCEPTED);
+    }
 }

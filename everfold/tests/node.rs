@@ -1,18 +1,21 @@
-//! Several servers and one PostgreSQL: one of them owns it, the others stand by, and nothing acknowledged is lost.
+//! Several servers and one PostgreSQL: each has its share of the hooks, one also all else, and nothing acknowledged is lost.
 
 mod harness;
 #[allow(dead_code, reason = "the store's own tests use the rest of it")]
 #[path = "../../store/tests/harness/mod.rs"]
 mod postgres;
+#[path = "harness/shards.rs"]
+mod shards;
 
 use std::{
     collections::{BTreeMap, BTreeSet},
     process::{Command, Output},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
     thread,
     time::{Duration, Instant},
 };
 
+use engine::world::Asked;
 use harness::{
     Over, PATIENCE, eventually, eventually_within,
     hook::{Hook, Owner, Receipt},
@@ -23,7 +26,9 @@ use harness::{
     stream::{Stream, Told},
     worker::Worker,
 };
+use rules::record::LaneId;
 use serde_json::{Value, json};
+use shards::Shards;
 use tempfile::TempDir;
 
 /// As a node has it that says nothing any more.
@@ -32,7 +37,7 @@ const LEASE: Duration = Duration::from_secs(10);
 const GRACE: Duration = Duration::from_secs(15);
 const MASTER_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 const OTHER_KEY: &str = "1f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
-const WRITERS: u64 = 4;
+const WRITERS: usize = 4;
 
 /// Everything that was written, in order.
 const CODE: &str = "export const reducer = (state, request) => [...(state ?? []), request.body];";
@@ -62,10 +67,11 @@ fn node(database: &postgres::Server, data: &TempDir) -> Server {
     Server::start_by(command(database), data.path())
 }
 
-/// Servers that share a database: the first has it, the others stand by.
+/// Servers that share a database; the first is its head.
 struct Cluster {
     nodes: Vec<Server>,
     data: Vec<TempDir>,
+    shards: Shards,
     database: postgres::Server,
 }
 
@@ -79,7 +85,17 @@ impl Cluster {
             eventually("it is ready", || (started.get("/readyz").status == 200).then_some(()));
             nodes.push(started);
         }
-        Cluster { nodes, data, database }
+        let shards = Shards { database: database.address() };
+        shards.shared_by(many);
+        Cluster { nodes, data, shards, database }
+    }
+
+    fn hook_of(&self, node: usize, code: &str) -> Hook {
+        self.shards.hook_of(&self.nodes[node], code)
+    }
+
+    fn hooks(&self) -> Vec<Hook> {
+        (0..self.nodes.len()).map(|node| self.hook_of(node, CODE)).collect()
     }
 
     /// As `everfold cluster --json` tells it.
@@ -113,43 +129,44 @@ fn written(hook: &Hook) -> Vec<u64> {
 struct Wrote {
     acknowledged: BTreeSet<u64>,
     refused: BTreeMap<u64, String>,
-    /// The longest that one write took.
-    longest: Duration,
+    /// The longest that one write took, to each of the hooks.
+    longest: Vec<Duration>,
 }
 
-/// Writes until it is over, through one server, each number once; with keys if each write says which one it is.
-fn write_on(hook: &Hook, writer: u64, has_keys: bool, is_over: &AtomicBool) -> Wrote {
-    let mut wrote = Wrote::default();
-    let mut connection = Connection::open(&hook.owner.address).expect("it listens");
-    for n in 0.. {
-        let number = n * WRITERS + writer;
-        let mut ask = Ask::new("POST", hook.write_path()).json(&json!(number));
+/// Writes until it is over, through one server, each number once, to each hook in turn; with keys if each write says
+/// which one it is.
+fn write_on(hooks: &[Hook], server: &Server, has_keys: bool, is_over: &AtomicBool) -> Wrote {
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let mut wrote = Wrote { longest: vec![Duration::ZERO; hooks.len()], ..Wrote::default() };
+    let mut connection = Connection::open(&server.address).expect("it listens");
+    loop {
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let hook = number as usize % hooks.len();
+        let mut ask = Ask::new("POST", hooks[hook].write_path()).json(&json!(number));
         if has_keys {
             ask = ask.header("idempotency-key", format!("n{number}"));
         }
         let asked = Instant::now();
         let reply = connection.ask(&ask);
-        wrote.longest = wrote.longest.max(asked.elapsed());
+        wrote.longest[hook] = wrote.longest[hook].max(asked.elapsed());
         match reply {
             Ok(reply) if reply.status == 202 => drop(wrote.acknowledged.insert(number)),
             other => drop(wrote.refused.insert(number, format!("{other:?}"))),
         }
         if is_over.load(Ordering::Relaxed) || !wrote.refused.is_empty() && !has_keys {
-            break;
+            return wrote;
         }
     }
-    wrote
 }
 
 /// Writes through these servers while something is done, and for a moment before and after.
-fn written_while(hook: &Hook, through: &[&Server], has_keys: bool, done: impl FnOnce()) -> Wrote {
+fn written_while(hooks: &[Hook], through: &[&Server], has_keys: bool, done: impl FnOnce()) -> Wrote {
     let is_over = AtomicBool::new(false);
     thread::scope(|scope| {
         let writers: Vec<_> = (0..WRITERS)
             .map(|writer| {
-                let hook = hook.at(through[writer as usize % through.len()]);
-                let is_over = &is_over;
-                scope.spawn(move || write_on(&hook, writer, has_keys, is_over))
+                let (server, is_over) = (through[writer % through.len()], &is_over);
+                scope.spawn(move || write_on(hooks, server, has_keys, is_over))
             })
             .collect();
         let over = Over(&is_over);
@@ -157,15 +174,26 @@ fn written_while(hook: &Hook, through: &[&Server], has_keys: bool, done: impl Fn
         done();
         thread::sleep(Duration::from_millis(700));
         drop(over);
-        let mut all = Wrote::default();
+        let mut all = Wrote { longest: vec![Duration::ZERO; hooks.len()], ..Wrote::default() };
         for writer in writers {
             let wrote = writer.join().expect("a writer ends");
             all.acknowledged.extend(wrote.acknowledged);
             all.refused.extend(wrote.refused);
-            all.longest = all.longest.max(wrote.longest);
+            all.longest = all.longest.iter().zip(wrote.longest).map(|(all, it)| it.max(*all)).collect();
         }
         all
     })
+}
+
+/// All that these hooks have kept, as a server tells it; and their chains hold.
+fn kept(hooks: &[Hook], server: &Server) -> BTreeSet<u64> {
+    let each = hooks.iter().map(|hook| {
+        let hook = hook.at(server);
+        settle(&hook);
+        hook.owner.get(&hook.api("/verify")).expect(200);
+        written(&hook)
+    });
+    each.flatten().collect()
 }
 
 fn ready(server: &Server) -> Option<()> {
@@ -175,8 +203,21 @@ fn ready(server: &Server) -> Option<()> {
 #[test]
 fn any_node_takes_any_request() {
     let cluster = Cluster::of(3);
+    cluster.hooks().iter().for_each(|hook| answered_by_all(hook, &cluster));
+    let told = cluster.told();
+    let nodes = told["nodes"].as_array().expect("a list");
+    let shards: Vec<u64> = nodes.iter().map(|node| node["shards"].as_u64().expect("a number")).collect();
+    assert_eq!(shards.iter().sum::<u64>(), 4_096, "{told}");
+    let heads: Vec<bool> = nodes.iter().map(|node| node["isHead"] == true).collect();
+    assert_eq!(heads, [true, false, false], "{told}");
+    let third = &cluster.nodes[2];
+    let health = Owner::guest(third).sign_in("owner@example.com").get("/api/health").expect(200).json();
+    assert_eq!(health["nodes"].as_array().map(Vec::len), Some(3), "{health}");
+    assert_eq!(health["nodes"][2]["address"], third.address);
+}
+
+fn answered_by_all(hook: &Hook, cluster: &Cluster) {
     let [first, second, third] = &cluster.nodes[..] else { unreachable!() };
-    let hook = Hook::running(second, CODE);
     assert_eq!([first, second, third].map(|server| hook.at(server).keep(&json!(0)).seq), [1, 2, 3]);
     // As large as may be, larger, and of a length that is not said.
     let large = json!("x".repeat((1 << 20) - 6));
@@ -207,24 +248,13 @@ fn any_node_takes_any_request() {
     for server in &cluster.nodes {
         assert_eq!([server.get("/healthz").status, server.get("/readyz").status], [200, 200]);
     }
-    let told = cluster.told();
-    let shards: Vec<u64> = told["nodes"]
-        .as_array()
-        .expect("a list")
-        .iter()
-        .map(|node| node["shards"].as_u64().expect("a number"))
-        .collect();
-    assert_eq!(shards.iter().sum::<u64>(), 4_096, "{told}");
-    let health = Owner::guest(third).sign_in("owner@example.com").get("/api/health").expect(200).json();
-    assert_eq!(health["nodes"].as_array().map(Vec::len), Some(3), "{health}");
-    assert_eq!(health["nodes"][2]["address"], third.address);
 }
 
 #[test]
 fn who_follows_at_one_node_sees_what_is_written_at_another() {
     let cluster = Cluster::of(2);
-    let [owner, other] = &cluster.nodes[..] else { unreachable!() };
-    let hook = Hook::running(owner, CODE);
+    let other = &cluster.nodes[1];
+    let hook = cluster.hook_of(0, CODE);
     let path = format!("/state-events?readKey={}", hook.read_key);
     let mut socket = Socket::open(&other.address, &path).expect("a WebSocket");
     let mut stream = Stream::open(&other.address, &format!("/read/{}", hook.read_key), None);
@@ -242,64 +272,72 @@ fn who_follows_at_one_node_sees_what_is_written_at_another() {
 #[test]
 fn a_node_that_is_killed_loses_nothing_and_another_goes_on_when_its_lease_has_ended() {
     let mut cluster = Cluster::of(3);
-    let mut owner = cluster.nodes.remove(0);
+    let hooks = cluster.hooks();
+    let mut killed = cluster.nodes.remove(0);
     let [second, third] = &cluster.nodes[..] else { unreachable!() };
-    let hook = Hook::running(&owner, CODE);
     let mut took = Duration::ZERO;
-    let wrote = written_while(&hook, &[second, third], true, || {
-        owner.kill();
-        let killed = Instant::now();
+    let wrote = written_while(&hooks, &[second, third], true, || {
+        killed.kill();
+        let since = Instant::now();
         eventually_within(LEASE + GRACE, "another goes on", || {
-            let asked = Ask::new("GET", format!("/read/{}", hook.read_key)).try_send(&second.address);
+            let asked = Ask::new("GET", format!("/read/{}", hooks[0].read_key)).try_send(&second.address);
             asked.is_ok_and(|reply| reply.status == 200).then_some(())
         });
-        took = killed.elapsed();
+        took = since.elapsed();
     });
     println!("{} acknowledged; another node answered after {took:?}", wrote.acknowledged.len());
     assert_eq!(wrote.refused, BTreeMap::new(), "a write that says which one it is comes through");
     assert!(took < LEASE + GRACE, "only after {took:?}");
-    let hook = hook.at(third);
-    settle(&hook);
-    let kept: BTreeSet<u64> = written(&hook).into_iter().collect();
-    assert_eq!(kept, wrote.acknowledged);
-    hook.owner.get(&hook.api("/verify")).expect(200);
+    let [_, at_second, at_third] = wrote.longest[..] else { unreachable!() };
+    assert!(at_second.max(at_third) < LEASE / 2, "what the others have waits, too: {:?}", wrote.longest);
+    assert_eq!(kept(&hooks, third), wrote.acknowledged);
+    assert_ne!(cluster.shards.head(), None);
 }
 
-/// One is killed, the other ends in order: whoever follows a state through a third notices a pause.
+/// One ends in order, the other is killed: whoever follows a state through a third notices a pause.
 #[test]
 fn who_follows_a_state_at_one_node_goes_on_when_the_others_are_gone() {
     let mut cluster = Cluster::of(3);
+    let hooks = cluster.hooks();
     let here = cluster.nodes.remove(2);
-    let hook = Hook::running(&here, CODE);
-    let path = format!("/state-events?readKey={}", hook.read_key);
-    let mut socket = Socket::open(&here.address, &path).expect("a WebSocket");
+    let path = |hook: &Hook| format!("/state-events?readKey={}", hook.read_key);
+    let mut sockets: Vec<_> =
+        hooks.iter().map(|hook| Socket::open(&here.address, &path(hook)).expect("a WebSocket")).collect();
     let mut tell = |number: u64| {
-        let ask = Ask::new("POST", hook.write_path()).header("idempotency-key", format!("n{number}"));
-        eventually_within(LEASE + GRACE, "it is kept", || {
-            (ask.clone().json(&json!(number)).send(&here.address).status == 202).then_some(())
-        });
-        let is_told = |frame: &Value| frame["state"].as_array().is_some_and(|state| state.contains(&json!(number)));
-        while !is_told(&socket.next_state(LEASE + GRACE).expect("it goes on")) {}
+        for (hook, socket) in hooks.iter().zip(&mut sockets) {
+            let ask = Ask::new("POST", hook.write_path()).header("idempotency-key", format!("n{number}"));
+            eventually_within(LEASE + GRACE, "it is kept", || {
+                (ask.clone().json(&json!(number)).send(&here.address).status == 202).then_some(())
+            });
+            let is_told = |frame: &Value| frame["state"].as_array().is_some_and(|state| state.contains(&json!(number)));
+            while !is_told(&socket.next_state(LEASE + GRACE).expect("it goes on")) {}
+        }
     };
     tell(1);
     assert!(cluster.nodes[0].terminate().success());
     tell(2);
-    // Whichever has it now.
     cluster.nodes[1].kill();
     tell(3);
-    let revoked = hook.owner.ask(Ask::new("DELETE", hook.api(&format!("/keys/{}", hook.read_key))));
-    assert!(revoked.status < 300, "{}", revoked.status);
-    while socket.next_state(PATIENCE).is_some() {}
-    assert_eq!(Socket::open(&here.address, &path).err(), Some(404), "a key that was revoked is told nothing");
+    for (hook, socket) in hooks.iter().zip(&mut sockets) {
+        let hook = hook.at(&here);
+        let revoked = hook.owner.ask(Ask::new("DELETE", hook.api(&format!("/keys/{}", hook.read_key))));
+        assert!(revoked.status < 300, "{}", revoked.status);
+        while socket.next_state(PATIENCE).is_some() {}
+        assert_eq!(
+            Socket::open(&here.address, &path(&hook)).err(),
+            Some(404),
+            "a key that was revoked is told nothing"
+        );
+    }
 }
 
 /// Who works and who is asked are at other nodes than the one that is killed.
 #[test]
 fn a_job_and_a_run_outlive_the_node_that_had_them_and_each_comes_to_one_end() {
     let mut cluster = Cluster::of(2);
+    // Its steps write to a hook that is elsewhere.
+    let hook = cluster.hook_of(1, ASKS_TWICE);
     let mut killed = cluster.nodes.remove(0);
-    let other = &cluster.nodes[0];
-    let hook = Hook::running(other, ASKS_TWICE);
     let run = Run::of(&hook, "climb", &json!({}));
     run.answer(&json!(["first"]));
     assert_eq!(run.asks(), "Question 1");
@@ -332,25 +370,59 @@ fn a_job_and_a_run_outlive_the_node_that_had_them_and_each_comes_to_one_end() {
 #[test]
 fn a_node_that_ends_in_order_hands_over_and_no_write_fails() {
     let mut cluster = Cluster::of(3);
-    let mut owner = cluster.nodes.remove(0);
-    let [second, third] = &cluster.nodes[..] else { unreachable!() };
-    let hook = Hook::running(&owner, CODE);
-    let wrote = written_while(&hook, &[second, third], false, || assert!(owner.terminate().success()));
-    println!("{} acknowledged; the longest took {:?}", wrote.acknowledged.len(), wrote.longest);
-    assert_eq!(wrote.refused, BTreeMap::new());
-    assert!(wrote.longest < LEASE / 2, "it waited for the lease: {:?}", wrote.longest);
-    let hook = hook.at(second);
-    settle(&hook);
-    assert_eq!(written(&hook).into_iter().collect::<BTreeSet<u64>>(), wrote.acknowledged);
-    eventually("both are ready", || ready(second).and(ready(third)));
+    let hooks = cluster.hooks();
+    let mut nodes = std::mem::take(&mut cluster.nodes);
+    let (last, mut before) = (nodes.remove(2), nodes);
+    let mut acknowledged = BTreeSet::new();
+    // One of them, and the head.
+    while let Some(mut ended) = before.pop() {
+        let through: Vec<&Server> = before.iter().chain([&last]).collect();
+        let wrote = written_while(&hooks, &through, false, || assert!(ended.terminate().success()));
+        println!("{} acknowledged; the longest took {:?}", wrote.acknowledged.len(), wrote.longest);
+        assert_eq!(wrote.refused, BTreeMap::new());
+        assert!(wrote.longest.iter().all(|took| *took < LEASE / 2), "it waited for the lease: {:?}", wrote.longest);
+        acknowledged.extend(wrote.acknowledged);
+        assert_eq!(kept(&hooks, &last), acknowledged);
+    }
+    eventually("it is ready", || ready(&last));
+}
+
+/// Each takes what the others give it, and gives back what another that comes should have.
+#[test]
+fn a_node_that_comes_takes_its_share_and_no_write_fails() {
+    let mut cluster = Cluster::of(1);
+    let owner = Owner::guest(&cluster.nodes[0]);
+    let hooks: Vec<Hook> = (0..12).map(|_| owner.hook()).collect();
+    hooks.iter().for_each(|hook| hook.publish(CODE));
+    let mut socket =
+        Socket::open(&owner.address, &format!("/state-events?readKey={}", hooks[0].read_key)).expect("one");
+    let mut acknowledged = BTreeSet::new();
+    for _ in 0..2 {
+        let data = data();
+        cluster.nodes.push(node(&cluster.database, &data));
+        cluster.data.push(data);
+        let [.., before, _] = &cluster.nodes[..] else { unreachable!() };
+        let (shards, many) = (&cluster.shards, cluster.nodes.len());
+        let wrote = written_while(&hooks, &[before], false, || shards.shared_by(many));
+        println!("{} acknowledged; the longest took {:?}", wrote.acknowledged.len(), wrote.longest.iter().max());
+        assert_eq!(wrote.refused, BTreeMap::new());
+        assert!(wrote.longest.iter().all(|took| *took < LEASE / 2), "{:?}", wrote.longest);
+        acknowledged.extend(wrote.acknowledged);
+        assert_eq!(kept(&hooks, &cluster.nodes[0]), acknowledged);
+    }
+    let keepers: BTreeSet<_> = hooks.iter().map(|hook| cluster.shards.keeper(hook)).collect();
+    assert!(keepers.len() > 1, "none went anywhere: {keepers:?}");
+    hooks[0].write(&json!("seen")).expect(202);
+    let is_told = |frame: &Value| frame["state"].as_array().is_some_and(|state| state.contains(&json!("seen")));
+    while !is_told(&socket.next_state(PATIENCE).expect("whoever followed it still does")) {}
 }
 
 #[test]
 fn a_node_that_stood_still_while_another_took_over_keeps_nothing_more_and_ends() {
     let mut cluster = Cluster::of(2);
+    let hook = cluster.hook_of(0, CODE);
     let mut frozen = cluster.nodes.remove(0);
     let next = &cluster.nodes[0];
-    let hook = Hook::running(&frozen, CODE);
     hook.write(&json!(1)).expect(202);
     signal(&frozen, "-STOP");
     let there = hook.at(next);
@@ -369,6 +441,54 @@ fn a_node_that_stood_still_while_another_took_over_keeps_nothing_more_and_ends()
     assert_eq!(written(&there), [1, 2]);
 }
 
+/// What it had may be anybody's since; what is nobody's it takes anew.
+#[test]
+fn a_node_that_stood_still_and_was_not_the_head_has_its_share_again() {
+    let cluster = Cluster::of(2);
+    let hook = cluster.hook_of(1, CODE);
+    hook.write(&json!(1)).expect(202);
+    signal(&cluster.nodes[1], "-STOP");
+    let there = hook.at(&cluster.nodes[0]);
+    let waiting = Ask::new("POST", hook.write_path()).header("idempotency-key", "two").json(&json!(2));
+    waiting.send(&there.owner.address).expect(202);
+    signal(&cluster.nodes[1], "-CONT");
+    // Who asks it then is answered by whoever has it.
+    hook.write(&json!(3)).expect(202);
+    cluster.shards.shared_by(2);
+    assert_eq!(cluster.shards.head(), Some(cluster.nodes[0].address.clone()));
+    assert_eq!(kept(&[hook], &cluster.nodes[1]), BTreeSet::from([1, 2, 3]));
+}
+
+/// A guest's hooks, wherever they are, become the user's; and of one that is deleted nothing stays planned.
+#[test]
+fn what_concerns_several_hooks_reaches_them_wherever_they_are() {
+    let cluster = Cluster::of(2);
+    let guest = Owner::guest(&cluster.nodes[0]);
+    let hooks: Vec<Hook> = (0..6).map(|_| guest.hook()).collect();
+    let keepers: BTreeSet<_> = hooks.iter().map(|hook| cluster.shards.keeper(hook)).collect();
+    assert_eq!(keepers.len(), 2);
+    let user = guest.sign_in("user@example.com");
+    let other = Owner::guest(&cluster.nodes[1]);
+    for hook in &hooks {
+        eventually("it is the user's", || (user.get(&hook.api("")).status == 200).then_some(()));
+        assert_eq!(other.get(&hook.api("")).status, 404, "nobody else's");
+    }
+    let listed = user.get("/api/hooks").expect(200).json();
+    assert_eq!(listed["objects"].as_array().map(Vec::len), Some(6), "{listed}");
+
+    // All that is planned is the head's; this hook is not.
+    let away = Some(&cluster.nodes[1].address);
+    let hook = hooks.iter().find(|hook| cluster.shards.keeper(hook).as_ref() == away).expect("some are");
+    let hook = Hook { owner: user.clone(), ..hook.clone() };
+    hook.publish(ASKS_TWICE);
+    let plan = json!({"slug": "climb", "cron": "0 0 1 1 *", "timezone": "UTC", "params": {}});
+    user.post("/api/schedules", &plan).expect(201);
+    let planned = || user.get("/api/schedules").expect(200).json()["objects"].as_array().map(Vec::len);
+    assert_eq!(planned(), Some(1));
+    assert_eq!(user.ask(Ask::new("DELETE", hook.api(""))).status, 202);
+    eventually("nothing stays planned", || (planned() == Some(0)).then_some(()));
+}
+
 /// Nobody else may have its directory, so whoever had it is dead.
 #[test]
 fn a_node_that_is_killed_and_started_again_does_not_wait_for_its_own_lease() {
@@ -385,10 +505,10 @@ fn a_node_that_is_killed_and_started_again_does_not_wait_for_its_own_lease() {
 #[test]
 fn a_database_that_is_killed_loses_nothing_and_one_that_stays_away_is_told_of() {
     let mut cluster = Cluster::of(2);
-    let hook = Hook::running(&cluster.nodes[0], CODE);
-    let through = [&cluster.nodes[0], &cluster.nodes[1]];
+    let hooks = cluster.hooks();
+    let (hook, through) = (&hooks[0], [&cluster.nodes[0], &cluster.nodes[1]]);
     let database = &mut cluster.database;
-    let wrote = written_while(&hook, &through, true, || {
+    let wrote = written_while(&hooks, &through, true, || {
         database.kill();
         thread::sleep(Duration::from_millis(500));
         database.start_again();
@@ -398,8 +518,7 @@ fn a_database_that_is_killed_loses_nothing_and_one_that_stays_away_is_told_of() 
         });
     });
     println!("{} acknowledged, {} not", wrote.acknowledged.len(), wrote.refused.len());
-    settle(&hook);
-    let kept: BTreeSet<u64> = written(&hook).into_iter().collect();
+    let kept = kept(&hooks, &cluster.nodes[1]);
     let lost: Vec<_> = wrote.acknowledged.difference(&kept).collect();
     assert!(lost.is_empty(), "lost: {lost:?}");
     let told: BTreeSet<u64> = wrote.acknowledged.iter().chain(wrote.refused.keys()).copied().collect();
@@ -418,7 +537,7 @@ fn a_database_that_is_killed_loses_nothing_and_one_that_stays_away_is_told_of() 
 fn who_only_says_that_they_are_a_node_is_a_visitor_like_any_other() {
     const HEADERS: &str = "export const reducer = (state, request) => request.headers;";
     let cluster = Cluster::of(2);
-    let hook = Hook::running(&cluster.nodes[0], HEADERS);
+    let hook = cluster.hook_of(0, HEADERS);
     for server in &cluster.nodes {
         for forged in ["elsewhere", "0 10.0.0.1", &format!("{} 10.0.0.1", "0".repeat(64))] {
             let ask = Ask::new("POST", hook.write_path()).header("everfold-node", forged).json(&json!(1));
@@ -428,6 +547,20 @@ fn who_only_says_that_they_are_a_node_is_a_visitor_like_any_other() {
             // The owner has it as it came; another node says what it knows instead.
             let expected = if server.address == cluster.nodes[0].address { json!(forged) } else { Value::Null };
             assert_eq!((&seen["everfold-node"], &seen["forwarded"]), (&expected, &Value::Null), "{seen}");
+        }
+    }
+    // What nodes ask of each other is answered to none of their clients, whichever node these come through.
+    let lane = u128::from_str_radix(&hook.id.replace('-', ""), 16).expect("an id");
+    let asked = postcard::to_allocvec(&Asked::DropSchedules { hook: LaneId(lane) }).expect("plain data");
+    for server in &cluster.nodes {
+        let forged = [None, Some("itself".to_owned()), Some(format!("{} itself", "0".repeat(64)))];
+        for forged in forged {
+            let mut ask =
+                Ask::new("POST", format!("/node/{lane:032x}")).body("application/octet-stream", asked.clone());
+            if let Some(forged) = forged {
+                ask = ask.header("everfold-node", forged);
+            }
+            assert_eq!(ask.send(&server.address).status, 404);
         }
     }
 }

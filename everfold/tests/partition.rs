@@ -5,6 +5,8 @@ mod harness;
 #[allow(dead_code, reason = "the store's own tests use the rest of it")]
 #[path = "../../store/tests/harness/mod.rs"]
 mod postgres;
+#[path = "harness/shards.rs"]
+mod shards;
 
 use std::{
     collections::BTreeSet,
@@ -21,6 +23,7 @@ use harness::{
     server::{Server, everfold},
 };
 use serde_json::{Value, json};
+use shards::Shards;
 use tempfile::TempDir;
 
 const LEASE: Duration = Duration::from_secs(10);
@@ -125,11 +128,12 @@ fn run(command: &str) -> bool {
     done.is_ok_and(|done| done.status.success())
 }
 
-/// Nodes of one database; the first has it.
+/// Nodes of one database; the first is its head.
 struct Cluster {
     nodes: Vec<Server>,
     _data: Vec<TempDir>,
     _database: postgres::Server,
+    shards: Shards,
     network: Network,
 }
 
@@ -155,7 +159,9 @@ impl Cluster {
             eventually("it is ready", || (started.get("/readyz").status == 200).then_some(()));
             nodes.push(started);
         }
-        Some(Cluster { nodes, _data: data, _database: database, network })
+        let shards = Shards { database: database.address() };
+        shards.shared_by(usize::from(many));
+        Some(Cluster { nodes, _data: data, _database: database, shards, network })
     }
 }
 
@@ -177,9 +183,9 @@ fn settled(hook: &Hook, server: &Server) -> Vec<u64> {
 #[test]
 fn a_node_that_is_cut_off_from_the_database_gives_way_to_one_that_is_not() {
     let Some(mut cluster) = Cluster::of(3) else { return };
+    let hook = cluster.shards.hook_of(&cluster.nodes[0], CODE);
     let mut cut_off = cluster.nodes.remove(0);
     let [second, third] = &cluster.nodes[..] else { unreachable!() };
-    let hook = Hook::running(&cut_off, CODE);
     (0..10).for_each(|number| assert_eq!(write(&hook, third, number), Some(202)));
     let is_over = AtomicBool::new(false);
     let acknowledged = thread::scope(|scope| {
@@ -215,7 +221,7 @@ fn a_node_that_is_cut_off_from_the_database_gives_way_to_one_that_is_not() {
 fn a_node_that_reaches_the_database_and_not_its_owner_says_so_and_takes_nothing_over() {
     let Some(cluster) = Cluster::of(2) else { return };
     let [owner, other] = &cluster.nodes[..] else { unreachable!() };
-    let hook = Hook::running(owner, CODE);
+    let hook = cluster.shards.hook_of(owner, CODE);
     assert_eq!(write(&hook, other, 0), Some(202));
     cluster.network.cut(1, &cluster.network.node(0));
     let asked = Instant::now();
@@ -223,6 +229,8 @@ fn a_node_that_reaches_the_database_and_not_its_owner_says_so_and_takes_nothing_
     assert_eq!((reply.status, reply.json()["code"].as_str()), (503, Some("owner_missing")), "{:?}", reply.json());
     assert!(asked.elapsed() < OWNER_WAIT + GRACE, "only after {:?}", asked.elapsed());
     assert_eq!(write(&hook, owner, 1), Some(202), "the owner goes on");
+    assert_eq!(cluster.shards.head().as_ref(), Some(&owner.address));
+    assert_eq!(cluster.shards.keeper(&hook).as_ref(), Some(&owner.address));
     cluster.network.heal(1);
     eventually("it is reached again", || (write(&hook, other, 2) == Some(202)).then_some(()));
     assert_eq!(settled(&hook, other), [0, 1, 2]);

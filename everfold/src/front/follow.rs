@@ -16,7 +16,7 @@ use tokio_tungstenite::{
     tungstenite::{Message, protocol::Role},
 };
 
-use super::{Front, Line, Lost, OWNER_WAIT, RETRY_PAUSE, changed, request_of};
+use super::{Front, Line, Lost, OWNER_WAIT, RETRY_PAUSE, request_of};
 use crate::places::{Map, Place, Spot};
 
 /// How long after the end of a WebSocket it may turn out that its node has ended, too.
@@ -50,7 +50,8 @@ impl Followed {
 
     /// Whether the owner ended it because it ends itself, as far as that can be told.
     async fn passed(&mut self, below: &mut Socket, above: &mut Socket) -> bool {
-        let mut map = self.front.many().follow();
+        let many = self.front.many();
+        let mut map = many.follow();
         loop {
             tokio::select! {
                 said = below.next() => match said {
@@ -68,7 +69,7 @@ impl Followed {
                         return false;
                     },
                 },
-                () = changed(&mut map, self.place, &self.line) => return true,
+                () = many.changed(&mut map, self.place, &self.line) => return true,
             }
         }
     }
@@ -93,7 +94,7 @@ impl Followed {
                 Spot::There(elsewhere) => elsewhere,
                 Spot::Here | Spot::Nobody => many.own.clone(),
             });
-            let asked = many.named(request_of(&self.head, Body::empty()), true, self.peer);
+            let asked = many.named(request_of(&self.head, Body::empty()), true, Some(self.peer));
             match self.line.pass(asked).await {
                 Ok(mut response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {
                     let above = hyper::upgrade::on(&mut response).await.ok()?;
