@@ -38,7 +38,7 @@ use tokio::{
 };
 
 use crate::{
-    http::{Problem, problem::NotHere, visitor::Peer, wire::lane_of},
+    http::{NotHere, Problem, visitor::Peer, wire::lane_of},
     keeping::Elsewhere,
     places::{Map, Place, Places, Spot},
 };

@@ -141,7 +141,9 @@ impl Keeping {
         let mut share = Share { keeping: self, leases, engine, seen: Pulse::default(), renewed: None };
         let mut complained = None::<Instant>;
         loop {
-            match share.look(&mut begin).await {
+            let looked = share.look(&mut begin).await;
+            self.places.looked(looked.is_ok());
+            match looked {
                 Ok(None) => {}
                 Ok(Some(over)) => return over,
                 Err(fault) if complained.is_none_or(|at| at.elapsed() > LEASE) => {

@@ -35,6 +35,8 @@ pub struct Places {
     begun: Instant,
     /// Milliseconds since then; until when the lease holds.
     until: AtomicU64,
+    /// The database did not say when it was asked last.
+    is_blind: AtomicBool,
     held: Box<[AtomicBool]>,
     /// `None` where there is one node.
     map: Option<watch::Sender<Arc<Map>>>,
@@ -88,7 +90,7 @@ impl Places {
     fn new(map: Option<watch::Sender<Arc<Map>>>, until: u64, is_held: bool) -> Places {
         let held = (0..SHARDS).map(|_| AtomicBool::new(is_held)).collect();
         let (begun, turns) = (Instant::now(), AtomicUsize::new(0));
-        Places { begun, until: AtomicU64::new(until), held, map, turns }
+        Places { begun, until: AtomicU64::new(until), is_blind: AtomicBool::new(false), held, map, turns }
     }
 
     /// Follows where things are; `None` where there is one node.
@@ -107,6 +109,15 @@ impl Places {
     /// Whether this process may answer from memory at all.
     pub fn is_leased(&self) -> bool {
         self.now() < self.until.load(Ordering::Relaxed)
+    }
+
+    /// Whether it may soon be known who has what.
+    pub fn looks(&self) -> bool {
+        !self.is_blind.load(Ordering::Relaxed)
+    }
+
+    pub fn looked(&self, is_known: bool) {
+        self.is_blind.store(!is_known, Ordering::Relaxed);
     }
 
     pub fn renewed(&self, until: u64) {

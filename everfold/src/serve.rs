@@ -362,7 +362,7 @@ async fn receive(listener: TcpListener, front: Front, places: Arc<Semaphore>, mu
 pub enum Ended {
     /// Whatever this one still commits is fenced.
     #[error(
-        "Another node has taken the database over; nothing more is kept here.\nhint: start this one again: it stands by."
+        "Another node has become the head of this database; nothing more is kept here.\nhint: start this one again: it takes its share."
     )]
     Superseded,
     #[error("{0}")]

@@ -471,7 +471,7 @@ fn what_concerns_several_hooks_reaches_them_wherever_they_are() {
     let other = Owner::guest(&cluster.nodes[1]);
     for hook in &hooks {
         eventually("it is the user's", || (user.get(&hook.api("")).status == 200).then_some(()));
-        assert_eq!(other.get(&hook.api("")).status, 404, "nobody else's");
+        assert_eq!(other.get(&hook.api("")).status, 403, "nobody else's");
     }
     let listed = user.get("/api/hooks").expect(200).json();
     assert_eq!(listed["objects"].as_array().map(Vec::len), Some(6), "{listed}");

@@ -52,6 +52,7 @@ impl Line {
     }
 
     pub async fn pass(self: &Arc<Line>, mut request: Request<Body>) -> Result<Response<Body>, Lost> {
+        let has_body = !request.body().is_end_stream();
         loop {
             let kept = self.idle().pop();
             let is_kept = kept.is_some();
@@ -71,9 +72,10 @@ impl Line {
             };
             match sender.try_send_request(request).await {
                 Ok(response) => {
-                    return Ok(response.map(|incoming| {
-                        Body::new(Passing { incoming, is_over: false, sender: Some(sender), line: self.clone() })
-                    }));
+                    // Who refuses a body may not have read it, and then ends the connection.
+                    let sender = Some(sender).filter(|_| !has_body || response.status().as_u16() < 400);
+                    return Ok(response
+                        .map(|incoming| Body::new(Passing { incoming, is_over: false, sender, line: self.clone() })));
                 }
                 Err(mut error) => match error.take_message() {
                     // It ended while nobody looked.
@@ -106,6 +108,7 @@ impl Line {
 struct Passing {
     incoming: Incoming,
     is_over: bool,
+    /// `None` when nothing more comes through it.
     sender: Option<SendRequest<Body>>,
     line: Arc<Line>,
 }

@@ -42,7 +42,7 @@ mod pace;
 mod page;
 mod parameter;
 mod pointer;
-pub mod problem;
+mod problem;
 mod queue;
 mod read;
 mod request;
@@ -67,7 +67,7 @@ use admission::Admission;
 pub use worker::{WORKER_FRAME_BYTES_MAX, WORKER_READ_BYTES};
 
 use pace::Pace;
-pub use problem::Problem;
+pub use problem::{NotHere, Problem};
 use tally::Tally;
 use visitor::{Outside, Visitor};
 
@@ -294,10 +294,12 @@ pub fn router(site: Site) -> Router {
 /// What no handler has to look at again: headers within their bound, and a path that is text.
 async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> Response {
     // Another node may know better.
-    if !site.machine.shards.is_leased() {
+    let shards = &site.machine.shards;
+    if !shards.is_leased() {
         let mut refused = Problem(Refusal::OWNER_MISSING).into_response();
-        // Nobody is known who does.
-        refused.extensions_mut().clear();
+        if !shards.looks() {
+            refused.extensions_mut().remove::<NotHere>();
+        }
         return refused;
     }
     if let Some(slug) = invoke::slug_of_host(&site, request.headers()).map(str::to_owned) {
