@@ -6,6 +6,7 @@ use alloc::{format, string::String, sync::Arc, vec::Vec};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use crate::{
+    access::Door,
     call::{Error, Exports, Line, Stop},
     hook::{Config, Entry},
     record::{At, LaneId, Seq},
@@ -402,23 +403,69 @@ pub fn lane_of(key: &[u8]) -> Option<LaneId> {
     owned_hook(key)
 }
 
+/// What keys that go on behind the name of a lane begin with.
+const KEPT_OF_LANE: [&str; 12] = [
+    "source",
+    "published",
+    "head",
+    "snapshot",
+    "fate",
+    "keyed",
+    "duplicate",
+    "secrets",
+    "seen",
+    "said",
+    "execution",
+    "build-log",
+];
+
+/// And those that end with it.
+const OF_LANE: [&str; 4] = ["hook", "refolding", "arriving", "erased"];
+
 /// The ranges of all that is kept of a lane under keys that go on behind its name.
 pub fn kept_of(lane: LaneId) -> impl Iterator<Item = (Vec<u8>, Vec<u8>)> {
-    const WORDS: [&str; 12] = [
-        "source",
-        "published",
-        "head",
-        "snapshot",
-        "fate",
-        "keyed",
-        "duplicate",
-        "secrets",
-        "seen",
-        "said",
-        "execution",
-        "build-log",
-    ];
-    WORDS.into_iter().map(move |word| prefix(lane_key(word, lane) + "/"))
+    KEPT_OF_LANE.into_iter().map(move |word| prefix(lane_key(word, lane) + "/"))
+}
+
+/// The lane that a row's key says it is of: that lane writes it, or one that is no more apart.
+pub fn kept_by(key: &[u8]) -> Option<LaneId> {
+    kept_under(key).map(|(_, lane)| lane)
+}
+
+/// The lane that all rows of a range are kept by, where it lies within what is kept under one word of one lane.
+pub fn range_kept_by(from: &[u8], to: &[u8]) -> Option<LaneId> {
+    kept_under(from).and_then(|(name, lane)| to.starts_with(name).then_some(lane))
+}
+
+/// How a key begins that names whose it is, and whose that is.
+fn kept_under(key: &[u8]) -> Option<(&[u8], LaneId)> {
+    const DIGITS: usize = 32;
+    let slash = key.iter().position(|byte| *byte == b'/')?;
+    let (name, _) = key.split_at_checked(slash + 1 + DIGITS)?;
+    let is_one = KEPT_OF_LANE.iter().chain(&OF_LANE).any(|word| word.as_bytes() == &key[..slash]);
+    let digits = core::str::from_utf8(&name[slash + 1..]).ok().filter(|_| is_one)?;
+    Some((name, LaneId(u128::from_str_radix(digits, 16).ok()?)))
+}
+
+/// Beside which lane a row lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Home {
+    Lane(LaneId),
+    /// Beside those that are not apart.
+    Head,
+    /// A door that goes does not say whose it was.
+    Unknown,
+}
+
+/// Where a row lies that is kept or, without a value, goes.
+pub fn home(key: &[u8], value: Option<&[u8]>) -> Home {
+    let is_of = |word: &str| key.starts_with(word.as_bytes());
+    match value {
+        None if is_of("door/") => Home::Unknown,
+        Some(door) if is_of("door/") => decode(door).map_or(Home::Head, |door: Door| Home::Lane(door.hook)),
+        _ if is_of("owned/") => owned_hook(key).map_or(Home::Head, Home::Lane),
+        _ => kept_by(key).map_or(Home::Head, Home::Lane),
+    }
 }
 
 /// `Source` of a version.

@@ -6,6 +6,7 @@
 //!
 //! The SQL is what CockroachDB and YugabyteDB speak, too: no sequences, advisory locks or notifications.
 
+mod databases;
 mod lease;
 mod open;
 mod plan;
@@ -23,16 +24,18 @@ use deadpool_postgres::Pool;
 use rules::record::{LaneId, Position, Record};
 use tokio::{sync::oneshot, task::JoinHandle};
 
+pub use databases::Databases;
 pub use lease::{Lease, Leases, Owned, Pulse, Replica, Standing};
 pub use open::OpenError;
-pub use shard::{Epoch, HEAD_SHARDS, Node, NodeId, SHARDS, Shard};
+pub use shard::{Epoch, HEAD_SHARDS, Node, NodeId, PARTS_MAX, Part, SHARDS, Shard};
 
 use crate::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store, queue::Queue};
 use writer::{COMMITS_WAITING_MAX, WRITERS, Waiting, Writer};
 
-/// A store in a database. Belongs to the runtime in which it was opened.
+/// A store in a database, or a part of one. Belongs to the runtime in which it was opened.
 pub struct Postgres {
     pool: Pool,
+    part: Part,
     commits: [Arc<Queue<Waiting>>; WRITERS],
     writers: Vec<JoinHandle<()>>,
     held: Arc<RwLock<Held>>,
@@ -51,19 +54,25 @@ impl Postgres {
     ///
     /// The connection is encrypted, and the server's certificate checked against those this machine trusts, if the
     /// server can do so; `?sslmode=require` insists on it and `?sslmode=disable` does without.
+    ///
+    /// It is the whole store: of several databases none is opened by itself.
     pub async fn open(address: &str) -> Result<Postgres, OpenError> {
-        let pool = open::database(address).await?;
+        let mut opened = open::databases(&[address]).await?;
+        Ok(Postgres::over(opened.remove(0)))
+    }
+
+    fn over((pool, part): (Pool, Part)) -> Postgres {
         let commits = [(); WRITERS].map(|()| Queue::new(COMMITS_WAITING_MAX));
         let writer = |commits: &Arc<Queue<Waiting>>| Writer::new(pool.clone(), commits.clone());
         let writers = commits.iter().map(|commits| tokio::spawn(writer(commits).run())).collect();
-        Ok(Postgres { pool, commits, writers, held: Arc::new(RwLock::new(Held::All)) })
+        Postgres { pool, part, commits, writers, held: Arc::new(RwLock::new(Held::All)) }
     }
 
     /// Makes this store one of many nodes: from now on it writes only to lanes of shards that are leased to `node`, which
     /// none is yet.
     pub fn leases(&self, node: Node) -> Leases {
         *self.held.write().unwrap_or_else(PoisonError::into_inner) = Held::These(HashMap::new());
-        Leases::new(self.pool.clone(), node, self.held.clone())
+        Leases::new(self.pool.clone(), self.part, node, self.held.clone())
     }
 
     /// Every node that is known, the oldest first; those that left are not.
@@ -125,6 +134,7 @@ impl Store for Postgres {
     fn commit(&self, batch: Batch) -> Pending<Commit> {
         batch.assert_well_formed();
         let shard = Shard::of(batch.lane);
+        assert_eq!(shard.part(self.part.of), self.part.number, "a lane is in one database alone");
         let epoch = match self.epoch(shard) {
             Ok(epoch) => epoch,
             Err(fenced) => return Box::pin(std::future::ready(fenced)),

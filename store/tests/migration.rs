@@ -11,6 +11,7 @@ use std::{
 
 use harness::Server;
 use rules::{
+    access::{Door, KeyKind},
     record::{Hash, LaneId, Position, Record, Seq},
     row,
 };
@@ -19,7 +20,7 @@ use store::{
     contract::hold,
     memory::{Memory, Verdict, delay},
     migration::{Mark, Migration, Stopped, Tally, mark, reclaim},
-    postgres::Postgres,
+    postgres::{Databases, Postgres, Shard},
     sqlite::{Options, Seal, Sqlite},
 };
 use tempfile::TempDir;
@@ -157,6 +158,69 @@ fn everything_arrives_in_another_store_and_comes_back() {
         assert_eq!(migration(&there, &third).switch(NUMBER).await, Err(Stopped::Left));
         migration(&here, &third).switch(NUMBER + 2).await.expect("moves");
         assert_eq!(content(&*third).await, content(&*here).await);
+    });
+}
+
+/// Of each hook that is apart: what its lane writes, under every kind of key.
+fn rows_of(hook: LaneId) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let door = row::encode(&Door { hook, kind: KeyKind::Read, paused: false });
+    let door = (row::door(&format!("{:x}", hook.0 >> 64)), door);
+    let keys = [row::hook(hook), row::source(hook, 1), row::seen(hook, b"key"), row::owned(LaneId(5), hook)];
+    keys.into_iter().map(|key| (key, hook.0.to_be_bytes().to_vec())).chain([door]).collect()
+}
+
+#[test]
+fn what_moves_to_three_databases_lies_where_it_is_written_and_comes_back_as_it_was() {
+    hold(async {
+        let (home, server) = (folder(), Server::start());
+        let here = sqlite(home.path());
+        let addresses = [server.address(), server.database("second").await, server.database("third").await].join(" ");
+        let there = Arc::new(Databases::open(&addresses).await.expect("opens"));
+        fill(&*here).await;
+        let hooks: Vec<LaneId> = (1..=300).map(|number: u128| LaneId::placed(number << 100)).collect();
+        for hook in &hooks {
+            grow(&*here, *hook, 3, 10).await;
+            let rows = rows_of(*hook);
+            put(&*here, &rows.iter().map(|(key, value)| (key.as_slice(), Some(value.as_slice()))).collect::<Vec<_>>())
+                .await;
+        }
+        let all = content(&*here).await;
+        migration(&here, &there).switch(NUMBER).await.expect("moves");
+        assert_eq!(content(&*there).await, all);
+        assert_eq!((mark(&*here).await, mark(&*there).await), (Ok(Some(Mark::Left(NUMBER))), Ok(None)));
+        for (number, part) in there.parts().iter().enumerate() {
+            let of_part = hooks.iter().filter(|hook| Shard::of(**hook).part(3) == number);
+            let mut wanted: Vec<Row> = of_part.flat_map(|hook| rows_of(*hook)).collect();
+            wanted.sort();
+            let (_, mut found) = content(part).await;
+            found.retain(|(key, _)| wanted.iter().any(|(wanted, _)| wanted == key) || number > 0);
+            assert_eq!(found, wanted, "of database {number}");
+        }
+
+        // What is changed there by whom it belongs to, and back again.
+        for hook in hooks.iter().step_by(2) {
+            let expect = Position::of_request(Seq(3));
+            let rows = rows_of(*hook).into_iter().map(|(key, _)| (key, None)).collect();
+            let batch = Batch { lane: *hook, expect, records: Vec::new(), rows };
+            assert_eq!(there.commit(batch).await, Commit::Done);
+            grow(&*there, *hook, 2, 10).await;
+        }
+        let back = migration(&there, &here);
+        back.switch(NUMBER + 1).await.expect("moves");
+        assert_eq!((copied(&back), back.tally.rows_copied.load(Ordering::Relaxed)), (300, 150 * 5));
+        let all = content(&*here).await;
+        assert_eq!(content(&*there).await, all);
+
+        // And there once more, where doors are that are not here any more.
+        for hook in hooks.iter().skip(1).step_by(2) {
+            let rows = rows_of(*hook);
+            put(&*here, &rows.iter().map(|(key, _)| (key.as_slice(), None)).collect::<Vec<_>>()).await;
+        }
+        migration(&here, &there).switch(NUMBER + 2).await.expect("moves");
+        assert_eq!(content(&*there).await, content(&*here).await);
+        for part in &there.parts()[1..] {
+            assert_eq!(content(part).await.1, []);
+        }
     });
 }
 

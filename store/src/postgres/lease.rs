@@ -16,7 +16,7 @@ use tokio::sync::Mutex;
 use super::{
     Held,
     reader::{self, Failed, Values},
-    shard::{Epoch, Node, NodeId, Shard},
+    shard::{Epoch, Node, NodeId, Part, Shard},
 };
 use crate::Fault;
 
@@ -61,9 +61,11 @@ const LEASES: &str = "
     FROM everfold.shard AS s LEFT JOIN everfold.node AS n ON n.id = s.owner
     ORDER BY s.id";
 
-/// The leases of one node, and what it knows of the others'.
+/// The leases of one node in one database, and what it knows of the others'. They speak of that database's shards alone:
+/// it has a row for no other.
 pub struct Leases {
     pool: Pool,
+    part: Part,
     node: Node,
     held: Arc<RwLock<Held>>,
     /// One verb at a time, so that what is held is what the last one said.
@@ -125,12 +127,17 @@ pub struct Lease {
 }
 
 impl Leases {
-    pub(super) fn new(pool: Pool, node: Node, held: Arc<RwLock<Held>>) -> Leases {
-        Leases { pool, node, held, turn: Mutex::new(()) }
+    pub(super) fn new(pool: Pool, part: Part, node: Node, held: Arc<RwLock<Held>>) -> Leases {
+        Leases { pool, part, node, held, turn: Mutex::new(()) }
     }
 
     pub fn node(&self) -> NodeId {
         self.node.id
+    }
+
+    /// Those of its database, which alone can be claimed here.
+    pub fn shards(&self) -> impl Iterator<Item = Shard> {
+        self.part.shards()
     }
 
     /// Makes the lease of all shards of this node end `lease` from now on; the first time, makes it a node. Answers which
@@ -142,7 +149,7 @@ impl Leases {
         let _turn = self.turn.lock().await;
         let lease_ms = i64::try_from(lease.as_millis()).unwrap_or(i64::MAX);
         let Node { address, home, version, .. } = &self.node;
-        let held = self.shards(RENEW, &[&self.id().as_slice(), &lease_ms, address, &home.as_slice(), version]).await?;
+        let held = self.leased(RENEW, &[&self.id().as_slice(), &lease_ms, address, &home.as_slice(), version]).await?;
         *self.held() = Held::These(held.iter().copied().collect());
         Ok(held)
     }
@@ -151,7 +158,7 @@ impl Leases {
     /// owners have under way. A node whose own lease has ended gets none.
     pub async fn claim(&self, shards: &[Shard]) -> Result<Vec<(Shard, Epoch)>, Fault> {
         let _turn = self.turn.lock().await;
-        let claimed = self.shards(CLAIM, &[&self.id().as_slice(), &signed(shards)]).await?;
+        let claimed = self.leased(CLAIM, &[&self.id().as_slice(), &signed(shards)]).await?;
         if let Held::These(held) = &mut *self.held() {
             held.extend(claimed.iter().copied());
         }
@@ -205,7 +212,7 @@ impl Leases {
         Ok(owners.flatten().collect())
     }
 
-    /// Of every shard, in order.
+    /// Of every shard of its database, in order.
     pub async fn all(&self) -> Result<Vec<Lease>, Fault> {
         let found = reader::ask(&self.pool, LEASES, &[]).await.map_err(fault)?;
         let leases = found.iter().map(|row| {
@@ -221,7 +228,7 @@ impl Leases {
         Ok(leases.flatten().collect())
     }
 
-    async fn shards(&self, statement: &'static str, values: Values<'_>) -> Result<Vec<(Shard, Epoch)>, Fault> {
+    async fn leased(&self, statement: &'static str, values: Values<'_>) -> Result<Vec<(Shard, Epoch)>, Fault> {
         let found = reader::ask(&self.pool, statement, values).await.map_err(fault)?;
         Ok(found.iter().filter_map(|row| Some((Shard::from_signed(row.get(0))?, Epoch(row.get(1))))).collect())
     }

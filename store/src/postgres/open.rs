@@ -1,8 +1,8 @@
-//! Connects to a database and brings its tables to this build's format, or says in a sentence why not.
+//! Connects to the databases of a store and brings their tables to this build's format, or says in a sentence why not.
 
 use std::{error::Error as _, fmt::Write as _, io, sync::Arc, time::Duration};
 
-use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, PoolError, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime};
 use rules::canary::{self, Bug};
 use tokio_postgres::{
     Client, Config, Error,
@@ -11,10 +11,15 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{shard::SHARDS, writer::WRITERS};
+use super::{
+    shard::{PARTS_MAX, Part},
+    writer::WRITERS,
+};
 
 /// The newest format this build reads and writes; the one row of `everfold.format`.
-const FORMAT: i64 = 3;
+const FORMAT: i64 = 4;
+/// From this format on a database notes which part of a store it is; before, each was a whole one.
+const FORMAT_OF_PARTS: i64 = 4;
 /// Connections that read, claim and erase, beside those that commit.
 const READERS: usize = 4;
 /// How long a connection may take to be made, and how long a free one may be waited for.
@@ -51,6 +56,20 @@ pub enum OpenError {
          hint: use the version of Everfold that wrote it, or a newer one."
     )]
     Newer { database: String, found: i64, known: i64 },
+    #[error("store_parts: {found} databases were named. hint: name 1 to {PARTS_MAX} of them, with spaces between.")]
+    Count { found: usize },
+    #[error("store_parts: {database} was named twice. Nothing was changed. hint: name each database of a store once.")]
+    Twice { database: String },
+    #[error(
+        "store_parts: {database} is {found} that one store is in, and was named as {named}. Nothing in it was changed. \
+         hint: name all of them, in the order in which they were named the first time."
+    )]
+    Misplaced { database: String, found: Part, named: Part },
+    #[error(
+        "store_parts: {database} is new, but others that were named with it hold a store already. Nothing was changed. \
+         hint: name the databases that this store is in; if one was lost, put a backup in its place."
+    )]
+    Lost { database: String },
     #[error(
         "store_unsafe: {database} has {setting} = off, and would lose what it has acknowledged. hint: set it to on in \
          postgresql.conf."
@@ -69,50 +88,116 @@ pub enum OpenError {
     Unusable { database: String, words: String },
 }
 
-/// Connections to the database at `address`, whose tables are there.
-pub(super) async fn database(address: &str) -> Result<Pool, OpenError> {
-    let mut config: Config = address.parse().map_err(|_| OpenError::Address)?;
-    config
-        .application_name("everfold")
-        .connect_timeout(CONNECT_WAIT)
-        .keepalives_idle(SILENCE_MAX / 2)
-        .keepalives_interval(SILENCE_MAX / 4)
-        .keepalives_retries(2)
-        .tcp_user_timeout(SILENCE_MAX)
-        .target_session_attrs(TargetSessionAttrs::ReadWrite);
-    if canary::is_planted(Bug::NoSync) {
-        config.options("-c synchronous_commit=off");
+/// Connections to the databases of a store, in the order of its parts, with their tables there. None is changed before
+/// all were found to be what they were named as.
+pub(super) async fn databases(addresses: &[&str]) -> Result<Vec<(Pool, Part)>, OpenError> {
+    if !(1..=PARTS_MAX).contains(&addresses.len()) {
+        return Err(OpenError::Count { found: addresses.len() });
     }
-    let name = name(&config);
-    let unusable = |words| OpenError::Unusable { database: name.clone(), words };
-    let pool = pool(config).map_err(unusable)?;
-    let client = pool.get().await.map_err(|error| match &error {
-        PoolError::Backend(refused) if is_of_tls(refused) => {
-            OpenError::Untrusted { database: name.clone(), words: words(refused) }
+    let mut databases: Vec<Database> = Vec::new();
+    for (number, address) in addresses.iter().enumerate() {
+        let database = Database::connect(address, Part { number, of: addresses.len() }).await?;
+        if databases.iter().any(|other| other.name == database.name) {
+            return Err(OpenError::Twice { database: database.name });
         }
-        _ => unusable(pool_words(&error)),
-    })?;
-    let refused = |error: Error| unusable(words(&error));
+        databases.push(database);
+    }
+    let (mut new, mut is_in_use) = (None, false);
+    for database in &databases {
+        match database.format().await? {
+            Some(_) => is_in_use = is_in_use || database.keeps_something().await?,
+            None => new = Some(database),
+        }
+    }
+    if let Some(new) = new.filter(|_| is_in_use) {
+        return Err(OpenError::Lost { database: new.name.clone() });
+    }
+    for database in &databases {
+        database.make().await?;
+    }
+    Ok(databases.into_iter().map(|database| (database.pool, database.part)).collect())
+}
 
-    for setting in ["fsync", "synchronous_commit"].into_iter().filter(|_| !canary::is_planted(Bug::NoSync)) {
-        let found = client.query_one("SELECT current_setting($1, true)", &[&setting]).await.map_err(refused)?;
-        if found.get::<_, Option<&str>>(0) == Some("off") {
-            return Err(OpenError::Unsafe { database: name, setting });
+/// One that is being opened.
+struct Database {
+    /// For people.
+    name: String,
+    /// What it was named as.
+    part: Part,
+    pool: Pool,
+    client: Object,
+}
+
+impl Database {
+    async fn connect(address: &str, part: Part) -> Result<Database, OpenError> {
+        let mut config: Config = address.parse().map_err(|_| OpenError::Address)?;
+        config
+            .application_name("everfold")
+            .connect_timeout(CONNECT_WAIT)
+            .keepalives_idle(SILENCE_MAX / 2)
+            .keepalives_interval(SILENCE_MAX / 4)
+            .keepalives_retries(2)
+            .tcp_user_timeout(SILENCE_MAX)
+            .target_session_attrs(TargetSessionAttrs::ReadWrite);
+        if canary::is_planted(Bug::NoSync) {
+            config.options("-c synchronous_commit=off");
         }
-    }
-    let mut tries = 1;
-    let found = loop {
-        match upgrade(&client).await {
-            Err(error) if tries < TRIES && was_beaten(&error) => tokio::time::sleep(TRY_PAUSE).await,
-            upgraded => break upgraded.map_err(refused)?,
+        let name = name(&config);
+        let unusable = |words| OpenError::Unusable { database: name.clone(), words };
+        let pool = pool(config).map_err(unusable)?;
+        let client = pool.get().await.map_err(|error| match &error {
+            PoolError::Backend(refused) if is_of_tls(refused) => {
+                OpenError::Untrusted { database: name.clone(), words: words(refused) }
+            }
+            _ => unusable(pool_words(&error)),
+        })?;
+        for setting in ["fsync", "synchronous_commit"].into_iter().filter(|_| !canary::is_planted(Bug::NoSync)) {
+            let found = client.query_one("SELECT current_setting($1, true)", &[&setting]).await;
+            if found.map_err(|error| unusable(words(&error)))?.get::<_, Option<&str>>(0) == Some("off") {
+                return Err(OpenError::Unsafe { database: name, setting });
+            }
         }
-        tries += 1;
-    };
-    if found > FORMAT {
-        return Err(OpenError::Newer { database: name, found, known: FORMAT });
+        Ok(Database { name, part, pool, client })
     }
-    drop(client);
-    Ok(pool)
+
+    /// The format it has; `None` without tables. An error for one that this build does not know, or that is another part.
+    async fn format(&self) -> Result<Option<i64>, OpenError> {
+        let Some(format) = format(&self.client).await.map_err(|error| self.refused(&error))? else { return Ok(None) };
+        if format > FORMAT {
+            return Err(OpenError::Newer { database: self.name.clone(), found: format, known: FORMAT });
+        }
+        let found = match format {
+            ..FORMAT_OF_PARTS => Part::WHOLE,
+            _ => part(&self.client).await.map_err(|error| self.refused(&error))?,
+        };
+        if found != self.part {
+            return Err(OpenError::Misplaced { database: self.name.clone(), found, named: self.part });
+        }
+        Ok(Some(format))
+    }
+
+    async fn keeps_something(&self) -> Result<bool, OpenError> {
+        const KEEPS: &str = "SELECT EXISTS (SELECT 1 FROM everfold.record) OR EXISTS (SELECT 1 FROM everfold.row)";
+        let found = self.client.query_one(KEEPS, &[]).await.map_err(|error| self.refused(&error))?;
+        Ok(found.get(0))
+    }
+
+    /// Brings it to this build's format. Of two that make it as different parts at the same time the second is refused.
+    async fn make(&self) -> Result<(), OpenError> {
+        let mut tries = 1;
+        loop {
+            match upgrade(&self.client, self.part).await {
+                Err(error) if tries < TRIES && was_beaten(&error) => tokio::time::sleep(TRY_PAUSE).await,
+                upgraded => break upgraded.map_err(|error| self.refused(&error))?,
+            }
+            tries += 1;
+        }
+        self.format().await.map(drop)
+    }
+
+    fn refused(&self, error: &Error) -> OpenError {
+        OpenError::Unusable { database: self.name.clone(), words: words(error) }
+    }
 }
 
 fn pool(config: Config) -> Result<Pool, String> {
@@ -147,16 +232,27 @@ fn name(config: &Config) -> String {
     format!("The database '{}' at {host}:{port}", config.get_dbname().or(config.get_user()).unwrap_or_default())
 }
 
-/// Brings a database to [`FORMAT`], in one transaction; answers which format it has then. Every step stays here for good.
-async fn upgrade(client: &Client) -> Result<i64, Error> {
-    let found = match client.query_opt("SELECT version FROM everfold.format", &[]).await {
-        Ok(found) => found.map_or(0, |found| found.get(0)),
-        Err(error) if is_missing(&error) => 0,
-        Err(error) => return Err(error),
-    };
-    if found >= FORMAT {
-        return Ok(found);
+async fn format(client: &Client) -> Result<Option<i64>, Error> {
+    match client.query_opt("SELECT version FROM everfold.format", &[]).await {
+        Ok(found) => Ok(found.map(|found| found.get(0))),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(error),
     }
+}
+
+async fn part(client: &Client) -> Result<Part, Error> {
+    let found = client.query_one("SELECT part, parts FROM everfold.format", &[]).await?;
+    let count = |column| usize::try_from(found.get::<_, i64>(column)).unwrap_or(usize::MAX);
+    Ok(Part { number: count(0), of: count(1) })
+}
+
+/// Brings a database to [`FORMAT`], in one transaction; a new one becomes this part. Every step stays here for good.
+async fn upgrade(client: &Client, named: Part) -> Result<(), Error> {
+    let found = format(client).await?.unwrap_or(0);
+    if found >= FORMAT {
+        return Ok(());
+    }
+    let part = if found < 1 { named } else { Part::WHOLE };
     let mut steps = String::from("BEGIN;");
     if found < 1 {
         // The newest record of a lane is never erased: it says where the lane ends. A node's lease is a row of its own,
@@ -185,11 +281,8 @@ async fn upgrade(client: &Client) -> Result<i64, Error> {
                 owner bytea,
                 epoch int8 NOT NULL
             );";
-        let _ = write!(
-            steps,
-            "INSERT INTO everfold.shard (id, epoch) SELECT id, 0 FROM generate_series(0, {}) AS s (id);",
-            SHARDS - 1
-        );
+        let shards: Vec<String> = part.shards().map(|shard| format!("({}, 0)", shard.number())).collect();
+        let _ = write!(steps, "INSERT INTO everfold.shard (id, epoch) VALUES {};", shards.join(", "));
     }
     if found < 2 {
         // Where a node is reached and from which directory it was started; which key has sealed what is secret here.
@@ -205,12 +298,21 @@ async fn upgrade(client: &Client) -> Result<i64, Error> {
         steps += "
             UPDATE everfold.shard SET owner = NULL, epoch = epoch + 1;";
     }
+    if found < 4 {
+        // Which part of a store this is, for good: its shards are here, and no others.
+        let Part { number, of } = part;
+        let _ = write!(
+            steps,
+            "ALTER TABLE everfold.format ADD COLUMN part int8 NOT NULL DEFAULT {number};
+            ALTER TABLE everfold.format ADD COLUMN parts int8 NOT NULL DEFAULT {of};"
+        );
+    }
     let _ = write!(steps, "UPDATE everfold.format SET version = {FORMAT}; COMMIT");
     let made = client.batch_execute(&steps).await;
     if made.is_err() {
         client.batch_execute("ROLLBACK").await?;
     }
-    made.map(|()| FORMAT)
+    made
 }
 
 fn is_of_tls(error: &Error) -> bool {

@@ -1,4 +1,4 @@
-//! Which lanes are owned together, by whom, and for the how-manieth time.
+//! Which lanes are owned together, in which database, by whom, and for the how-manieth time.
 
 use std::fmt;
 
@@ -9,6 +9,9 @@ pub const SHARDS: u16 = 4_096;
 
 /// The first of them hold what is not apart: accounts, runs, jobs, functions, schedules. One node owns all of these.
 pub const HEAD_SHARDS: u16 = 16;
+
+/// The most databases that one store may be in.
+pub const PARTS_MAX: usize = 64;
 
 /// Lanes that are owned together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -31,6 +34,13 @@ impl Shard {
         (0..SHARDS).map(Shard)
     }
 
+    /// Which of so many databases has it. Those of one are neighbours, and of those that are apart each has as many; the
+    /// head's are in the first.
+    pub fn part(self, parts: usize) -> usize {
+        let apart = usize::from(self.0.saturating_sub(HEAD_SHARDS));
+        apart * parts / usize::from(SHARDS - HEAD_SHARDS)
+    }
+
     pub fn number(self) -> u16 {
         self.0
     }
@@ -42,6 +52,29 @@ impl Shard {
 
     pub(super) fn from_signed(id: i64) -> Option<Shard> {
         u16::try_from(id).ok().filter(|number| *number < SHARDS).map(Shard)
+    }
+}
+
+/// One of the databases that a store is in, by its place among them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// From 0 on.
+    pub number: usize,
+    pub of: usize,
+}
+
+impl Part {
+    /// The only one.
+    pub(super) const WHOLE: Part = Part { number: 0, of: 1 };
+
+    pub fn shards(self) -> impl Iterator<Item = Shard> {
+        Shard::all().filter(move |shard| shard.part(self.of) == self.number)
+    }
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(out, "number {} of {}", self.number + 1, self.of)
     }
 }
 

@@ -79,6 +79,12 @@ impl Server {
         format!("postgres://everfold:secret@{}:{}/postgres?sslmode=prefer", self.host, self.port)
     }
 
+    /// The address of another database of this server, which is made now.
+    pub async fn database(&self, name: &str) -> String {
+        self.connect().await.batch_execute(&format!("CREATE DATABASE {name}")).await.expect("is made");
+        self.address().replace("/postgres?", &format!("/{name}?"))
+    }
+
     /// A new folder that the server may write to.
     pub fn folder_at(&self, path: &Path) -> String {
         fs::create_dir(path).expect("is made");
@@ -92,10 +98,7 @@ impl Server {
 
     /// As the server's own clients write it, for statements that no store makes.
     pub async fn connect(&self) -> tokio_postgres::Client {
-        let (client, connection) =
-            tokio_postgres::connect(&self.address(), tokio_postgres::NoTls).await.expect("connects");
-        tokio::spawn(connection);
-        client
+        connect(&self.address()).await
     }
 
     pub fn start_again(&mut self) {
@@ -164,6 +167,12 @@ impl Server {
     fn log_file(&self) -> PathBuf {
         self.data.with_extension("log")
     }
+}
+
+pub async fn connect(address: &str) -> tokio_postgres::Client {
+    let (client, connection) = tokio_postgres::connect(address, tokio_postgres::NoTls).await.expect("connects");
+    tokio::spawn(connection);
+    client
 }
 
 impl Drop for Server {
