@@ -39,8 +39,7 @@ use tokio::{
 
 use crate::{
     http::{NotHere, Problem, visitor::Peer, wire::lane_of},
-    keeping::Elsewhere,
-    places::{Map, Place, Places, Spot},
+    places::{Elsewhere, Map, Place, Places, Spot},
 };
 
 mod follow;
@@ -178,7 +177,7 @@ impl Front {
         if let Some(asker) = many.proof.asker(&mut request) {
             let place = many.place_of(request.uri(), request.method(), request.headers()).await;
             let is_here = place == Place::New || many.map().spot(place, 0) == Spot::Here;
-            return match self.here().filter(|_| is_here) {
+            return match self.here().filter(|_| is_here && many.places.may_answer(place)) {
                 Some(here) => {
                     if asker.is_none() {
                         request.extensions_mut().insert(OfNode);
@@ -219,10 +218,11 @@ impl Front {
     }
 
     async fn pass_on(&self, many: &Many, mut passed: Passed, peer: IpAddr) -> Response<Body> {
-        let (place, turn) = (passed.place, many.places.turn());
+        let place = passed.place;
         let mut map = many.follow();
         let until = Instant::now() + OWNER_WAIT;
         loop {
+            let turn = many.places.turn();
             let known = map.wait_for(|map| map.spot(place, turn) != Spot::Nobody);
             let Ok(Ok(spot)) = timeout_at(until, known).await.map(|map| map.map(|map| map.spot(place, turn))) else {
                 return Problem(Refusal::OWNER_MISSING).into_response();
@@ -232,15 +232,15 @@ impl Front {
             };
             let outlives = passed.upgrade.is_some() && passed.head.uri.path() == FOLLOWED;
             let line = match spot {
-                Spot::There(elsewhere) => many.line(elsewhere),
+                Spot::There(elsewhere) => many.line(&elsewhere),
                 // From here to here, so that it can go on elsewhere.
-                Spot::Here if outlives => many.line(many.own.clone()),
+                Spot::Here if outlives => many.line(&many.own),
                 Spot::Here | Spot::Nobody => {
-                    let response = match self.here() {
+                    let response = match self.here().filter(|_| many.places.may_answer(place)) {
                         Some(here) => here.answer(passed.here(request), peer).await,
                         None => Problem(Refusal::OWNER_MISSING).into_response(),
                     };
-                    if !is_elsewhere(&response) || Instant::now() >= until {
+                    if !is_elsewhere(&response) || Instant::now() >= until || many.places.is_blind(place) {
                         return response;
                     }
                     sleep(RETRY_PAUSE).await;
@@ -363,9 +363,9 @@ impl Many {
     }
 
     /// The way to a node; one for all that is asked of it.
-    fn line(&self, elsewhere: Elsewhere) -> Arc<Line> {
+    fn line(&self, elsewhere: &Elsewhere) -> Arc<Line> {
         let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = lines.get(&elsewhere.0).filter(|line| line.leads_to(&elsewhere)) {
+        if let Some(line) = lines.get(&elsewhere.0).filter(|line| line.leads_to(elsewhere)) {
             return line.clone();
         }
         // Nodes come and go.
@@ -612,9 +612,10 @@ mod tests {
         });
         let folder = tempfile::tempdir().expect("a folder");
         let store = Arc::new(Sqlite::open(folder.path()).expect("a store"));
-        let (places, all) = (Arc::new(Places::of_many()), Shard::all().collect::<Vec<_>>());
+        let (places, all) = (Arc::new(Places::of_many(1)), Shard::all().collect::<Vec<_>>());
         let (own, proof) = (NodeId(2), Proof(blake3::hash(b"a key")));
-        places.know(&[Owned { node: NodeId(1), address, shards: all.clone() }], own);
+        places.know(Shard::all(), &[Owned { node: NodeId(1), address, shards: all.clone() }], own);
+        places.renewed(0, u64::MAX);
         let metrics = PrometheusBuilder::new().build_recorder().handle();
         let front = Front::of_many(places.clone(), store, proof, (own, "here".into()), metrics);
         let _gone = front.open(Router::new().fallback(|| async { StatusCode::ACCEPTED }));

@@ -1,9 +1,10 @@
-//! What the server keeps everything in, and its share of that: all of a directory that it has locked, or those shards of a
-//! database that are leased to it.
+//! What the server keeps everything in, and its share of that: all of a directory that it has locked, or those shards of one
+//! database or several that are leased to it.
 //!
 //! Every node takes as much as is fair among those that are there; one of them, the head, also has what is not apart. What
 //! a node gives back another takes at once, and what a dead one had when its lease has ended. What decides is never the
-//! lease but the epoch that every commit is fenced with.
+//! lease but the epoch that every commit is fenced with. Of several databases each is looked at by itself: what one of them
+//! holds goes on while another is away.
 
 use std::{
     collections::HashSet,
@@ -19,12 +20,15 @@ use rules::record::LaneId;
 use store::{
     Fault, Order, Store,
     bucket::{self, Bucket, Bucketed},
-    postgres::{HEAD_SHARDS, Leases, Node, NodeId, Postgres, Pulse, SHARDS, Shard},
+    postgres::{Databases, Leases, Node, NodeId, Pulse, Shard},
     sqlite::{self, Sqlite},
 };
 use tokio::time::{sleep, timeout};
 
-use crate::{places::Places, serve::StartError};
+use crate::{
+    places::{Elsewhere, Places},
+    serve::StartError,
+};
 
 /// How long a node owns its shards without having said so again.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -41,17 +45,15 @@ pub struct Keeping {
     pub store: Arc<dyn Store>,
     pub kind: &'static str,
     pub places: Arc<Places>,
-    /// The database, where there is one.
-    pub database: Option<Arc<Postgres>>,
-    leases: Option<Leases>,
+    /// Where everything is kept in a database, or in several.
+    pub databases: Option<Arc<Databases>>,
+    /// In each of them.
+    leases: Vec<Leases>,
     home: [u8; 16],
     has_bucket: bool,
     /// Locked, for as long as this is here.
     _directory: Option<File>,
 }
-
-/// A node, and where it is reached.
-pub type Elsewhere = (NodeId, String);
 
 /// Why a node keeps nothing more.
 pub enum Over {
@@ -94,8 +96,8 @@ impl Keeping {
                 store: Arc::new(Sqlite::open(data)?),
                 kind: "sqlite",
                 places: Arc::new(Places::alone()),
-                database: None,
-                leases: None,
+                databases: None,
+                leases: Vec::new(),
                 home: [0; 16],
                 has_bucket: false,
                 _directory: None,
@@ -105,27 +107,28 @@ impl Keeping {
         std::fs::create_dir_all(data).map_err(folder)?;
         let directory = sqlite::claim(data)?;
         let home = home(data).map_err(folder)?;
-        let database = Arc::new(Postgres::open(address).await?);
+        let databases = Arc::new(Databases::open(address).await?);
         Ok(Keeping {
-            store: database.clone(),
+            store: databases.clone(),
             kind: "postgres",
-            places: Arc::new(Places::of_many()),
-            database: Some(database),
-            leases: None,
+            places: Arc::new(Places::of_many(databases.parts().len())),
+            databases: Some(databases),
+            leases: Vec::new(),
             home,
             has_bucket: false,
             _directory: Some(directory),
         })
     }
 
-    /// Makes this process a node of its database, which others reach at `address`.
-    pub async fn join(&mut self, database: &Postgres, address: String) -> Result<Elsewhere, Fault> {
+    /// Makes this process a node of its databases, which others reach at `address`.
+    pub async fn join(&mut self, databases: &Databases, address: String) -> Result<Elsewhere, Fault> {
         let id = NodeId(u128::from_be_bytes(drawn()));
         let version = env!("CARGO_PKG_VERSION").into();
-        let leases = database.leases(Node { id, address: address.clone(), home: self.home, version });
-        leases.renew(LEASE).await?;
-        leases.succeed().await?;
-        self.leases = Some(leases);
+        self.leases = databases.leases(Node { id, address: address.clone(), home: self.home, version });
+        for leases in &self.leases {
+            leases.renew(LEASE).await?;
+            leases.succeed().await?;
+        }
         Ok((id, address))
     }
 
@@ -137,52 +140,55 @@ impl Keeping {
     /// Takes this node's share of what is to be had, and gives back what is more, for as long as that is polled. What the
     /// head does first is done before anybody asks it for anything.
     pub async fn keep(&self, engine: &Engine, mut begin: impl AsyncFnMut()) -> Over {
-        let Some(leases) = &self.leases else { return std::future::pending().await };
-        let mut share = Share { keeping: self, leases, engine, seen: Pulse::default(), renewed: None };
-        let mut complained = None::<Instant>;
-        loop {
-            let looked = share.look(&mut begin).await;
-            self.places.looked(looked.is_ok());
-            match looked {
-                Ok(None) => {}
-                Ok(Some(over)) => return over,
-                Err(fault) if complained.is_none_or(|at| at.elapsed() > LEASE) => {
-                    tracing::error!(%fault, "the database does not say who owns what; the lease is not renewed");
-                    complained = Some(Instant::now());
-                }
-                Err(_) => {}
-            }
-            sleep(LOOK_PAUSE).await;
+        // The head's shards are in the first.
+        let (head, others) = match &*self.leases {
+            [head, others @ ..] => (head, others),
+            [] => return std::future::pending().await,
+        };
+        let share =
+            |database, leases| Share { keeping: self, database, leases, engine, seen: Pulse::default(), renewed: None };
+        let others = others.iter().zip(1..).map(|(leases, database)| share(database, leases).keep(async || {}));
+        tokio::select! {
+            over = share(0, head).keep(&mut begin) => over,
+            _ = futures_util::future::join_all(others) => std::future::pending().await,
         }
     }
 
     /// Lets other nodes take over at once, when what is under way is done.
     pub async fn leave(&self, engine: &Engine) {
-        let Some(leases) = &self.leases else { return };
+        if self.leases.is_empty() {
+            return;
+        }
         let _ = timeout(LET_GO_WAIT, engine.let_go(|_| true)).await;
-        if !matches!(timeout(LEASE, leases.leave()).await, Ok(Ok(()))) {
-            tracing::error!("the database is not given back; other nodes take it when the lease has ended");
+        let left = self.leases.iter().map(|leases| timeout(LEASE, leases.leave()));
+        for left in futures_util::future::join_all(left).await {
+            if !matches!(left, Ok(Ok(()))) {
+                tracing::error!("a database is not given back; other nodes take it when the lease has ended");
+            }
         }
     }
 
     /// Follows who takes over, until all that there is has an owner that is known here.
     pub async fn succeeded(&self) {
-        let Some(leases) = &self.leases else { return };
-        loop {
-            if let Ok(owners) = leases.owners().await {
-                self.places.know(&owners, leases.node());
-                if owners.iter().map(|owned| owned.shards.len()).sum::<usize>() == usize::from(SHARDS) {
-                    return;
-                }
+        for leases in &self.leases {
+            while !self.is_succeeded(leases).await {
+                sleep(SUCCESSOR_PAUSE).await;
             }
-            sleep(SUCCESSOR_PAUSE).await;
         }
+    }
+
+    async fn is_succeeded(&self, leases: &Leases) -> bool {
+        let Ok(owners) = leases.owners().await else { return false };
+        self.places.know(leases.shards(), &owners, leases.node());
+        owners.iter().map(|owned| owned.shards.len()).sum::<usize>() == leases.shards().count()
     }
 }
 
-/// A node's share of what there is.
+/// A node's share of what a database has.
 struct Share<'a> {
     keeping: &'a Keeping,
+    /// Its number.
+    database: usize,
     leases: &'a Leases,
     engine: &'a Engine,
     /// How things were at the last look.
@@ -191,6 +197,25 @@ struct Share<'a> {
 }
 
 impl Share<'_> {
+    async fn keep(mut self, mut begin: impl AsyncFnMut()) -> Over {
+        let Share { keeping, database, .. } = self;
+        let mut complained = None::<Instant>;
+        loop {
+            let looked = self.look(&mut begin).await;
+            keeping.places.looked(database, looked.is_ok());
+            match looked {
+                Ok(None) => {}
+                Ok(Some(over)) => return over,
+                Err(fault) if complained.is_none_or(|at| at.elapsed() > LEASE) => {
+                    tracing::error!(%fault, database, "it does not say who owns what; the lease is not renewed");
+                    complained = Some(Instant::now());
+                }
+                Err(_) => {}
+            }
+            sleep(LOOK_PAUSE).await;
+        }
+    }
+
     async fn look(&mut self, begin: &mut impl AsyncFnMut()) -> Result<Option<Over>, Fault> {
         let places = &self.keeping.places;
         if self.renewed.is_none_or(|at| at.elapsed() > RENEW_PAUSE) {
@@ -199,13 +224,13 @@ impl Share<'_> {
             let held = held.unwrap_or_else(|_| Err(Fault("the database does not answer".into())))?;
             let held: HashSet<Shard> = held.into_iter().map(|(shard, _)| shard).collect();
             self.renewed = Some(Instant::now());
-            let lost: Vec<Shard> = places.held().filter(|shard| !held.contains(shard)).collect();
+            let lost: Vec<Shard> = self.held().filter(|shard| !held.contains(shard)).collect();
             if lost.iter().any(|shard| shard.is_of_head()) {
                 places.lose(&Shard::all().collect::<Vec<_>>());
                 return Ok(Some(Over::Superseded));
             }
             self.lose(&lost).await;
-            places.renewed(asked + LEASE.as_millis() as u64);
+            places.renewed(self.database, asked + LEASE.as_millis() as u64);
             // The answer to a claim may have been lost.
             let unknown = held.into_iter().filter(|shard| !shard.is_of_head() && !places.has(*shard));
             self.gain(&unknown.collect::<Vec<_>>()).await;
@@ -215,7 +240,7 @@ impl Share<'_> {
             return Ok(None);
         }
         let owners = self.leases.owners().await?;
-        places.know(&owners, self.leases.node());
+        places.know(self.leases.shards(), &owners, self.leases.node());
         let taken: HashSet<Shard> = owners.iter().flat_map(|owned| owned.shards.iter().copied()).collect();
         let over = self.head(&taken, begin).await?;
         self.balance(&taken, &pulse).await?;
@@ -226,8 +251,8 @@ impl Share<'_> {
     /// Becomes the head, if nobody is.
     async fn head(&mut self, taken: &HashSet<Shard>, begin: &mut impl AsyncFnMut()) -> Result<Option<Over>, Fault> {
         let places = &self.keeping.places;
-        let head: Vec<Shard> = Shard::all().take_while(|shard| shard.is_of_head()).collect();
-        if places.has(head[0]) || taken.contains(&head[0]) && !self.holds(&head[..1]).await? {
+        let head: Vec<Shard> = self.leases.shards().filter(|shard| shard.is_of_head()).collect();
+        if head.is_empty() || places.has(head[0]) || taken.contains(&head[0]) && !self.holds(&head[..1]).await? {
             return Ok(None);
         }
         // Who has the first has the others to itself: of two that would be the head, one is.
@@ -256,20 +281,29 @@ impl Share<'_> {
     }
 
     fn fair(&self, pulse: &Pulse) -> usize {
-        usize::from(SHARDS - HEAD_SHARDS).div_ceil(pulse.nodes.len().max(1))
+        self.apart().count().div_ceil(pulse.nodes.len().max(1))
     }
 
     fn is_fair(&self, pulse: &Pulse) -> bool {
-        self.apart().count() <= self.fair(pulse)
+        self.held_apart().count() <= self.fair(pulse)
     }
 
+    /// All of the database but the head's.
     fn apart(&self) -> impl Iterator<Item = Shard> {
-        self.keeping.places.held().filter(|shard| !shard.is_of_head())
+        self.leases.shards().filter(|shard| !shard.is_of_head())
+    }
+
+    fn held(&self) -> impl Iterator<Item = Shard> {
+        self.leases.shards().filter(|shard| self.keeping.places.has(*shard))
+    }
+
+    fn held_apart(&self) -> impl Iterator<Item = Shard> {
+        self.held().filter(|shard| !shard.is_of_head())
     }
 
     async fn balance(&self, taken: &HashSet<Shard>, pulse: &Pulse) -> Result<(), Fault> {
-        let apart: Vec<Shard> = Shard::all().filter(|shard| !shard.is_of_head()).collect();
-        let (mine, fair) = (self.apart().count(), self.fair(pulse));
+        let apart: Vec<Shard> = self.apart().collect();
+        let (mine, fair) = (self.held_apart().count(), self.fair(pulse));
         if mine < fair {
             // Each node looks from another place on, so that few want the same.
             let from = self.leases.node().0 as usize % apart.len();
@@ -281,7 +315,7 @@ impl Share<'_> {
                 self.gain(&claimed.into_iter().map(|(shard, _)| shard).collect::<Vec<_>>()).await;
             }
         } else if mine > fair {
-            let given: Vec<Shard> = self.apart().take((mine - fair).min(GIVEN_AT_ONCE)).collect();
+            let given: Vec<Shard> = self.held_apart().take((mine - fair).min(GIVEN_AT_ONCE)).collect();
             self.lose(&given).await;
             self.leases.release(&given).await?;
         }

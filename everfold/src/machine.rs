@@ -3,11 +3,9 @@
 use std::{fs, path::PathBuf, sync::Arc};
 
 use rules::record::At;
-use store::postgres::Postgres;
+use store::postgres::Databases;
 use tokio::sync::Semaphore;
 use worker::quickjs::QuickJs;
-
-use crate::places::Places;
 
 pub struct Machine {
     pub started: At,
@@ -15,9 +13,8 @@ pub struct Machine {
     pub data: PathBuf,
     /// What kind of store keeps everything.
     pub store: &'static str,
-    pub shards: Arc<Places>,
-    /// The database, where there is one.
-    pub database: Option<Arc<Postgres>>,
+    /// Where they are what keeps everything.
+    pub databases: Option<Arc<Databases>>,
     pub worker: Arc<QuickJs>,
     /// A permit for each connection that may still come.
     pub places: Arc<Semaphore>,

@@ -12,7 +12,8 @@ use rules::record::LaneId;
 use store::postgres::{NodeId, Owned, SHARDS, Shard};
 use tokio::sync::watch;
 
-use crate::keeping::Elsewhere;
+/// A node, and where it is reached.
+pub type Elsewhere = (NodeId, String);
 
 /// What is asked for, as far as it says where it is answered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,16 +28,14 @@ pub enum Place {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Spot {
     Here,
-    There(Elsewhere),
+    There(Arc<Elsewhere>),
     Nobody,
 }
 
 pub struct Places {
     begun: Instant,
-    /// Milliseconds since then; until when the lease holds.
-    until: AtomicU64,
-    /// The database did not say when it was asked last.
-    is_blind: AtomicBool,
+    /// This node's lease in each of the databases.
+    leases: Box<[Leased]>,
     held: Box<[AtomicBool]>,
     /// `None` where there is one node.
     map: Option<watch::Sender<Arc<Map>>>,
@@ -44,53 +43,58 @@ pub struct Places {
     turns: AtomicUsize,
 }
 
+#[derive(Default)]
+struct Leased {
+    /// Milliseconds since this began; until when it holds.
+    until: AtomicU64,
+    /// The database did not say who has what when it was asked last.
+    is_blind: AtomicBool,
+}
+
 /// Whose each shard is.
 #[derive(Default)]
 pub struct Map {
-    others: Vec<Elsewhere>,
-    /// An index of the others.
-    of: Vec<Option<usize>>,
-    here: Vec<bool>,
-    /// Nodes that have shards; `None` is this one.
-    holders: Vec<Option<usize>>,
+    spots: Vec<Spot>,
+    /// Where shards are that lanes may be made in.
+    makers: Vec<Spot>,
 }
 
 impl Map {
-    pub fn spot(&self, place: Place, turn: usize) -> Spot {
-        let shard = match place {
-            Place::Head => 0,
-            Place::Lane(lane) => usize::from(Shard::of(lane).number()),
-            Place::New => {
-                return match self.holders.get(turn % self.holders.len().max(1)) {
-                    Some(Some(other)) => Spot::There(self.others[*other].clone()),
-                    Some(None) => Spot::Here,
-                    None => Spot::Nobody,
-                };
+    fn of(spots: Vec<Spot>) -> Map {
+        let mut makers = Vec::new();
+        for (_, spot) in Shard::all().zip(&spots).filter(|(shard, _)| !shard.is_of_head()) {
+            if *spot != Spot::Nobody && !makers.contains(spot) {
+                makers.push(spot.clone());
             }
-        };
-        match (self.here.get(shard), self.of.get(shard)) {
-            (Some(true), _) => Spot::Here,
-            (_, Some(Some(other))) => Spot::There(self.others[*other].clone()),
-            _ => Spot::Nobody,
         }
+        Map { spots, makers }
+    }
+
+    pub fn spot(&self, place: Place, turn: usize) -> Spot {
+        let spot = match place {
+            Place::Head => self.spots.first(),
+            Place::Lane(lane) => self.spots.get(index(Shard::of(lane))),
+            Place::New => self.makers.get(turn % self.makers.len().max(1)),
+        };
+        spot.cloned().unwrap_or(Spot::Nobody)
     }
 }
 
 impl Places {
     /// One node, which has everything.
     pub fn alone() -> Places {
-        Places::new(None, u64::MAX, true)
+        Places::new(None, 0)
     }
 
-    /// One of many, which has nothing yet.
-    pub fn of_many() -> Places {
-        Places::new(Some(watch::channel(Arc::default()).0), 0, false)
+    /// One of many that share so many databases; it has nothing yet.
+    pub fn of_many(databases: usize) -> Places {
+        Places::new(Some(watch::channel(Arc::default()).0), databases)
     }
 
-    fn new(map: Option<watch::Sender<Arc<Map>>>, until: u64, is_held: bool) -> Places {
-        let held = (0..SHARDS).map(|_| AtomicBool::new(is_held)).collect();
-        let (begun, turns) = (Instant::now(), AtomicUsize::new(0));
-        Places { begun, until: AtomicU64::new(until), is_blind: AtomicBool::new(false), held, map, turns }
+    fn new(map: Option<watch::Sender<Arc<Map>>>, databases: usize) -> Places {
+        let leases = (0..databases).map(|_| Leased::default()).collect();
+        let held = (0..SHARDS).map(|_| AtomicBool::default()).collect();
+        Places { begun: Instant::now(), leases, held, map, turns: AtomicUsize::default() }
     }
 
     /// Follows where things are; `None` where there is one node.
@@ -106,76 +110,89 @@ impl Places {
         self.begun.elapsed().as_millis() as u64
     }
 
-    /// Whether this process may answer from memory at all.
-    pub fn is_leased(&self) -> bool {
-        self.now() < self.until.load(Ordering::Relaxed)
+    /// Whether this process may answer what is asked of its own from memory: another node may have taken it over.
+    pub fn may_answer(&self, place: Place) -> bool {
+        match self.lease(place) {
+            Some(lease) => self.now() < lease.until.load(Ordering::Relaxed),
+            None => true,
+        }
     }
 
-    /// Whether it may soon be known who has what.
-    pub fn looks(&self) -> bool {
-        !self.is_blind.load(Ordering::Relaxed)
+    /// Whether it may not soon be known who has it, either.
+    pub fn is_blind(&self, place: Place) -> bool {
+        self.lease(place).is_some_and(|lease| lease.is_blind.load(Ordering::Relaxed))
     }
 
-    pub fn looked(&self, is_known: bool) {
-        self.is_blind.store(!is_known, Ordering::Relaxed);
+    fn lease(&self, place: Place) -> Option<&Leased> {
+        match place {
+            Place::Head => self.leases.first(),
+            Place::Lane(_) if self.leases.is_empty() => None,
+            Place::Lane(lane) => self.leases.get(Shard::of(lane).part(self.leases.len())),
+            Place::New => None,
+        }
     }
 
-    pub fn renewed(&self, until: u64) {
-        self.until.store(until, Ordering::Relaxed);
+    pub fn renewed(&self, database: usize, until: u64) {
+        self.leases[database].until.store(until, Ordering::Relaxed);
+    }
+
+    pub fn looked(&self, database: usize, is_known: bool) {
+        self.leases[database].is_blind.store(!is_known, Ordering::Relaxed);
     }
 
     pub fn has(&self, shard: Shard) -> bool {
-        self.held[usize::from(shard.number())].load(Ordering::Acquire)
+        self.held[index(shard)].load(Ordering::Acquire)
     }
 
     pub fn holds(&self, lane: LaneId) -> bool {
-        self.map.is_none() || self.is_leased() && self.has(Shard::of(lane))
-    }
-
-    pub fn held(&self) -> impl Iterator<Item = Shard> {
-        Shard::all().filter(|shard| self.has(*shard))
+        self.map.is_none() || self.has(Shard::of(lane)) && self.may_answer(Place::Lane(lane))
     }
 
     pub fn gain(&self, shards: &[Shard]) {
         self.set(shards, true);
     }
 
+    /// Whoever takes what was given back is known at the next look.
     pub fn lose(&self, shards: &[Shard]) {
         self.set(shards, false);
     }
 
     fn set(&self, shards: &[Shard], is_held: bool) {
         for shard in shards {
-            self.held[usize::from(shard.number())].store(is_held, Ordering::Release);
+            self.held[index(*shard)].store(is_held, Ordering::Release);
         }
-        let Some(map) = &self.map else { return };
-        map.send_modify(|map| {
-            let (others, mut of) = (map.others.clone(), map.of.clone());
-            // Whoever takes what was given back is known at the next look.
+        self.draw(|spots| {
             for shard in shards {
-                of.get_mut(usize::from(shard.number())).map(|of| of.take());
+                spots[index(*shard)] = if is_held { Spot::Here } else { Spot::Nobody };
             }
-            *map = Arc::new(self.map_of(others, of));
         });
     }
 
-    /// What the database says of it; what is this node's is known here.
-    pub fn know(&self, owners: &[Owned], own: NodeId) {
-        let Some(map) = &self.map else { return };
-        let mut of = vec![None; usize::from(SHARDS)];
-        let mut others = Vec::new();
-        for Owned { node, address, shards } in owners.iter().filter(|owned| owned.node != own) {
-            shards.iter().for_each(|shard| of[usize::from(shard.number())] = Some(others.len()));
-            others.push((*node, address.clone()));
-        }
-        map.send_replace(Arc::new(self.map_of(others, of)));
+    /// What a database says of its shards; what is this node's is known here.
+    pub fn know(&self, shards: impl Iterator<Item = Shard>, owners: &[Owned], own: NodeId) {
+        self.draw(|spots| {
+            for shard in shards {
+                spots[index(shard)] = if self.has(shard) { Spot::Here } else { Spot::Nobody };
+            }
+            for Owned { node, address, shards } in owners.iter().filter(|owned| owned.node != own) {
+                let there = Spot::There(Arc::new((*node, address.clone())));
+                let others = shards.iter().filter(|shard| !self.has(**shard));
+                others.for_each(|shard| spots[index(*shard)] = there.clone());
+            }
+        });
     }
 
-    fn map_of(&self, others: Vec<Elsewhere>, of: Vec<Option<usize>>) -> Map {
-        let here: Vec<bool> = Shard::all().map(|shard| self.has(shard)).collect();
-        let is_any_here = Shard::all().any(|shard| !shard.is_of_head() && self.has(shard));
-        let own = is_any_here.then_some(None);
-        let holders = (0..others.len()).filter(|other| of.contains(&Some(*other))).map(Some).chain(own).collect();
-        Map { others, of, here, holders }
+    fn draw(&self, drawn: impl FnOnce(&mut [Spot])) {
+        let Some(map) = &self.map else { return };
+        map.send_modify(|map| {
+            let mut spots = map.spots.clone();
+            spots.resize(SHARDS.into(), Spot::Nobody);
+            drawn(&mut spots);
+            *map = Arc::new(Map::of(spots));
+        });
     }
+}
+
+fn index(shard: Shard) -> usize {
+    shard.number().into()
 }

@@ -20,7 +20,7 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use rules::{egress::Allowed, email::Email, inbox::Notice, record::LaneId, refusal::Refusal};
 use store::{
     Pending,
-    postgres::{Postgres, Shard},
+    postgres::{Databases, Shard},
 };
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -171,14 +171,14 @@ impl Server {
         let scripts = QuickJs::start(Options::of_this_binary(2 * JOB_SERVER_THREADS as usize))
             .await
             .map_err(|error| StartError::Worker(error.to_string()))?;
-        let (front, places): (_, Arc<dyn engine::world::Places>) = match keeping.database.clone() {
+        let (front, places): (_, Arc<dyn engine::world::Places>) = match keeping.databases.clone() {
             None => (Front::alone(metrics.clone()), Arc::new(Alone)),
-            Some(database) => {
+            Some(databases) => {
                 let node = match config.node_address {
                     Some(named) => named,
-                    None => reached_at(address, &database).await,
+                    None => reached_at(address, &databases).await,
                 };
-                let own = keeping.join(&database, node).await?;
+                let own = keeping.join(&databases, node).await?;
                 let proof = Proof(blake3::Hash::from_bytes(*vault.node_proof()));
                 let (store, places) = (keeping.store.clone(), keeping.places.clone());
                 let front = Front::of_many(places.clone(), store, proof, own, metrics.clone());
@@ -205,8 +205,7 @@ impl Server {
             started: world.clock.now(),
             data: config.data,
             store: keeping.kind,
-            shards: keeping.places.clone(),
-            database: keeping.database.clone(),
+            databases: keeping.databases.clone(),
             worker,
             places: Arc::new(Semaphore::new(connections_max)),
             connections_max,
@@ -228,7 +227,7 @@ impl Server {
         let engine = Engine::new(world);
         let site = Site::new(engine.clone(), metrics, settings, draining, outbox.clone(), outside, machine);
         let context = http::schedule::context(&site);
-        let (has_others, begin) = (keeping.database.is_some(), async || begin(&engine, context.clone()).await);
+        let (has_others, begin) = (keeping.databases.is_some(), async || begin(&engine, context.clone()).await);
         if !has_others {
             begin().await;
         }
@@ -481,20 +480,20 @@ async fn serve_connection(stream: TcpStream, peer: IpAddr, front: Front, mut clo
 }
 
 /// Where other nodes reach this one, as far as it can tell: where it listens, else where the database sees it.
-async fn reached_at(listening: SocketAddr, database: &Postgres) -> String {
+async fn reached_at(listening: SocketAddr, databases: &Databases) -> String {
     let mut address = listening;
     if address.ip().is_unspecified() {
-        address.set_ip(database.seen_from().await.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)));
+        address.set_ip(databases.seen_from().await.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)));
     }
     address.to_string()
 }
 
 /// The key of what is kept: a database has one, and tells it by its mark.
 async fn key_of(keeping: &Keeping, data: &Path) -> Result<[u8; 32], StartError> {
-    let Some(database) = &keeping.database else { return master_key(data, true) };
-    let is_new = !database.seal(None).await? && keeping.is_empty().await?;
+    let Some(databases) = &keeping.databases else { return master_key(data, true) };
+    let is_new = !databases.seal(None).await? && keeping.is_empty().await?;
     let key = master_key(data, is_new)?;
-    let is_its = database.seal(Some(Vault::new(&key).mark())).await?;
+    let is_its = databases.seal(Some(Vault::new(&key).mark())).await?;
     if is_its { Ok(key) } else { Err(StartError::KeyOther) }
 }
 

@@ -26,9 +26,9 @@ use harness::{
     stream::{Stream, Told},
     worker::Worker,
 };
-use rules::record::LaneId;
 use serde_json::{Value, json};
 use shards::Shards;
+use store::postgres::Shard;
 use tempfile::TempDir;
 
 /// As a node has it that says nothing any more.
@@ -57,14 +57,14 @@ const ASKS_TWICE: &str = r#"
         },
     };"#;
 
-fn command(database: &postgres::Server) -> Command {
+fn command(databases: &str) -> Command {
     let mut command = everfold();
-    command.env("EVERFOLD_DATABASE", database.address()).env("EVERFOLD_MASTER_KEY", MASTER_KEY);
+    command.env("EVERFOLD_DATABASE", databases).env("EVERFOLD_MASTER_KEY", MASTER_KEY);
     command
 }
 
-fn node(database: &postgres::Server, data: &TempDir) -> Server {
-    Server::start_by(command(database), data.path())
+fn node(databases: &str, data: &TempDir) -> Server {
+    Server::start_by(command(databases), data.path())
 }
 
 /// Servers that share a database; the first is its head.
@@ -72,22 +72,26 @@ struct Cluster {
     nodes: Vec<Server>,
     data: Vec<TempDir>,
     shards: Shards,
-    database: postgres::Server,
+    databases: Vec<postgres::Server>,
 }
 
 impl Cluster {
     fn of(many: usize) -> Cluster {
-        let database = postgres::Server::start();
+        Cluster::over(1, many)
+    }
+
+    fn over(databases: usize, many: usize) -> Cluster {
+        let databases: Vec<_> = (0..databases).map(|_| postgres::Server::start()).collect();
+        let shards = Shards::of(databases.iter().map(postgres::Server::address));
         let data: Vec<TempDir> = (0..many).map(|_| data()).collect();
         let mut nodes = Vec::new();
         for data in &data {
-            let started = node(&database, data);
+            let started = node(&shards.databases, data);
             eventually("it is ready", || (started.get("/readyz").status == 200).then_some(()));
             nodes.push(started);
         }
-        let shards = Shards { database: database.address() };
         shards.shared_by(many);
-        Cluster { nodes, data, shards, database }
+        Cluster { nodes, data, shards, databases }
     }
 
     fn hook_of(&self, node: usize, code: &str) -> Hook {
@@ -100,7 +104,7 @@ impl Cluster {
 
     /// As `everfold cluster --json` tells it.
     fn told(&self) -> Value {
-        let output = command(&self.database).args(["cluster", "--json"]).output().expect("everfold starts");
+        let output = command(&self.shards.databases).args(["cluster", "--json"]).output().expect("everfold starts");
         assert!(output.status.success(), "{output:?}");
         serde_json::from_slice(&output.stdout).expect("it is JSON")
     }
@@ -399,7 +403,7 @@ fn a_node_that_comes_takes_its_share_and_no_write_fails() {
     let mut acknowledged = BTreeSet::new();
     for _ in 0..2 {
         let data = data();
-        cluster.nodes.push(node(&cluster.database, &data));
+        cluster.nodes.push(node(&cluster.shards.databases, &data));
         cluster.data.push(data);
         let [.., before, _] = &cluster.nodes[..] else { unreachable!() };
         let (shards, many) = (&cluster.shards, cluster.nodes.len());
@@ -497,7 +501,7 @@ fn a_node_that_is_killed_and_started_again_does_not_wait_for_its_own_lease() {
     hook.fold(&json!(1));
     cluster.nodes[0].kill();
     let killed = Instant::now();
-    let again = node(&cluster.database, &cluster.data[0]);
+    let again = node(&cluster.shards.databases, &cluster.data[0]);
     assert_eq!(hook.at(&again).state(), json!([1]));
     assert!(killed.elapsed() < LEASE / 2, "only after {:?}", killed.elapsed());
 }
@@ -507,7 +511,7 @@ fn a_database_that_is_killed_loses_nothing_and_one_that_stays_away_is_told_of() 
     let mut cluster = Cluster::of(2);
     let hooks = cluster.hooks();
     let (hook, through) = (&hooks[0], [&cluster.nodes[0], &cluster.nodes[1]]);
-    let database = &mut cluster.database;
+    let database = &mut cluster.databases[0];
     let wrote = written_while(&hooks, &through, true, || {
         database.kill();
         thread::sleep(Duration::from_millis(500));
@@ -525,11 +529,48 @@ fn a_database_that_is_killed_loses_nothing_and_one_that_stays_away_is_told_of() 
     assert!(kept.is_subset(&told));
 
     // Without it, nobody knows how things are once the lease has ended.
-    cluster.database.kill();
+    cluster.databases[0].kill();
     eventually_within(LEASE + GRACE, "it says so", || {
         let reply = Ask::new("GET", format!("/read/{}", hook.read_key)).send(&cluster.nodes[0].address);
         (reply.status == 503 && reply.json()["code"] == "owner_missing").then_some(())
     });
+}
+
+/// What is kept in the others goes on without it, at every node.
+#[test]
+fn a_database_of_several_that_is_away_takes_no_more_with_it_than_its_own_hooks() {
+    let mut cluster = Cluster::over(2, 2);
+    let owner = Owner::guest(&cluster.nodes[0]);
+    let hooks: Vec<Hook> = (0..12).map(|_| owner.hook()).collect();
+    hooks.iter().for_each(|hook| hook.publish(CODE));
+    let (first, second): (Vec<Hook>, Vec<Hook>) = hooks.iter().cloned().partition(|hook| database_of(hook, 2) == 0);
+    assert!(first.len() > 1 && second.len() > 1, "{} and {}", first.len(), second.len());
+    let through: Vec<&Server> = cluster.nodes.iter().collect();
+    let (away, back) = (first.len(), Duration::from_secs(2));
+    let mut acknowledged = written_while(&hooks, &through, true, || {}).acknowledged;
+    let database = &mut cluster.databases[1];
+    let wrote = written_while(&first, &through, false, || {
+        database.kill();
+        // Its leases end, too.
+        thread::sleep(LEASE + back);
+    });
+    println!("{} acknowledged by {away} hooks; the longest took {:?}", wrote.acknowledged.len(), wrote.longest);
+    assert_eq!(wrote.refused, BTreeMap::new());
+    assert!(wrote.longest.iter().all(|took| *took < LEASE / 2), "{:?}", wrote.longest);
+    acknowledged.extend(wrote.acknowledged);
+    let refused = second[0].write(&json!("refused"));
+    assert_eq!((refused.status, refused.json()["code"].as_str()), (503, Some("owner_missing")));
+    cluster.databases[1].start_again();
+    cluster.shards.shared_by(2);
+    let wrote = written_while(&hooks, &through, true, || {});
+    assert_eq!(wrote.refused, BTreeMap::new());
+    acknowledged.extend(wrote.acknowledged);
+    assert_eq!(kept(&hooks, &cluster.nodes[1]), acknowledged);
+    assert_eq!(cluster.told()["databases"], 2);
+}
+
+fn database_of(hook: &Hook, databases: usize) -> usize {
+    Shard::of(shards::lane(hook)).part(databases)
 }
 
 /// Only who has the key of a database is one of its nodes; else anybody could say where they come from.
@@ -550,13 +591,13 @@ fn who_only_says_that_they_are_a_node_is_a_visitor_like_any_other() {
         }
     }
     // What nodes ask of each other is answered to none of their clients, whichever node these come through.
-    let lane = u128::from_str_radix(&hook.id.replace('-', ""), 16).expect("an id");
-    let asked = postcard::to_allocvec(&Asked::DropSchedules { hook: LaneId(lane) }).expect("plain data");
+    let lane = shards::lane(&hook);
+    let asked = postcard::to_allocvec(&Asked::DropSchedules { hook: lane }).expect("plain data");
     for server in &cluster.nodes {
         let forged = [None, Some("itself".to_owned()), Some(format!("{} itself", "0".repeat(64)))];
         for forged in forged {
             let mut ask =
-                Ask::new("POST", format!("/node/{lane:032x}")).body("application/octet-stream", asked.clone());
+                Ask::new("POST", format!("/node/{:032x}", lane.0)).body("application/octet-stream", asked.clone());
             if let Some(forged) = forged {
                 ask = ask.header("everfold-node", forged);
             }
@@ -569,7 +610,7 @@ fn who_only_says_that_they_are_a_node_is_a_visitor_like_any_other() {
 fn a_node_is_told_what_it_lacks() {
     let database = postgres::Server::start();
     let first = data();
-    let mut owner = node(&database, &first);
+    let mut owner = node(&database.address(), &first);
     Owner::guest(&owner);
     assert!(owner.terminate().success());
     let refused = |address: &str, key: Option<&str>| -> String {

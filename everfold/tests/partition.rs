@@ -159,7 +159,7 @@ impl Cluster {
             eventually("it is ready", || (started.get("/readyz").status == 200).then_some(()));
             nodes.push(started);
         }
-        let shards = Shards { database: database.address() };
+        let shards = Shards::of([database.address()]);
         shards.shared_by(usize::from(many));
         Some(Cluster { nodes, _data: data, _database: database, shards, network })
     }

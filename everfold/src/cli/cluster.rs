@@ -4,14 +4,15 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use serde_json::json;
-use store::postgres::{Postgres, Replica, SHARDS, Standing};
+use store::postgres::{Databases, Replica, SHARDS, Standing};
 
 use super::{Failure, runtime, say};
 use crate::serve::StartError;
 
 #[derive(clap::Args)]
 pub struct Cluster {
-    /// The PostgreSQL that the nodes share: postgres://user:password@host:5432/database. Better set in the environment
+    /// The PostgreSQL that the nodes share: postgres://user:password@host:5432/database. Of several, all, with spaces
+    /// between. Better set in the environment
     #[arg(long, env = "EVERFOLD_DATABASE", hide_env_values = true)]
     database: String,
     /// Print JSON
@@ -21,13 +22,14 @@ pub struct Cluster {
 
 impl Cluster {
     pub fn run(self) -> Result<(), Failure> {
-        let (nodes, replicas) = runtime()?.block_on(async {
-            let database = Postgres::open(&self.database).await.map_err(StartError::from)?;
-            let nodes = database.nodes().await.map_err(StartError::from)?;
-            Ok::<_, Failure>((nodes, database.replicas().await))
+        let (count, nodes, replicas) = runtime()?.block_on(async {
+            let databases = Databases::open(&self.database).await.map_err(StartError::from)?;
+            let nodes = databases.nodes().await.map_err(StartError::from)?;
+            Ok::<_, Failure>((databases.parts().len(), nodes, databases.replicas().await))
         })?;
         if self.json {
             return say(json!({
+                "databases": count,
                 "shards": SHARDS,
                 "nodes": nodes.iter().map(|node| json!({
                     "id": node.id.to_string(),

@@ -13,7 +13,7 @@ use serde_json::json;
 use store::{
     Fault, Store,
     migration::{self, Migration, Stopped, Tally},
-    postgres::{Leases, Node, NodeId, Postgres, SHARDS, Shard},
+    postgres::{Databases, Leases, Node, NodeId, Shard},
     sqlite::{OpenError, Sqlite},
 };
 use tokio::time::sleep;
@@ -39,7 +39,8 @@ pub struct Migrate {
     /// The directory; a server may be using it, if everything is there
     #[arg(long, env = "EVERFOLD_DATA", default_value = "./everfold-data")]
     data: PathBuf,
-    /// The PostgreSQL: postgres://user:password@host:5432/database. Better set in the environment
+    /// The PostgreSQL: postgres://user:password@host:5432/database. Of several, all, with spaces between. Better set in
+    /// the environment
     #[arg(long, env = "EVERFOLD_DATABASE", hide_env_values = true)]
     database: Option<String>,
     /// Print JSON
@@ -58,7 +59,7 @@ struct End {
     store: Arc<dyn Store>,
     /// Nobody else uses it for as long as this is here.
     is_ours: bool,
-    leases: Option<Arc<Leases>>,
+    leases: Arc<[Leases]>,
 }
 
 impl Migrate {
@@ -179,7 +180,7 @@ impl Migrate {
         let Some(address) = &self.database else {
             return Err(Failure::new("Which database?").hint("set EVERFOLD_DATABASE, or name it with --database"));
         };
-        let store = Postgres::open(address).await.map_err(StartError::from)?;
+        let store = Databases::open(address).await.map_err(StartError::from)?;
         let mut id = [0; 16];
         getrandom::fill(&mut id).expect("the kernel gives random bytes");
         let leases = store.leases(Node {
@@ -190,7 +191,7 @@ impl Migrate {
             version: env!("CARGO_PKG_VERSION").into(),
         });
         let is_ours = claim(&leases).await.map_err(StartError::from)?;
-        Ok(End { leases: is_ours.then(|| Arc::new(leases)), ..End::of(store, is_ours) })
+        Ok(End { leases: if is_ours { leases.into() } else { Arc::default() }, ..End::of(store, is_ours) })
     }
 }
 
@@ -207,37 +208,43 @@ fn beginning(data: &Path) -> Result<End, Failure> {
     Ok(End::of(store.map_err(StartError::from)?, is_ours))
 }
 
-/// Makes every shard this process's; gives the database back when a server owns it.
-async fn claim(leases: &Leases) -> Result<bool, Fault> {
-    let shards: Vec<Shard> = Shard::all().collect();
-    leases.renew(LEASE).await?;
-    leases.claim(&shards).await?;
-    let is_ours = leases.renew(LEASE).await?.len() == usize::from(SHARDS);
+/// Makes every shard this process's; gives what it took back when a server owns one.
+async fn claim(databases: &[Leases]) -> Result<bool, Fault> {
+    let mut is_ours = true;
+    for leases in databases {
+        let shards: Vec<Shard> = leases.shards().collect();
+        leases.renew(LEASE).await?;
+        leases.claim(&shards).await?;
+        is_ours = is_ours && leases.renew(LEASE).await?.len() == shards.len();
+    }
     if !is_ours {
-        leases.leave().await?;
+        for leases in databases {
+            leases.leave().await?;
+        }
     }
     Ok(is_ours)
 }
 
 impl End {
     fn of(store: impl Store, is_ours: bool) -> End {
-        End { store: Arc::new(store), is_ours, leases: None }
+        End { store: Arc::new(store), is_ours, leases: Arc::default() }
     }
 
-    /// Keeps what is leased for as long as this is polled; resolves when somebody else has it.
+    /// Keeps what is leased for as long as this is polled; resolves when somebody else has some of it.
     async fn kept(&self) {
-        let Some(leases) = &self.leases else { return std::future::pending().await };
         loop {
             sleep(RENEW_PAUSE).await;
-            // Whatever it says: what another has claimed is fenced.
-            if leases.renew(LEASE).await.is_ok_and(|held| held.len() < usize::from(SHARDS)) {
-                return;
+            for leases in &*self.leases {
+                // Whatever it says: what another has claimed is fenced.
+                if leases.renew(LEASE).await.is_ok_and(|held| held.len() < leases.shards().count()) {
+                    return;
+                }
             }
         }
     }
 
     async fn leave(&self) {
-        if let Some(leases) = &self.leases {
+        for leases in &*self.leases {
             let _ = leases.leave().await;
         }
     }

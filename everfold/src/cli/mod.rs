@@ -132,7 +132,7 @@ enum Command {
     Migrate(migrate::Migrate),
     /// Recompute the chain of hashes over everything a hook was sent
     Verify(verify::Verify),
-    /// Show the servers that share a database, and which of them has it
+    /// Show the servers that share a database, and what each of them has
     Cluster(cluster::Cluster),
     /// Show what this machine offers, and what is missing
     Doctor(doctor::Doctor),
@@ -166,8 +166,9 @@ struct Listening {
     #[arg(long, env = "EVERFOLD_DATA", default_value = "./everfold-data")]
     data: PathBuf,
     /// The PostgreSQL that keeps everything instead: postgres://user:password@host:5432/database. Better set in the
-    /// environment. Any number of servers share it: one at a time has it, the others pass on what they are asked, and go
-    /// on when that one ends
+    /// environment. Any number of servers share it: each has its share of the hooks and passes on what is another's, and
+    /// when one ends the others go on. Several databases, with spaces between, share the hooks, too: always all of them, in
+    /// the same order
     #[arg(long, env = "EVERFOLD_DATABASE", hide_env_values = true)]
     database: Option<String>,
     /// The S3 bucket that keeps files: s3://bucket/folder. AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_REGION and, if it

@@ -90,10 +90,10 @@ impl Followed {
         let mut map = many.follow();
         loop {
             let spot = map.wait_for(|map| map.spot(place, 0) != Spot::Nobody).await.ok()?.spot(place, 0);
-            self.line = many.line(match spot {
-                Spot::There(elsewhere) => elsewhere,
-                Spot::Here | Spot::Nobody => many.own.clone(),
-            });
+            self.line = match &spot {
+                Spot::There(elsewhere) => many.line(elsewhere),
+                Spot::Here | Spot::Nobody => many.line(&many.own),
+            };
             let asked = many.named(request_of(&self.head, Body::empty()), true, Some(self.peer));
             match self.line.pass(asked).await {
                 Ok(mut response) if response.status() == StatusCode::SWITCHING_PROTOCOLS => {

@@ -19,7 +19,7 @@ use socket2::{SockRef, TcpKeepalive};
 use store::postgres::NodeId;
 use tokio::{net::TcpStream, time::timeout};
 
-use crate::{keeping::Elsewhere, serve::HEADERS_MAX};
+use crate::{places::Elsewhere, serve::HEADERS_MAX};
 
 /// How long another node may take to accept a connection.
 const CONNECT_WAIT: Duration = Duration::from_secs(2);

@@ -58,8 +58,8 @@ pub async fn show(
     }
     let (now, machine, views) = (site.engine.now(), &site.machine, site.engine.views());
     let (writes, bytes) = site.admission.held();
-    let nodes = match &machine.database {
-        Some(database) => database.nodes().await.unwrap_or_default(),
+    let nodes = match &machine.databases {
+        Some(databases) => databases.nodes().await.unwrap_or_default(),
         None => Vec::new(),
     };
     let limit = |name, held: usize, max: usize| wire::HeldLimit { name, held, max };

@@ -293,15 +293,6 @@ pub fn router(site: Site) -> Router {
 
 /// What no handler has to look at again: headers within their bound, and a path that is text.
 async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> Response {
-    // Another node may know better.
-    let shards = &site.machine.shards;
-    if !shards.is_leased() {
-        let mut refused = Problem(Refusal::OWNER_MISSING).into_response();
-        if !shards.looks() {
-            refused.extensions_mut().remove::<NotHere>();
-        }
-        return refused;
-    }
     if let Some(slug) = invoke::slug_of_host(&site, request.headers()).map(str::to_owned) {
         return invoke::of_host(&site, &slug, request).await;
     }

@@ -13,21 +13,34 @@ use crate::harness::{
     server::Server,
 };
 
-/// The database that they share.
+/// The databases that they share.
 pub struct Shards {
-    pub database: String,
+    /// As a server is told of them.
+    pub databases: String,
+}
+
+pub fn lane(hook: &Hook) -> LaneId {
+    LaneId(u128::from_str_radix(&hook.id.replace('-', ""), 16).expect("an id"))
 }
 
 impl Shards {
+    pub fn of(databases: impl IntoIterator<Item = String>) -> Shards {
+        Shards { databases: databases.into_iter().collect::<Vec<_>>().join(" ") }
+    }
+
     /// Where the server is reached that each shard belongs to.
     fn owners(&self) -> HashMap<i64, String> {
+        const ASKED: &str = "SELECT s.id, n.address FROM everfold.shard AS s JOIN everfold.node AS n ON n.id = s.owner
+            WHERE n.until > now()";
         Runtime::new().expect("a runtime").block_on(async {
-            let (client, connection) = tokio_postgres::connect(&self.database, NoTls).await.expect("it answers");
-            tokio::spawn(connection);
-            let asked = "SELECT s.id, n.address FROM everfold.shard AS s JOIN everfold.node AS n ON n.id = s.owner
-                WHERE n.until > now()";
-            let rows = client.query(asked, &[]).await.expect("it tells");
-            rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+            let mut owners = HashMap::new();
+            for database in self.databases.split(' ') {
+                let (client, connection) = tokio_postgres::connect(database, NoTls).await.expect("it answers");
+                tokio::spawn(connection);
+                let rows = client.query(ASKED, &[]).await.expect("it tells");
+                owners.extend(rows.iter().map(|row| (row.get(0), row.get(1))));
+            }
+            owners
         })
     }
 
@@ -38,7 +51,8 @@ impl Shards {
             let mut shares: HashMap<&str, usize> = HashMap::new();
             let apart = owners.iter().filter(|(shard, _)| **shard >= i64::from(HEAD_SHARDS));
             apart.for_each(|(_, owner)| *shares.entry(owner).or_default() += 1);
-            let fair = usize::from(SHARDS - HEAD_SHARDS).div_ceil(servers);
+            // Of each database one more than the others, at most.
+            let fair = usize::from(SHARDS - HEAD_SHARDS).div_ceil(servers) + self.databases.split(' ').count();
             let is_fair = shares.len() == servers && shares.values().all(|share| *share <= fair);
             (owners.len() == usize::from(SHARDS) && is_fair).then_some(())
         });
@@ -49,8 +63,7 @@ impl Shards {
     }
 
     pub fn keeper(&self, hook: &Hook) -> Option<String> {
-        let lane = LaneId(u128::from_str_radix(&hook.id.replace('-', ""), 16).expect("an id"));
-        self.owners().remove(&i64::from(Shard::of(lane).number()))
+        self.owners().remove(&i64::from(Shard::of(lane(hook)).number()))
     }
 
     /// A new guest's hook that runs this code, and that this server has.
