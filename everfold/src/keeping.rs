@@ -148,9 +148,14 @@ impl Keeping {
         let share =
             |database, leases| Share { keeping: self, database, leases, engine, seen: Pulse::default(), renewed: None };
         let others = others.iter().zip(1..).map(|(leases, database)| share(database, leases).keep(async || {}));
+        let others = async {
+            futures_util::future::join_all(others).await;
+            // None but the head's ends.
+            std::future::pending().await
+        };
         tokio::select! {
             over = share(0, head).keep(&mut begin) => over,
-            _ = futures_util::future::join_all(others) => std::future::pending().await,
+            over = others => over,
         }
     }
 

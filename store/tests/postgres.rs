@@ -583,7 +583,7 @@ fn who_starts_from_the_same_directory_succeeds_whoever_did_before() {
 fn everybody_is_told_who_owns_a_shard_and_where_that_is() {
     hold(async {
         let mut server = Server::start();
-        let [store, other] = [server.open(), server.open()];
+        let [store, other, third] = [server.open(), server.open(), server.open()];
         let (leases, others) = (store.leases(node(1)), other.leases(node(2)));
         let shard = Shard::of(LaneId(1));
         assert_eq!(others.owners().await, Ok(vec![]));
@@ -596,7 +596,10 @@ fn everybody_is_told_who_owns_a_shard_and_where_that_is() {
         let claimed = others.pulse().await.expect("reads");
         assert_ne!(claimed, before);
         assert_eq!(claimed.nodes, [NodeId(1), NodeId(2)]);
-        assert_eq!(others.pulse().await, Ok(claimed.clone()));
+        let nowhere = third.leases(Node { address: String::new(), ..node(3) });
+        nowhere.renew(LEASE).await.expect("joins");
+        assert_eq!(others.pulse().await, Ok(claimed.clone()), "who is not reached takes no share");
+        nowhere.leave().await.expect("goes");
         let nodes = store.nodes().await.expect("reads");
         let told: Vec<_> = nodes.iter().map(|node| (node.id, node.address.as_str(), node.shards)).collect();
         assert_eq!(told, [(NodeId(1), "node-1:8080", 1), (NodeId(2), "node-2:8080", 0)]);

@@ -68,7 +68,8 @@ fn line(node: &Standing) -> String {
             format!("{head}{shards} of {SHARDS} shards, lease {:.1} s", left.as_secs_f64())
         }
     };
-    format!("{id}  {}  {}  since {since}  {stands}", node.address, node.version)
+    let address = if node.address.is_empty() { "everfold migrate" } else { &node.address };
+    format!("{id}  {address}  {}  since {since}  {stands}", node.version)
 }
 
 fn copied(replica: &Replica) -> String {

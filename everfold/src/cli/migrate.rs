@@ -185,8 +185,8 @@ impl Migrate {
         getrandom::fill(&mut id).expect("the kernel gives random bytes");
         let leases = store.leases(Node {
             id: NodeId(u128::from_be_bytes(id)),
-            // Nothing is asked of it.
-            address: "everfold migrate".into(),
+            // Nothing is asked of it, and it shares nothing with others.
+            address: String::new(),
             home: id,
             version: env!("CARGO_PKG_VERSION").into(),
         });

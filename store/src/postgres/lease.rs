@@ -42,7 +42,7 @@ const LEAVE: &str = "
 const SUCCEED: &str = "UPDATE everfold.node SET until = now() WHERE home = $2 AND id <> $1 AND until > now()";
 const PULSE: &str = "
     SELECT (SELECT coalesce(sum(epoch), 0)::int8 FROM everfold.shard), (SELECT count(owner) FROM everfold.shard),
-        (SELECT array_agg(id ORDER BY id) FROM everfold.node WHERE until > now())";
+        (SELECT array_agg(id ORDER BY id) FROM everfold.node WHERE until > now() AND address <> '')";
 const OWNERS: &str = "
     SELECT n.id, n.address, array_agg(s.id) FROM everfold.shard AS s JOIN everfold.node AS n ON n.id = s.owner
     WHERE n.until > now() GROUP BY n.id, n.address";
@@ -104,7 +104,7 @@ pub struct Replica {
 pub struct Pulse {
     claimed: i64,
     owned: i64,
-    /// Whose leases hold.
+    /// Whose leases hold, of those that have an address.
     pub nodes: Vec<NodeId>,
 }
 

@@ -96,7 +96,7 @@ impl fmt::Display for NodeId {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Node {
     pub id: NodeId,
-    /// Where other nodes reach it: a host with its port.
+    /// Where other nodes reach it: a host with its port. Without one it is none of those that share the shards evenly.
     pub address: String,
     /// Drawn once for its directory, which one process at a time has.
     pub home: [u8; 16],
