@@ -186,6 +186,8 @@ fn a_row_is_never_kept_where_nobody_looks_for_it() {
         let strange = Batch { rows: vec![(row::hook(there), Some(vec![]))], ..next(here, 0) };
         let commit = AssertUnwindSafe(|| drop(store.commit(strange.clone())));
         assert!(std::panic::catch_unwind(commit).is_err());
+        let commit = AssertUnwindSafe(|| drop(store.parts()[0].commit(next(here, 0))));
+        assert!(std::panic::catch_unwind(commit).is_err());
         assert_eq!(store.last(here, Position::from_u64(u64::MAX)).await, Ok(None));
 
         // Rows alone, of a lane that has no record, go where each belongs.
@@ -238,6 +240,9 @@ fn leases_are_of_one_database_each() {
         let of_second = leases[1].claim(&all).await.expect("claims");
         assert_ne!(leases[1].pulse().await, Ok(before));
         assert_eq!(claimed.len() + of_second.len(), usize::from(SHARDS));
+        let rows = [0, 1, 2].map(|number| (row::hook(lane_in(number)), Some(vec![]))).into();
+        let moved = Batch { lane: LaneId(99), expect: Position::START, records: vec![], rows };
+        assert_eq!(store.commit(moved.clone()).await, Commit::Done, "whoever has all of them may move rows there");
         let nodes = store.nodes().await.expect("reads");
         assert_eq!(nodes.len(), 1);
         assert!(nodes[0].shards == usize::from(SHARDS) && nodes[0].is_head && nodes[0].since_ms > 0);
@@ -251,6 +256,8 @@ fn leases_are_of_one_database_each() {
         leases[2].leave().await.expect("goes");
         assert_eq!(others[2].claim(&all).await.expect("claims").len(), leases[2].shards().count());
         assert_eq!(store.commit(next(lane_in(2), 1)).await, Commit::Fenced);
+        let uncertain = store.commit(moved).await;
+        assert!(matches!(&uncertain, Commit::Unknown(words) if words.contains("Fenced")), "{uncertain:?}");
         assert_eq!(other.commit(next(lane_in(2), 1)).await, Commit::Done);
         assert_eq!(store.commit(next(lane_in(1), 0)).await, Commit::Done, "the others stay");
         let nodes = store.nodes().await.expect("reads");
