@@ -328,8 +328,13 @@ fn databases_that_are_named_otherwise_than_the_first_time_are_refused_untouched(
         Postgres::open(&alone).await.expect("opens").close().await;
         let store = three.opened().await;
         let [first, second, third] = [0, 1, 2].map(|number| three.addresses[number].as_str());
+        let mut others = Vec::new();
+        for name in ["other1", "other2", "other3"] {
+            others.push(three.server.database(name).await);
+        }
+        Databases::open(&others.join(" ")).await.expect("opens").close().await;
         let refused = async |addresses: &[&str], why: &str| {
-            let all = [first, second, third, &new, &alone];
+            let all = [first, second, third, &others[1], &new, &alone];
             let mut before = Vec::new();
             for address in all {
                 before.push(noted(address).await);
@@ -348,6 +353,8 @@ fn databases_that_are_named_otherwise_than_the_first_time_are_refused_untouched(
         refused(&[first, third, second], "is number 3 of 3 that one store is in, and was named as number 2 of 3").await;
         refused(&[first, second, third, &new], "is number 1 of 3 that one store is in, and was named as number 1 of 4")
             .await;
+        refused(&[first, &others[1], third], "another store").await;
+        refused(&[&others[0], second, &others[2]], "another store").await;
         refused(&[&new, &alone], "'alone'").await;
         refused(&[&alone, &new], "is number 1 of 1 that one store is in, and was named as number 1 of 2").await;
         refused(&[&new, &new], "named twice").await;
@@ -407,7 +414,7 @@ fn a_database_of_the_third_format_is_a_whole_store() {
         store.close().await;
         let database = server.connect().await;
         let before = "
-            ALTER TABLE everfold.format DROP COLUMN part, DROP COLUMN parts;
+            ALTER TABLE everfold.format DROP COLUMN part, DROP COLUMN parts, DROP COLUMN store;
             UPDATE everfold.format SET version = 3;";
         database.batch_execute(before).await.expect("as it was");
         let refused =
