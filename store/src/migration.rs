@@ -370,7 +370,7 @@ async fn put_mark(store: &dyn Store, whose: &'static str, mark: Option<Mark>) ->
     keep_rows(store, whose, vec![(row::migration(), mark.as_ref().map(row::encode))]).await
 }
 
-/// Rows of a lane that never has a record.
+/// Rows of a lane that never has a record: a store in several places keeps each where it belongs.
 async fn keep_rows(store: &dyn Store, whose: &'static str, rows: Vec<row::Change>) -> Result<(), Stopped> {
     let lane = LaneId(0).derived("everfold 2026 the rows of a migration");
     kept(whose, store.commit(Batch { lane, expect: Position::START, records: Vec::new(), rows }).await)

@@ -186,6 +186,8 @@ fn a_row_is_never_kept_where_nobody_looks_for_it() {
         let strange = Batch { rows: vec![(row::hook(there), Some(vec![]))], ..next(here, 0) };
         let commit = AssertUnwindSafe(|| drop(store.commit(strange.clone())));
         assert!(std::panic::catch_unwind(commit).is_err());
+        let commit = AssertUnwindSafe(|| drop(store.parts()[0].commit(next(here, 0))));
+        assert!(std::panic::catch_unwind(commit).is_err());
         assert_eq!(store.last(here, Position::from_u64(u64::MAX)).await, Ok(None));
 
         // Rows alone, of a lane that has no record, go where each belongs.
@@ -238,6 +240,9 @@ fn leases_are_of_one_database_each() {
         let of_second = leases[1].claim(&all).await.expect("claims");
         assert_ne!(leases[1].pulse().await, Ok(before));
         assert_eq!(claimed.len() + of_second.len(), usize::from(SHARDS));
+        let rows = [0, 1, 2].map(|number| (row::hook(lane_in(number)), Some(vec![]))).into();
+        let moved = Batch { lane: LaneId(99), expect: Position::START, records: vec![], rows };
+        assert_eq!(store.commit(moved.clone()).await, Commit::Done, "whoever has all of them may move rows there");
         let nodes = store.nodes().await.expect("reads");
         assert_eq!(nodes.len(), 1);
         assert!(nodes[0].shards == usize::from(SHARDS) && nodes[0].is_head && nodes[0].since_ms > 0);
@@ -251,6 +256,8 @@ fn leases_are_of_one_database_each() {
         leases[2].leave().await.expect("goes");
         assert_eq!(others[2].claim(&all).await.expect("claims").len(), leases[2].shards().count());
         assert_eq!(store.commit(next(lane_in(2), 1)).await, Commit::Fenced);
+        let uncertain = store.commit(moved).await;
+        assert!(matches!(&uncertain, Commit::Unknown(words) if words.contains("Fenced")), "{uncertain:?}");
         assert_eq!(other.commit(next(lane_in(2), 1)).await, Commit::Done);
         assert_eq!(store.commit(next(lane_in(1), 0)).await, Commit::Done, "the others stay");
         let nodes = store.nodes().await.expect("reads");
@@ -321,8 +328,13 @@ fn databases_that_are_named_otherwise_than_the_first_time_are_refused_untouched(
         Postgres::open(&alone).await.expect("opens").close().await;
         let store = three.opened().await;
         let [first, second, third] = [0, 1, 2].map(|number| three.addresses[number].as_str());
+        let mut others = Vec::new();
+        for name in ["other1", "other2", "other3"] {
+            others.push(three.server.database(name).await);
+        }
+        Databases::open(&others.join(" ")).await.expect("opens").close().await;
         let refused = async |addresses: &[&str], why: &str| {
-            let all = [first, second, third, &new, &alone];
+            let all = [first, second, third, &others[1], &new, &alone];
             let mut before = Vec::new();
             for address in all {
                 before.push(noted(address).await);
@@ -341,6 +353,8 @@ fn databases_that_are_named_otherwise_than_the_first_time_are_refused_untouched(
         refused(&[first, third, second], "is number 3 of 3 that one store is in, and was named as number 2 of 3").await;
         refused(&[first, second, third, &new], "is number 1 of 3 that one store is in, and was named as number 1 of 4")
             .await;
+        refused(&[first, &others[1], third], "another store").await;
+        refused(&[&others[0], second, &others[2]], "another store").await;
         refused(&[&new, &alone], "'alone'").await;
         refused(&[&alone, &new], "is number 1 of 1 that one store is in, and was named as number 1 of 2").await;
         refused(&[&new, &new], "named twice").await;
@@ -400,7 +414,7 @@ fn a_database_of_the_third_format_is_a_whole_store() {
         store.close().await;
         let database = server.connect().await;
         let before = "
-            ALTER TABLE everfold.format DROP COLUMN part, DROP COLUMN parts;
+            ALTER TABLE everfold.format DROP COLUMN part, DROP COLUMN parts, DROP COLUMN store;
             UPDATE everfold.format SET version = 3;";
         database.batch_execute(before).await.expect("as it was");
         let refused =

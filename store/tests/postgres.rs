@@ -640,7 +640,7 @@ fn a_database_of_the_first_format_is_upgraded_with_what_is_in_it() {
         assert_eq!(owns.claim(&[Shard::of(LaneId(1))]).await.expect("claims").len(), 1);
         let before = "
             ALTER TABLE everfold.node DROP COLUMN address, DROP COLUMN home, DROP COLUMN version, DROP COLUMN since;
-            ALTER TABLE everfold.format DROP COLUMN seal, DROP COLUMN part, DROP COLUMN parts;
+            ALTER TABLE everfold.format DROP COLUMN seal, DROP COLUMN part, DROP COLUMN parts, DROP COLUMN store;
             UPDATE everfold.format SET version = 1;";
         server.connect().await.batch_execute(before).await.expect("as it was");
         let store = server.open();

@@ -1,6 +1,6 @@
 //! Keeps everything in several databases: each has a range of the shards, and what is kept of their lanes.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::RangeInclusive};
 
 use rules::{
     record::{LaneId, Position, Record},
@@ -99,37 +99,38 @@ impl Databases {
     }
 
     fn of(&self, lane: LaneId) -> &Postgres {
-        &self.parts[self.number_of(lane)]
+        self.only().unwrap_or_else(|| &self.parts[self.number_of(lane)])
     }
 
-    /// The database that is to be asked alone, for what is kept by this lane or any.
-    fn alone(&self, lane: Option<LaneId>) -> Option<&Postgres> {
+    /// Where there is but one database, nothing is asked of whose it is.
+    fn only(&self) -> Option<&Postgres> {
         match self.parts.as_slice() {
             [only] => Some(only),
-            _ => lane.map(|lane| self.of(lane)),
+            _ => None,
         }
     }
 
-    /// What a batch brings to each database, if that is not all for one.
-    fn split(&self, batch: &Batch) -> Option<Vec<Batch>> {
-        let own = self.number_of(batch.lane);
-        if self.parts.len() == 1 || !batch.records.is_empty() || batch.expect != Position::START {
-            return None;
+    /// The databases in which a row lies, or may.
+    fn homes(&self, (key, value): &row::Change) -> RangeInclusive<usize> {
+        match row::home(key, value.as_deref()) {
+            Home::Lane(lane) => self.number_of(lane)..=self.number_of(lane),
+            Home::Head => 0..=0,
+            Home::Unknown => 0..=self.parts.len() - 1,
         }
-        let mut split: Vec<Vec<row::Change>> = vec![Vec::new(); self.parts.len()];
-        for (key, value) in &batch.rows {
-            let numbers = match row::home(key, value.as_deref()) {
-                Home::Lane(lane) => self.number_of(lane)..=self.number_of(lane),
-                Home::Head => 0..=0,
-                Home::Unknown => 0..=self.parts.len() - 1,
-            };
-            split[numbers].iter_mut().for_each(|rows| rows.push((key.clone(), value.clone())));
+    }
+
+    /// Commits each row where it belongs.
+    fn scatter(&self, rows: Vec<row::Change>) -> Vec<Pending<Commit>> {
+        let mut scattered = vec![Vec::new(); self.parts.len()];
+        for row in rows {
+            scattered[self.homes(&row)].iter_mut().for_each(|rows| rows.push(row.clone()));
         }
-        let is_for_others = split.iter().enumerate().any(|(number, rows)| number != own && !rows.is_empty());
-        let with_rows = split.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
-        is_for_others.then(|| {
-            with_rows.map(|(number, rows)| Batch { lane: self.bringing(number), rows, ..batch.clone() }).collect()
-        })
+        let of_each = scattered.into_iter().enumerate().filter(|(_, rows)| !rows.is_empty());
+        let batches = of_each.map(|(number, rows)| {
+            let batch = Batch { lane: self.bringing(number), expect: Position::START, records: Vec::new(), rows };
+            self.parts[number].commit(batch)
+        });
+        batches.collect()
     }
 
     /// A lane of a database that never has a record.
@@ -142,12 +143,15 @@ impl Databases {
 
 impl Store for Databases {
     fn commit(&self, batch: Batch) -> Pending<Commit> {
-        if let Some(split) = self.split(&batch) {
-            let kept: Vec<_> = split.into_iter().map(|batch| self.of(batch.lane).commit(batch)).collect();
-            return Box::pin(all_kept(kept));
+        if let Some(only) = self.only() {
+            return only.commit(batch);
         }
         let number = self.number_of(batch.lane);
-        for (key, _) in batch.rows.iter().filter(|_| self.parts.len() > 1) {
+        let is_of_rows_alone = batch.records.is_empty() && batch.expect == Position::START;
+        if is_of_rows_alone && batch.rows.iter().any(|row| self.homes(row) != (number..=number)) {
+            return Box::pin(all_kept(self.scatter(batch.rows)));
+        }
+        for (key, _) in &batch.rows {
             let is_at_home = row::kept_by(key).is_none_or(|lane| self.number_of(lane) == number);
             assert!(is_at_home, "'{}' would not be found: it is of another database", key.escape_ascii());
         }
@@ -167,8 +171,8 @@ impl Store for Databases {
     }
 
     fn lanes(&self, from: LaneId, lanes_max: usize) -> Pending<Result<Vec<LaneEnd>, Fault>> {
-        if let Some(alone) = self.alone(None) {
-            return alone.lanes(from, lanes_max);
+        if let Some(only) = self.only() {
+            return only.lanes(from, lanes_max);
         }
         let asked = self.parts.iter().map(|part| part.lanes(from, lanes_max)).collect();
         Box::pin(async move {
@@ -180,7 +184,8 @@ impl Store for Databases {
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {
-        if let Some(alone) = self.alone(row::range_kept_by(&from, &to)) {
+        let alone = || row::range_kept_by(&from, &to).map(|lane| self.of(lane));
+        if let Some(alone) = self.only().or_else(alone) {
             return alone.rows(from, to, order, rows_max);
         }
         let asked = self.parts.iter().map(|part| part.rows(from.clone(), to.clone(), order, rows_max)).collect();
@@ -196,7 +201,7 @@ impl Store for Databases {
     }
 
     fn row(&self, key: Vec<u8>) -> Pending<Result<Option<Vec<u8>>, Fault>> {
-        if let Some(alone) = self.alone(row::kept_by(&key)) {
+        if let Some(alone) = self.only().or_else(|| row::kept_by(&key).map(|lane| self.of(lane))) {
             return alone.row(key);
         }
         let asked = self.parts.iter().map(|part| part.row(key.clone())).collect();

@@ -20,6 +20,7 @@ use super::{
 const FORMAT: i64 = 4;
 /// From this format on a database notes which part of a store it is; before, each was a whole one.
 const FORMAT_OF_PARTS: i64 = 4;
+const STORE_BEFORE_PARTS: i64 = 0;
 /// Connections that read, claim and erase, beside those that commit.
 const READERS: usize = 4;
 /// How long a connection may take to be made, and how long a free one may be waited for.
@@ -66,6 +67,11 @@ pub enum OpenError {
     )]
     Misplaced { database: String, found: Part, named: Part },
     #[error(
+        "store_parts: {database} is part of another store than others that were named with it. Nothing in it was changed. \
+         hint: name the databases that one store is in."
+    )]
+    Mixed { database: String },
+    #[error(
         "store_parts: {database} is new, but others that were named with it hold a store already. Nothing was changed. \
          hint: name the databases that this store is in; if one was lost, put a backup in its place."
     )]
@@ -102,9 +108,10 @@ pub(super) async fn databases(addresses: &[&str]) -> Result<Vec<(Pool, Part)>, O
         }
         databases.push(database);
     }
-    let (mut new, mut is_in_use) = (None, false);
+    let (mut new, mut is_in_use, mut store) = (None, false, None);
     for database in &databases {
-        match database.format().await? {
+        match database.store().await? {
+            Some(found) if *store.get_or_insert(found) != found => return Err(database.mixed()),
             Some(_) => is_in_use = is_in_use || database.keeps_something().await?,
             None => new = Some(database),
         }
@@ -113,7 +120,10 @@ pub(super) async fn databases(addresses: &[&str]) -> Result<Vec<(Pool, Part)>, O
         return Err(OpenError::Lost { database: new.name.clone() });
     }
     for database in &databases {
-        database.make().await?;
+        let made = database.make(store).await?;
+        if *store.get_or_insert(made) != made {
+            return Err(database.mixed());
+        }
     }
     Ok(databases.into_iter().map(|database| (database.pool, database.part)).collect())
 }
@@ -160,20 +170,21 @@ impl Database {
         Ok(Database { name, part, pool, client })
     }
 
-    /// The format it has; `None` without tables. An error for one that this build does not know, or that is another part.
-    async fn format(&self) -> Result<Option<i64>, OpenError> {
+    /// Which store it is a part of; `None` without tables. An error if this build does not know its format, or if it is
+    /// another part than it was named as.
+    async fn store(&self) -> Result<Option<i64>, OpenError> {
         let Some(format) = format(&self.client).await.map_err(|error| self.refused(&error))? else { return Ok(None) };
         if format > FORMAT {
             return Err(OpenError::Newer { database: self.name.clone(), found: format, known: FORMAT });
         }
-        let found = match format {
-            ..FORMAT_OF_PARTS => Part::WHOLE,
+        let (found, store) = match format {
+            ..FORMAT_OF_PARTS => (Part::WHOLE, STORE_BEFORE_PARTS),
             _ => part(&self.client).await.map_err(|error| self.refused(&error))?,
         };
         if found != self.part {
             return Err(OpenError::Misplaced { database: self.name.clone(), found, named: self.part });
         }
-        Ok(Some(format))
+        Ok(Some(store))
     }
 
     async fn keeps_something(&self) -> Result<bool, OpenError> {
@@ -182,17 +193,23 @@ impl Database {
         Ok(found.get(0))
     }
 
-    /// Brings it to this build's format. Of two that make it as different parts at the same time the second is refused.
-    async fn make(&self) -> Result<(), OpenError> {
+    /// Brings it to this build's format, and gives which store it is a part of: this one, if it is new and there is one
+    /// yet. Of two that make it as different parts at the same time the second is refused.
+    async fn make(&self, store: Option<i64>) -> Result<i64, OpenError> {
         let mut tries = 1;
         loop {
-            match upgrade(&self.client, self.part).await {
+            match upgrade(&self.client, self.part, store).await {
                 Err(error) if tries < TRIES && was_beaten(&error) => tokio::time::sleep(TRY_PAUSE).await,
                 upgraded => break upgraded.map_err(|error| self.refused(&error))?,
             }
             tries += 1;
         }
-        self.format().await.map(drop)
+        let made = self.store().await?;
+        made.ok_or_else(|| OpenError::Unusable { database: self.name.clone(), words: "its tables are gone".into() })
+    }
+
+    fn mixed(&self) -> OpenError {
+        OpenError::Mixed { database: self.name.clone() }
     }
 
     fn refused(&self, error: &Error) -> OpenError {
@@ -240,14 +257,16 @@ async fn format(client: &Client) -> Result<Option<i64>, Error> {
     }
 }
 
-async fn part(client: &Client) -> Result<Part, Error> {
-    let found = client.query_one("SELECT part, parts FROM everfold.format", &[]).await?;
+/// Which part of which store it is.
+async fn part(client: &Client) -> Result<(Part, i64), Error> {
+    let found = client.query_one("SELECT part, parts, store FROM everfold.format", &[]).await?;
     let count = |column| usize::try_from(found.get::<_, i64>(column)).unwrap_or(usize::MAX);
-    Ok(Part { number: count(0), of: count(1) })
+    Ok((Part { number: count(0), of: count(1) }, found.get(2)))
 }
 
-/// Brings a database to [`FORMAT`], in one transaction; a new one becomes this part. Every step stays here for good.
-async fn upgrade(client: &Client, named: Part) -> Result<(), Error> {
+/// Brings a database to [`FORMAT`], in one transaction; a new one becomes this part of this store. Every step stays here for
+/// good.
+async fn upgrade(client: &Client, named: Part, store: Option<i64>) -> Result<(), Error> {
     let found = format(client).await?.unwrap_or(0);
     if found >= FORMAT {
         return Ok(());
@@ -299,12 +318,15 @@ async fn upgrade(client: &Client, named: Part) -> Result<(), Error> {
             UPDATE everfold.shard SET owner = NULL, epoch = epoch + 1;";
     }
     if found < 4 {
-        // Which part of a store this is, for good: its shards are here, and no others.
+        // Which part of a store this is, for good: its shards are here, and no others. A store is drawn with the first of
+        // its databases.
         let Part { number, of } = part;
+        let store = store.map_or("(random() * 9e18)::int8".into(), |store| store.to_string());
         let _ = write!(
             steps,
             "ALTER TABLE everfold.format ADD COLUMN part int8 NOT NULL DEFAULT {number};
-            ALTER TABLE everfold.format ADD COLUMN parts int8 NOT NULL DEFAULT {of};"
+            ALTER TABLE everfold.format ADD COLUMN parts int8 NOT NULL DEFAULT {of};
+            ALTER TABLE everfold.format ADD COLUMN store int8 NOT NULL DEFAULT {store};"
         );
     }
     let _ = write!(steps, "UPDATE everfold.format SET version = {FORMAT}; COMMIT");
