@@ -182,7 +182,15 @@ export interface Health {
   memory: { residentBytes: number | null };
   limits: { name: string; held: number; max: number }[];
   /** The servers that share a database; none where a directory keeps everything. */
-  nodes: { id: string; address: string; version: string; since: number; leaseMs: number; shards: number; isHead: boolean }[];
+  nodes: {
+    id: string;
+    address: string;
+    version: string;
+    since: number;
+    leaseMs: number;
+    shards: number;
+    isHead: boolean;
+  }[];
 }
 
 /** What a person fills in before a template is a request. */
