@@ -183,7 +183,9 @@ impl Front {
                         request.extensions_mut().insert(OfNode);
                     }
                     let mut response = here.answer(request, asker.unwrap_or(peer)).await;
-                    if is_elsewhere(&response) {
+                    // Whoever's code answers, this is not its to say.
+                    response.headers_mut().remove(NODE);
+                    if is_not_here(&response) {
                         response.headers_mut().insert(NODE, ELSEWHERE);
                     }
                     response
@@ -240,7 +242,7 @@ impl Front {
                         Some(here) => here.answer(passed.here(request), peer).await,
                         None => Problem(Refusal::OWNER_MISSING).into_response(),
                     };
-                    if !is_elsewhere(&response) || Instant::now() >= until || many.places.is_blind(place) {
+                    if !is_not_here(&response) || Instant::now() >= until || many.places.is_blind(place) {
                         return response;
                     }
                     sleep(RETRY_PAUSE).await;
@@ -377,15 +379,19 @@ impl Many {
         line
     }
 
-    /// Whether a node that was asked for a place has it no more, and another has: while nobody has, it may still be at it.
-    fn is_followed(&self, map: &Map, place: Place, line: &Line) -> bool {
-        match map.spot(place, 0) {
-            // A new lane is wherever it was begun.
-            _ if place == Place::New => false,
-            Spot::Here => !line.leads_to(&self.own),
-            Spot::There(elsewhere) => !line.leads_to(&elsewhere),
+    fn is_at(&self, spot: &Spot, line: &Line) -> bool {
+        match spot {
+            Spot::Here => line.leads_to(&self.own),
+            Spot::There(elsewhere) => line.leads_to(elsewhere),
             Spot::Nobody => false,
         }
+    }
+
+    /// Whether a node that was asked for a place has it no more, and another has: while nobody has, it may still be at it.
+    fn is_followed(&self, map: &Map, place: Place, line: &Line) -> bool {
+        let spots = map.spots(place);
+        let has_any = spots.iter().any(|spot| *spot != Spot::Nobody);
+        has_any && !spots.iter().any(|spot| self.is_at(spot, line))
     }
 
     async fn changed(&self, map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Line) {
@@ -438,9 +444,14 @@ impl Doors {
     }
 }
 
-/// An answer of a node that has not what was asked for.
+/// An answer of another node that has not what was asked for.
 fn is_elsewhere(response: &Response<Body>) -> bool {
-    response.headers().get(NODE) == Some(&ELSEWHERE) || response.extensions().get::<NotHere>().is_some()
+    response.headers().get(NODE) == Some(&ELSEWHERE)
+}
+
+/// The same of this one.
+fn is_not_here(response: &Response<Body>) -> bool {
+    response.extensions().get::<NotHere>().is_some()
 }
 
 fn without_connection(headers: &mut hyper::HeaderMap, is_upgrade: bool) {
@@ -544,8 +555,8 @@ impl Passed {
     }
 
     /// As if it had come in just now.
-    fn here(&mut self, mut request: Request<Body>) -> Request<Body> {
-        if let Some(upgrade) = self.upgrade.take() {
+    fn here(&self, mut request: Request<Body>) -> Request<Body> {
+        if let Some(upgrade) = self.upgrade.clone() {
             request.extensions_mut().insert(upgrade);
         }
         if self.is_of_node {

@@ -70,13 +70,19 @@ impl Map {
         Map { spots, makers }
     }
 
+    /// Where a place is; a new lane may be made at several.
+    pub fn spots(&self, place: Place) -> &[Spot] {
+        let one = |shard: usize| self.spots.get(shard..=shard).unwrap_or_default();
+        match place {
+            Place::Head => one(0),
+            Place::Lane(lane) => one(index(Shard::of(lane))),
+            Place::New => &self.makers,
+        }
+    }
+
     pub fn spot(&self, place: Place, turn: usize) -> Spot {
-        let spot = match place {
-            Place::Head => self.spots.first(),
-            Place::Lane(lane) => self.spots.get(index(Shard::of(lane))),
-            Place::New => self.makers.get(turn % self.makers.len().max(1)),
-        };
-        spot.cloned().unwrap_or(Spot::Nobody)
+        let spots = self.spots(place);
+        spots.get(turn % spots.len().max(1)).cloned().unwrap_or(Spot::Nobody)
     }
 }
 

@@ -590,6 +590,19 @@ fn who_only_says_that_they_are_a_node_is_a_visitor_like_any_other() {
             assert_eq!((&seen["everfold-node"], &seen["forwarded"]), (&expected, &Value::Null), "{seen}");
         }
     }
+    // Nor can what a hook answers make a node ask again.
+    let says = "export const reducer = (state, request) => (state ?? 0) + 1;
+        export const responder = () => ({ statusCode: 200, headers: { 'everfold-node': 'elsewhere' }, body: 'once' });";
+    let hook_of = |node: usize| cluster.hook_of(node, says);
+    for hook in [hook_of(0), hook_of(1)] {
+        for server in &cluster.nodes {
+            let before = hook.state().as_u64().unwrap_or(0);
+            let asked = Instant::now();
+            assert_eq!(hook.at(server).write(&json!(1)).expect(200).text(), "once");
+            assert!(asked.elapsed() < PATIENCE / 2);
+            eventually("it is kept once", || (hook.state().as_u64() == Some(before + 1)).then_some(()));
+        }
+    }
     // What nodes ask of each other is answered to none of their clients, whichever node these come through.
     let lane = shards::lane(&hook);
     let asked = postcard::to_allocvec(&Asked::DropSchedules { hook: lane }).expect("plain data");

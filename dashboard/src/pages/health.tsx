@@ -102,7 +102,7 @@ function Figures({ health }: { health: Health }) {
       </Group>
       <Group title="Machine">
         <Fact name="Memory">{memory.residentBytes === null ? "unknown" : bytes(memory.residentBytes)}</Fact>
-        <Fact name="Stored">{bytes(store.bytes)}</Fact>
+        {health.nodes.length === 0 && <Fact name="Stored">{bytes(store.bytes)}</Fact>}
         <Fact name="Room left on the disk">{store.freeBytes === null ? "unknown" : bytes(store.freeBytes)}</Fact>
         <Fact name="Started">{wholeOf(startedAt)}</Fact>
       </Group>
@@ -169,7 +169,7 @@ function Nodes({ health: { nodes } }: { health: Health }) {
     <div className={style.whole}>
       <Section
         title="Servers"
-        about="They share a database and its hooks; the head has all else. Any of them may be asked, and when one ends the others go on."
+        about="They share a database and its hooks; the head has all else, and the numbers on this page are its own. Any of them may be asked, and when one ends the others go on."
       >
         <Card isFlush>
           <ul className={style.walls}>

@@ -76,11 +76,7 @@ impl Followed {
 
     /// Whether who was asked last has it still.
     fn is_there(&self, map: &Map) -> bool {
-        match map.spot(self.place, 0) {
-            Spot::Here => self.line.leads_to(&self.front.many().own),
-            Spot::There(elsewhere) => self.line.leads_to(&elsewhere),
-            Spot::Nobody => false,
-        }
+        self.front.many().is_at(&map.spot(self.place, 0), &self.line)
     }
 
     /// The same, from whoever has it next. `None` when that one has nothing to tell.
