@@ -19,7 +19,7 @@ use rules::{
     row,
 };
 use store::{Batch, Commit, Order};
-use tokio::sync::oneshot;
+use tokio::sync::{mpsc::error::TrySendError, oneshot};
 
 use crate::{
     DOORS_MAX, LANE_QUEUE_MAX, LEAVE_PAUSE_MS, OWN_LANE_DRAWS_MAX,
@@ -377,14 +377,23 @@ impl Engine {
     pub async fn let_go(&self, is_gone: impl Fn(LaneId) -> bool) {
         self.inner.departures.fetch_add(1, Ordering::SeqCst);
         self.doors().clear();
-        let gone: Vec<_> = self.lock().iter().filter(|(lane, _)| is_gone(**lane)).map(|(lane, _)| *lane).collect();
-        for lane in &gone {
-            let messages = self.lock().get(lane).map(|awake| awake.messages.clone());
-            if let Some(messages) = messages {
-                let _ = messages.send(Message::Leave).await;
+        let mut gone = Vec::new();
+        for (lane, awake) in self.lock().iter().filter(|(lane, _)| is_gone(**lane)) {
+            gone.push(*lane);
+            // Those that are busy hear it when they get to it.
+            if let Err(TrySendError::Full(leave)) = awake.messages.try_send(Message::Leave) {
+                let messages = awake.messages.clone();
+                tokio::spawn(async move { messages.send(leave).await });
             }
         }
-        while self.lock().keys().any(|lane| gone.contains(lane)) {
+        loop {
+            {
+                let lanes = self.lock();
+                gone.retain(|lane| lanes.contains_key(lane));
+            }
+            if gone.is_empty() {
+                return;
+            }
             self.world().clock.sleep(LEAVE_PAUSE_MS).await;
         }
     }

@@ -151,7 +151,6 @@ impl Engine {
         Ok(())
     }
 
-    /// A hook is gone, and its actions with it.
     /// The schedules of a hook are where its account is, and the hook may be elsewhere.
     pub(crate) async fn drop_schedules_anywhere(&self, hook: LaneId) -> Result<(), Refusal> {
         let (from, to) = row::planned_range(hook);
@@ -166,6 +165,7 @@ impl Engine {
         }
     }
 
+    /// A hook is gone, and its actions with it.
     pub(crate) async fn drop_schedules_of(&self, hook: LaneId) -> Result<(), Refusal> {
         let (from, to) = row::planned_range(hook);
         let rows = self.world().store.rows(from, to, Order::Ascending, usize::MAX).await.map_err(fault)?;

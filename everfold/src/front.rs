@@ -38,7 +38,7 @@ use tokio::{
 };
 
 use crate::{
-    http::{NotHere, Problem, visitor::Peer, wire::lane_of},
+    http::{NotHere, Problem, idempotency_key, slug_of_host, visitor::Peer, wire::lane_of},
     places::{Elsewhere, Map, Place, Places, Spot},
 };
 
@@ -71,7 +71,6 @@ const ITSELF: &str = "itself";
 const ELSEWHERE: HeaderValue = HeaderValue::from_static("elsewhere");
 /// A WebSocket that may be opened again at the next owner: what it tells is how things are, not what happened.
 const FOLLOWED: &str = "/state-events";
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 /// What concerns one connection alone.
 const OF_A_CONNECTION: [HeaderName; 8] = [
     header::CONNECTION,
@@ -96,7 +95,11 @@ impl Here {
     async fn answer(self, mut request: Request<Body>, peer: IpAddr) -> Response<Body> {
         request.extensions_mut().insert(Peer(peer));
         match self.router.call(request).await {
-            Ok(response) => response,
+            Ok(mut response) => {
+                // Whoever's code answered, this is not its to say.
+                response.headers_mut().remove(NODE);
+                response
+            }
             Err(never) => match never {},
         }
     }
@@ -130,6 +133,8 @@ struct Many {
     /// From this node to itself, for what outlives the node it was asked of.
     own: Elsewhere,
     held: Arc<Semaphore>,
+    /// How people reach it.
+    origin: String,
 }
 
 impl Front {
@@ -137,16 +142,17 @@ impl Front {
         Front(Arc::new(Inner { here: watch::Sender::default(), many: None, metrics }))
     }
 
-    /// Of the node that is reached as `own`.
+    /// Of the node that reaches itself as `own`.
     pub fn of_many(
         places: Arc<Places>,
         store: Arc<dyn Store>,
         proof: Proof,
         own: Elsewhere,
+        origin: String,
         metrics: PrometheusHandle,
     ) -> Front {
         let held = Arc::new(Semaphore::new(PASSED_BODIES_MAX));
-        let many = Many { places, doors: Doors::of(store), proof, lines: Mutex::default(), own, held };
+        let many = Many { places, doors: Doors::of(store), proof, lines: Mutex::default(), own, held, origin };
         Front(Arc::new(Inner { here: watch::Sender::default(), many: Some(many), metrics }))
     }
 
@@ -176,15 +182,15 @@ impl Front {
         };
         if let Some(asker) = many.proof.asker(&mut request) {
             let place = many.place_of(request.uri(), request.method(), request.headers()).await;
-            let is_here = place == Place::New || many.map().spot(place, 0) == Spot::Here;
-            return match self.here().filter(|_| is_here && many.places.may_answer(place)) {
+            let is_here = place.is_ok_and(|place| {
+                (place == Place::New || many.map().spot(place, 0) == Spot::Here) && many.places.may_answer(place)
+            });
+            return match self.here().filter(|_| is_here) {
                 Some(here) => {
                     if asker.is_none() {
                         request.extensions_mut().insert(OfNode);
                     }
                     let mut response = here.answer(request, asker.unwrap_or(peer)).await;
-                    // Whoever's code answers, this is not its to say.
-                    response.headers_mut().remove(NODE);
                     if is_not_here(&response) {
                         response.headers_mut().insert(NODE, ELSEWHERE);
                     }
@@ -334,7 +340,10 @@ impl Many {
     }
 
     /// Where a request says that it is answered.
-    async fn place_of(&self, uri: &Uri, method: &Method, headers: &HeaderMap) -> Place {
+    async fn place_of(&self, uri: &Uri, method: &Method, headers: &HeaderMap) -> Result<Place, Refusal> {
+        if slug_of_host(&self.origin, headers).is_some() {
+            return Ok(Place::Head);
+        }
         let path = uri.path();
         let query = uri.query().unwrap_or_default();
         let named = |name: &str| {
@@ -346,22 +355,21 @@ impl Many {
         let mut parts = path.split('/');
         let (first, second) = (parts.next().unwrap_or_default(), parts.next());
         let key = match (first, second) {
-            _ if is_function_host(headers) => None,
             ("write" | "read", Some(key)) => Some(key.to_owned()),
             ("state-events", None) if !is_api => named("readKey"),
             _ => None,
         };
         if let Some(key) = key {
-            return self.doors.lane(&key).await.map_or(Place::Head, Place::Lane);
+            return Ok(self.doors.lane(&key).await?.map_or(Place::Head, Place::Lane));
         }
         let lane = match (first, second) {
-            ("hooks", None) if is_api && method == Method::POST => return Place::New,
+            ("hooks", None) if is_api && method == Method::POST => return Ok(Place::New),
             ("hooks" | "secrets", Some(id)) if is_api => lane_of(id),
             ("hook-events", None) if !is_api => named("hookId").and_then(|id| lane_of(&id)),
             ("node", Some(lane)) if !is_api => u128::from_str_radix(lane, 16).ok().map(LaneId),
             _ => None,
         };
-        lane.map_or(Place::Head, Place::Lane)
+        Ok(lane.map_or(Place::Head, Place::Lane))
     }
 
     /// The way to a node; one for all that is asked of it.
@@ -425,18 +433,21 @@ impl Doors {
         Doors { store, known: Mutex::default() }
     }
 
-    async fn lane(&self, key: &str) -> Option<LaneId> {
+    async fn lane(&self, key: &str) -> Result<Option<LaneId>, Refusal> {
         if let Some(lane) = self.known().get(key) {
-            return Some(*lane);
+            return Ok(Some(*lane));
         }
-        let found = self.store.row(row::door(key)).await.ok()??;
-        let Door { hook, .. } = row::decode(&found)?;
+        let found = self.store.row(row::door(key)).await.map_err(|fault| {
+            tracing::error!(%fault, "it is not known where a key leads");
+            Refusal::OWNER_MISSING
+        })?;
+        let Some(Door { hook, .. }) = found.and_then(|found| row::decode(&found)) else { return Ok(None) };
         let mut known = self.known();
         if known.len() >= engine::DOORS_MAX {
             known.clear();
         }
         known.insert(key.to_owned(), hook);
-        Some(hook)
+        Ok(Some(hook))
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, LaneId>> {
@@ -510,7 +521,7 @@ enum Kept {
 
 impl Passed {
     async fn of(mut request: Request<Body>, many: &Many) -> Result<Passed, Refusal> {
-        let place = many.place_of(request.uri(), request.method(), request.headers()).await;
+        let place = many.place_of(request.uri(), request.method(), request.headers()).await?;
         let is_upgrade = request.headers().contains_key(header::UPGRADE);
         let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
@@ -526,9 +537,12 @@ impl Passed {
             Some(permit) => Kept::Whole(whole(body).await.map_err(|_| Refusal::BODY_UNREADABLE)?, permit),
             None => Kept::Stream(Some(body)),
         };
-        let has_key = head.uri.path().starts_with("/write/") && head.headers.contains_key(IDEMPOTENCY_KEY);
+        let is_code = is_code(&head, &many.origin);
+        let has_key = head.uri.path().starts_with("/write/")
+            && matches!(place, Place::Lane(_))
+            && matches!(idempotency_key(&head.headers), Ok(Some(_)));
         let is_whole = matches!(body, Kept::Whole(..));
-        let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_code(&head);
+        let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_code;
         Ok(Passed {
             head,
             body,
@@ -575,16 +589,10 @@ fn request_of(head: &Parts, body: Body) -> Request<Body> {
 }
 
 /// A write, whatever its method, or a call of code that may do anything.
-fn is_code(head: &Parts) -> bool {
+fn is_code(head: &Parts, origin: &str) -> bool {
     let path = head.uri.path();
     let path = path.strip_prefix("/api").unwrap_or(path);
-    path.starts_with("/write/") || path.starts_with("/f/") || is_function_host(&head.headers)
-}
-
-/// Functions have hosts of their own.
-fn is_function_host(headers: &HeaderMap) -> bool {
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    host.contains(".functions.")
+    path.starts_with("/write/") || path.starts_with("/f/") || slug_of_host(origin, &head.headers).is_some()
 }
 
 async fn whole(body: Body) -> io::Result<Bytes> {
@@ -595,9 +603,11 @@ async fn whole(body: Body) -> io::Result<Bytes> {
 #[cfg(test)]
 mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
+    use rules::{access::KeyKind, record::Position};
     use store::{
+        Batch, Commit,
+        memory::Memory,
         postgres::{Owned, Shard},
-        sqlite::Sqlite,
     };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -606,6 +616,53 @@ mod tests {
     };
 
     use super::*;
+
+    fn front(store: Arc<dyn Store>, places: Arc<Places>) -> Front {
+        let metrics = PrometheusBuilder::new().build_recorder().handle();
+        let (proof, own) = (Proof(blake3::hash(b"a key")), (NodeId(2), "here".into()));
+        Front::of_many(places, store, proof, own, "https://everfold.example".into(), metrics)
+    }
+
+    #[tokio::test]
+    async fn a_request_goes_where_its_address_leads_and_again_only_if_it_may_be_kept_twice() {
+        let store = Memory::new();
+        let door = Door { hook: LaneId::placed(7 << 64), kind: KeyKind::Write, paused: false };
+        let rows = vec![(row::door("key"), Some(row::encode(&door)))];
+        let batch = Batch { lane: door.hook, expect: Position::START, records: vec![], rows };
+        assert_eq!(store.commit(batch).await, Commit::Done);
+        let front = front(Arc::new(store), Arc::new(Places::of_many(1)));
+        let lane = Place::Lane(door.hook);
+        let id = uuid::Uuid::from_u128(door.hook.0);
+        let here = "everfold.example";
+        for (place, is_again, method, host, path, key) in [
+            (lane, false, "POST", here, "/write/key", None),
+            (lane, true, "POST", here, "/write/key/below", Some("one")),
+            (lane, false, "GET", here, "/write/key", None),
+            // It says nothing of which one it is.
+            (lane, false, "POST", here, "/write/key", Some("")),
+            (Place::Head, false, "POST", here, "/write/other", Some("one")),
+            (lane, true, "GET", here, "/read/key?at=1", None),
+            (lane, true, "GET", here, "/state-events?readKey=key", None),
+            (lane, true, "GET", here, &format!("/api/hooks/{id}"), None),
+            (lane, false, "PUT", here, &format!("/api/hooks/{id}"), None),
+            (Place::New, false, "POST", here, "/api/hooks", None),
+            (Place::Head, true, "GET", here, "/api/hooks", None),
+            (Place::Head, false, "POST", here, "/api/hooks/import", None),
+            (Place::Head, false, "GET", here, "/f/greet", None),
+            // All of a function's host is that function's.
+            (Place::Head, false, "POST", "greet.functions.everfold.example", "/write/key", Some("one")),
+            (Place::Head, false, "POST", "greet.functions.everfold.example", "/api/hooks", None),
+            (lane, false, "POST", "greet.functions.elsewhere.example", "/write/key", None),
+        ] {
+            let mut request = Request::builder().method(method).uri(path).header(header::HOST, host);
+            if let Some(key) = key {
+                request = request.header("idempotency-key", key);
+            }
+            let request = request.body(Body::from("1")).expect("a request");
+            let passed = Passed::of(request, front.many()).await.expect("a body");
+            assert_eq!((passed.place, passed.may_be_kept_twice), (place, is_again), "{method} {host} {path} {key:?}");
+        }
+    }
 
     /// It says so just when another is known to have the hook: nobody has kept the write yet, and that is known.
     #[tokio::test]
@@ -621,14 +678,10 @@ mod tests {
             let answer = b"HTTP/1.1 421 Misdirected Request\r\neverfold-node: elsewhere\r\ncontent-length: 0\r\n\r\n";
             stream.write_all(answer).await.expect("it is still listened to");
         });
-        let folder = tempfile::tempdir().expect("a folder");
-        let store = Arc::new(Sqlite::open(folder.path()).expect("a store"));
         let (places, all) = (Arc::new(Places::of_many(1)), Shard::all().collect::<Vec<_>>());
-        let (own, proof) = (NodeId(2), Proof(blake3::hash(b"a key")));
-        places.know(Shard::all(), &[Owned { node: NodeId(1), address, shards: all.clone() }], own);
+        places.know(Shard::all(), &[Owned { node: NodeId(1), address, shards: all.clone() }], NodeId(2));
         places.renewed(0, u64::MAX);
-        let metrics = PrometheusBuilder::new().build_recorder().handle();
-        let front = Front::of_many(places.clone(), store, proof, (own, "here".into()), metrics);
+        let front = front(Arc::new(Memory::new()), places.clone());
         let _gone = front.open(Router::new().fallback(|| async { StatusCode::ACCEPTED }));
         let answer = tokio::spawn(async move {
             let write = Request::post("/write/key").body(Body::from("1")).expect("a request");

@@ -25,10 +25,7 @@ use store::{
 };
 use tokio::time::{sleep, timeout};
 
-use crate::{
-    places::{Elsewhere, Places},
-    serve::StartError,
-};
+use crate::{places::Places, serve::StartError};
 
 /// How long a node owns its shards without having said so again.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -121,15 +118,15 @@ impl Keeping {
     }
 
     /// Makes this process a node of its databases, which others reach at `address`.
-    pub async fn join(&mut self, databases: &Databases, address: String) -> Result<Elsewhere, Fault> {
+    pub async fn join(&mut self, databases: &Databases, address: String) -> Result<NodeId, Fault> {
         let id = NodeId(u128::from_be_bytes(drawn()));
         let version = env!("CARGO_PKG_VERSION").into();
-        self.leases = databases.leases(Node { id, address: address.clone(), home: self.home, version });
+        self.leases = databases.leases(Node { id, address, home: self.home, version });
         for leases in &self.leases {
             leases.renew(LEASE).await?;
             leases.succeed().await?;
         }
-        Ok((id, address))
+        Ok(id)
     }
 
     /// Whether nothing was ever kept here.
@@ -145,8 +142,15 @@ impl Keeping {
             [head, others @ ..] => (head, others),
             [] => return std::future::pending().await,
         };
-        let share =
-            |database, leases| Share { keeping: self, database, leases, engine, seen: Pulse::default(), renewed: None };
+        let share = |database, leases| Share {
+            keeping: self,
+            database,
+            leases,
+            engine,
+            seen: Pulse::default(),
+            renewed: None,
+            has_begun: false,
+        };
         let others = others.iter().zip(1..).map(|(leases, database)| share(database, leases).keep(async || {}));
         let others = async {
             futures_util::future::join_all(others).await;
@@ -199,6 +203,8 @@ struct Share<'a> {
     /// How things were at the last look.
     seen: Pulse,
     renewed: Option<Instant>,
+    /// What the head does first is done.
+    has_begun: bool,
 }
 
 impl Share<'_> {
@@ -238,7 +244,7 @@ impl Share<'_> {
             places.renewed(self.database, asked + LEASE.as_millis() as u64);
             // The answer to a claim may have been lost.
             let unknown = held.into_iter().filter(|shard| !shard.is_of_head() && !places.has(*shard));
-            self.gain(&unknown.collect::<Vec<_>>()).await;
+            self.gain(&unknown.collect::<Vec<_>>()).await?;
         }
         let pulse = self.leases.pulse().await?;
         if pulse == self.seen && self.is_fair(&pulse) {
@@ -247,8 +253,10 @@ impl Share<'_> {
         let owners = self.leases.owners().await?;
         places.know(self.leases.shards(), &owners, self.leases.node());
         let taken: HashSet<Shard> = owners.iter().flat_map(|owned| owned.shards.iter().copied()).collect();
-        let over = self.head(&taken, begin).await?;
-        self.balance(&taken, &pulse).await?;
+        let mut over = self.head(&taken, begin).await?;
+        if over.is_none() {
+            over = self.balance(&taken, &pulse).await?;
+        }
         self.seen = pulse;
         Ok(over)
     }
@@ -266,16 +274,32 @@ impl Share<'_> {
             return Ok(None);
         }
         self.leases.claim(&head).await?;
-        if !self.holds(&head).await? {
+        // The answer to a claim may have been lost: what is committed before this is known would be fenced.
+        let held = self.leases.renew(LEASE).await?;
+        if !head.iter().all(|shard| held.iter().any(|(held, _)| held == shard)) {
             return Ok(None);
         }
-        // While this node was not the head, everything may have moved to another store, or files to a bucket.
-        if let Err(error) = self.keeping.servable().await {
-            return Ok(Some(Over::Unservable(error)));
+        if let Some(over) = self.unservable().await? {
+            return Ok(Some(over));
         }
-        begin().await;
-        self.gain(&head).await;
+        if !self.has_begun {
+            let mut begun = std::pin::pin!(begin());
+            while timeout(RENEW_PAUSE, &mut begun).await.is_err() {
+                self.leases.renew(LEASE).await?;
+            }
+            self.has_begun = true;
+        }
+        self.gain(&head).await?;
         Ok(None)
+    }
+
+    /// While nothing was this node's, everything may have moved to another store, or files to a bucket.
+    async fn unservable(&self) -> Result<Option<Over>, Fault> {
+        match self.keeping.servable().await {
+            Ok(()) => Ok(None),
+            Err(StartError::Unread(fault)) => Err(fault),
+            Err(error) => Ok(Some(Over::Unservable(error))),
+        }
     }
 
     /// Whether the database has them as this node's.
@@ -306,7 +330,7 @@ impl Share<'_> {
         self.held().filter(|shard| !shard.is_of_head())
     }
 
-    async fn balance(&self, taken: &HashSet<Shard>, pulse: &Pulse) -> Result<(), Fault> {
+    async fn balance(&self, taken: &HashSet<Shard>, pulse: &Pulse) -> Result<Option<Over>, Fault> {
         let apart: Vec<Shard> = self.apart().collect();
         let (mine, fair) = (self.held_apart().count(), self.fair(pulse));
         if mine < fair {
@@ -317,28 +341,34 @@ impl Share<'_> {
             let free: Vec<Shard> = free.take(fair - mine).collect();
             if !free.is_empty() {
                 let claimed = self.leases.claim(&free).await?;
-                self.gain(&claimed.into_iter().map(|(shard, _)| shard).collect::<Vec<_>>()).await;
+                if let Some(over) = self.unservable().await? {
+                    return Ok(Some(over));
+                }
+                self.gain(&claimed.into_iter().map(|(shard, _)| shard).collect::<Vec<_>>()).await?;
             }
         } else if mine > fair {
             let given: Vec<Shard> = self.held_apart().take((mine - fair).min(GIVEN_AT_ONCE)).collect();
             self.lose(&given).await;
             self.leases.release(&given).await?;
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// What is in memory of them is from before somebody else had them.
-    async fn gain(&self, shards: &[Shard]) {
+    /// What is in memory of them is from before somebody else had them. Until that is gone, they wait.
+    async fn gain(&self, shards: &[Shard]) -> Result<(), Fault> {
         if shards.is_empty() {
-            return;
+            return Ok(());
         }
-        let _ = timeout(LET_GO_WAIT, self.engine.let_go(of(shards))).await;
+        if timeout(LET_GO_WAIT, self.engine.let_go(of(shards))).await.is_err() {
+            return Err(Fault("lanes that another node had meanwhile have not ended yet".into()));
+        }
         self.keeping.places.gain(shards);
         let engine = self.engine.clone();
         tokio::spawn(async move {
             let _ = engine.resume_refolds().await;
             engine.erase_deleted().await
         });
+        Ok(())
     }
 
     async fn lose(&self, shards: &[Shard]) {

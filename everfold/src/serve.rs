@@ -3,7 +3,7 @@
 use std::{
     convert::Infallible,
     fs, io,
-    net::{IpAddr, Ipv4Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, OnceLock},
     time::Duration,
@@ -178,10 +178,11 @@ impl Server {
                     Some(named) => named,
                     None => reached_at(address, &databases).await,
                 };
-                let own = keeping.join(&databases, node).await?;
+                let own = (keeping.join(&databases, node).await?, here(address).to_string());
                 let proof = Proof(blake3::Hash::from_bytes(*vault.node_proof()));
                 let (store, places) = (keeping.store.clone(), keeping.places.clone());
-                let front = Front::of_many(places.clone(), store, proof, own, metrics.clone());
+                let origin = outside.origin.clone();
+                let front = Front::of_many(places.clone(), store, proof, own, origin, metrics.clone());
                 (front.clone(), Arc::new(Nodes { places, front }))
             }
         };
@@ -235,10 +236,12 @@ impl Server {
         tokio::select! {
             () = &mut stop => {}
             over = keeping.keep(&engine, begin) => return match over {
-                Over::Superseded => Err(Ended::Superseded),
-                Over::Unservable(error) => {
+                over => {
                     keeping.leave(&engine).await;
-                    Err(error.into())
+                    Err(match over {
+                        Over::Superseded => Ended::Superseded,
+                        Over::Unservable(error) => error.into(),
+                    })
                 }
             },
         }
@@ -477,6 +480,16 @@ async fn serve_connection(stream: TcpStream, peer: IpAddr, front: Front, mut clo
     if let Err(error) = result {
         tracing::debug!(%error, "a connection ended");
     }
+}
+
+/// Where this process reaches itself.
+fn here(listening: SocketAddr) -> SocketAddr {
+    let ip = match listening.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    SocketAddr::new(ip, listening.port())
 }
 
 /// Where other nodes reach this one, as far as it can tell: where it listens, else where the database sees it.

@@ -457,6 +457,20 @@ pub enum Home {
     Unknown,
 }
 
+/// Where all rows of a range lie, as far as its ends tell.
+pub fn range_home(from: &[u8], to: &[u8]) -> Home {
+    if let Some(lane) = range_kept_by(from, to) {
+        return Home::Lane(lane);
+    }
+    let of_hooks = KEPT_OF_LANE.iter().chain(&OF_LANE).chain(&["door", "owned"]);
+    let word = from.iter().position(|byte| *byte == b'/').map(|slash| &from[..slash]);
+    let is_one = |word: &&[u8]| to.strip_prefix(*word).is_some_and(|rest| rest == b"0" || rest.starts_with(b"/"));
+    match word.filter(is_one) {
+        Some(word) if of_hooks.into_iter().all(|other| other.as_bytes() != word) => Home::Head,
+        _ => Home::Unknown,
+    }
+}
+
 /// Where a row lies that is kept or, without a value, goes.
 pub fn home(key: &[u8], value: Option<&[u8]>) -> Home {
     let is_of = |word: &str| key.starts_with(word.as_bytes());

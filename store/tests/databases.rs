@@ -161,7 +161,9 @@ fn what_names_its_lane_is_asked_of_one_database_alone() {
         let [here, away] = [lane_in(0), lane_in(2)];
         for lane in [here, away] {
             let rows = [row::hook(lane), row::source(lane, 1), row::owned(OWNER, lane)];
-            let rows = rows.map(|key| (key, Some(b"value".to_vec()))).into();
+            let mut rows: Vec<_> = rows.map(|key| (key, Some(b"value".to_vec()))).into();
+            let door = Door { hook: lane, kind: KeyKind::Write, paused: false };
+            rows.push((row::door(&lane.0.to_string()), Some(row::encode(&door))));
             assert_eq!(store.commit(Batch { rows, ..next(lane, 0) }).await, Commit::Done);
         }
         let third = connect(&three.addresses[2]).await;
@@ -169,8 +171,14 @@ fn what_names_its_lane_is_asked_of_one_database_alone() {
         let range = |(from, to)| store.rows(from, to, Order::Ascending, 9);
         assert_eq!(store.row(row::hook(here)).await, Ok(Some(b"value".to_vec())));
         assert_eq!(range(row::source_range(here)).await.expect("is asked of one").len(), 1);
-        assert_eq!(store.row(row::owned(OWNER, here)).await, Ok(Some(b"value".to_vec())), "whoever has it answers");
-        assert!(store.row(row::owned(OWNER, away)).await.is_err(), "nobody says that it is not there");
+        assert_eq!(store.row(row::owned(OWNER, here)).await, Ok(Some(b"value".to_vec())));
+        let door = async |lane: LaneId| store.row(row::door(&lane.0.to_string())).await;
+        assert!(door(here).await.expect("whoever has it answers").is_some());
+        assert!(door(away).await.is_err(), "nobody says that it is not there");
+        // What is of no hook lies in the first.
+        assert_eq!(store.row(row::settings()).await, Ok(None));
+        assert_eq!(range(row::run_range(OWNER)).await, Ok(vec![]));
+        assert_eq!(range(row::busy_run_range()).await, Ok(vec![]));
         assert!(store.row(row::hook(away)).await.is_err());
         assert!(range(row::source_range(away)).await.is_err());
         assert!(range(row::owned_range(OWNER)).await.is_err());

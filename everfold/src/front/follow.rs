@@ -13,11 +13,17 @@ use hyper_util::rt::TokioIo;
 use tokio::time::timeout;
 use tokio_tungstenite::{
     WebSocketStream,
-    tungstenite::{Message, protocol::Role},
+    tungstenite::{
+        Message,
+        protocol::{Role, WebSocketConfig},
+    },
 };
 
 use super::{Front, Line, Lost, OWNER_WAIT, RETRY_PAUSE, request_of};
-use crate::places::{Map, Place, Spot};
+use crate::{
+    http::{FRAME_BYTES_MAX, READ_BYTES},
+    places::{Map, Place, Spot},
+};
 
 /// How long after the end of a WebSocket it may turn out that its node has ended, too.
 const END_WAIT: Duration = Duration::from_secs(3);
@@ -104,5 +110,9 @@ impl Followed {
 }
 
 async fn socket(upgraded: Upgraded, role: Role) -> Socket {
-    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), role, None).await
+    // A client says little; what it is told is as long as a state.
+    let said_max = (role == Role::Server).then_some(FRAME_BYTES_MAX);
+    let config =
+        WebSocketConfig::default().read_buffer_size(READ_BYTES).max_message_size(said_max).max_frame_size(said_max);
+    WebSocketStream::from_raw_socket(TokioIo::new(upgraded), role, Some(config)).await
 }

@@ -58,7 +58,7 @@ async fn shown(site: &Site, hook: LaneId, is_published: bool) -> Result<Arc<View
 }
 
 /// What has done one thing and not the next is not asked of another node again.
-fn once(refusal: Refusal) -> Refusal {
+pub fn once(refusal: Refusal) -> Refusal {
     if refusal == Refusal::OWNER_MISSING { Refusal::UNCERTAIN } else { refusal }
 }
 

@@ -48,10 +48,10 @@ pub async fn below(State(site): State<Site>, request: Request) -> Response {
 }
 
 /// The function that a host name is of: `slug.functions.HOST`.
-pub fn slug_of_host<'a>(site: &Site, headers: &'a HeaderMap) -> Option<&'a str> {
+pub fn slug_of_host<'a>(origin: &str, headers: &'a HeaderMap) -> Option<&'a str> {
     let host = headers.get(header::HOST)?.to_str().ok()?;
     let (slug, rest) = host.split_once('.')?;
-    (rest.strip_prefix("functions.")? == host_of(&site.outside.origin)).then_some(slug)
+    (rest.strip_prefix("functions.")? == host_of(origin)).then_some(slug)
 }
 
 /// All that is asked of such a host.

@@ -64,6 +64,9 @@ mod worker;
 mod write;
 
 use admission::Admission;
+pub use invoke::slug_of_host;
+pub use request::idempotency_key;
+pub use socket::{FRAME_BYTES_MAX, READ_BYTES};
 pub use worker::{WORKER_FRAME_BYTES_MAX, WORKER_READ_BYTES};
 
 use pace::Pace;
@@ -293,7 +296,7 @@ pub fn router(site: Site) -> Router {
 
 /// What no handler has to look at again: headers within their bound, and a path that is text.
 async fn at_the_rim(State(site): State<Site>, request: Request, next: Next) -> Response {
-    if let Some(slug) = invoke::slug_of_host(&site, request.headers()).map(str::to_owned) {
+    if let Some(slug) = slug_of_host(&site.outside.origin, request.headers()).map(str::to_owned) {
         return invoke::of_host(&site, &slug, request).await;
     }
     let path = request.uri().path();

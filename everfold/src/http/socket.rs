@@ -15,9 +15,9 @@ use rules::refusal::Refusal;
 use super::{Site, problem::Problem};
 
 /// What a client may send in one frame; it has nothing to say but `pong`.
-const FRAME_BYTES_MAX: usize = 4 << 10;
+pub const FRAME_BYTES_MAX: usize = 4 << 10;
 /// Room for what comes in. Every client holds so much for as long as it listens.
-const READ_BYTES: usize = 1 << 10;
+pub const READ_BYTES: usize = 1 << 10;
 /// How long a client may take to hear that it is over.
 const CLOSE_MAX: Duration = Duration::from_secs(1);
 

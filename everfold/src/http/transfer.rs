@@ -19,7 +19,13 @@ use rules::{
 };
 use tokio::sync::mpsc;
 
-use super::{Site, hook::Own, identity::Caller, problem::Problem, wire};
+use super::{
+    Site,
+    hook::{Own, once},
+    identity::Caller,
+    problem::Problem,
+    wire,
+};
 
 const FORMAT: u32 = 1;
 /// A line holds one record twice: as it is kept, and for those who read along.
@@ -113,7 +119,7 @@ pub async fn import(State(site): State<Site>, Caller(caller): Caller, body: Body
         return Err(refusal.into());
     }
     let hook = site.engine.arrived(arriving).await?;
-    let view = site.engine.view(hook).await?;
+    let view = site.engine.view(hook).await.map_err(once)?;
     Ok((StatusCode::CREATED, Json(wire::HookDetail::of(&view))).into_response())
 }
 

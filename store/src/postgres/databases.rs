@@ -110,6 +110,14 @@ impl Databases {
         }
     }
 
+    fn at(&self, home: Home) -> Option<&Postgres> {
+        match home {
+            Home::Lane(lane) => Some(self.of(lane)),
+            Home::Head => self.parts.first(),
+            Home::Unknown => None,
+        }
+    }
+
     /// The databases in which a row lies, or may.
     fn homes(&self, (key, value): &row::Change) -> RangeInclusive<usize> {
         match row::home(key, value.as_deref()) {
@@ -151,9 +159,9 @@ impl Store for Databases {
         if is_of_rows_alone && batch.rows.iter().any(|row| self.homes(row) != (number..=number)) {
             return Box::pin(all_kept(self.scatter(batch.rows)));
         }
-        for (key, _) in &batch.rows {
-            let is_at_home = row::kept_by(key).is_none_or(|lane| self.number_of(lane) == number);
-            assert!(is_at_home, "'{}' would not be found: it is of another database", key.escape_ascii());
+        for row in &batch.rows {
+            let is_at_home = self.homes(row).contains(&number);
+            assert!(is_at_home, "'{}' would not be found: it is of another database", row.0.escape_ascii());
         }
         self.parts[number].commit(batch)
     }
@@ -184,8 +192,7 @@ impl Store for Databases {
     }
 
     fn rows(&self, from: Vec<u8>, to: Vec<u8>, order: Order, rows_max: usize) -> Pending<Result<Vec<Row>, Fault>> {
-        let alone = || row::range_kept_by(&from, &to).map(|lane| self.of(lane));
-        if let Some(alone) = self.only().or_else(alone) {
+        if let Some(alone) = self.only().or_else(|| self.at(row::range_home(&from, &to))) {
             return alone.rows(from, to, order, rows_max);
         }
         let asked = self.parts.iter().map(|part| part.rows(from.clone(), to.clone(), order, rows_max)).collect();
@@ -201,7 +208,7 @@ impl Store for Databases {
     }
 
     fn row(&self, key: Vec<u8>) -> Pending<Result<Option<Vec<u8>>, Fault>> {
-        if let Some(alone) = self.only().or_else(|| row::kept_by(&key).map(|lane| self.of(lane))) {
+        if let Some(alone) = self.only().or_else(|| self.at(row::home(&key, None))) {
             return alone.row(key);
         }
         let asked = self.parts.iter().map(|part| part.row(key.clone())).collect();

@@ -41,8 +41,9 @@ const LEAVE: &str = "
     DELETE FROM everfold.node WHERE id = $1 OR until < now() - interval '1 day'";
 const SUCCEED: &str = "UPDATE everfold.node SET until = now() WHERE home = $2 AND id <> $1 AND until > now()";
 const PULSE: &str = "
-    SELECT (SELECT coalesce(sum(epoch), 0)::int8 FROM everfold.shard), (SELECT count(owner) FROM everfold.shard),
-        (SELECT array_agg(id ORDER BY id) FROM everfold.node WHERE until > now() AND address <> '')";
+    SELECT coalesce(sum(epoch), 0)::int8, count(owner),
+        (SELECT array_agg(id ORDER BY id) FROM everfold.node WHERE until > now() AND address <> '')
+    FROM everfold.shard";
 const OWNERS: &str = "
     SELECT n.id, n.address, array_agg(s.id) FROM everfold.shard AS s JOIN everfold.node AS n ON n.id = s.owner
     WHERE n.until > now() GROUP BY n.id, n.address";
