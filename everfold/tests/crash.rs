@@ -7,13 +7,19 @@ mod postgres;
 
 use std::{
     collections::{BTreeMap, HashMap, HashSet},
-    env, fs, thread,
+    env, fs,
+    sync::{
+        Mutex,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use harness::{
+    Over,
     figures::figure,
-    hook::{Hook, Receipt},
+    hook::{Hook, Owner, Receipt},
     http::{Ask, Connection},
     memory::offspring,
     server::{Server, everfold},
@@ -85,9 +91,9 @@ fn a_kill_at_any_moment_loses_nothing_of_a_database_either() {
 
 fn killed_at_any_moment(name: &str, kills: u32, start: impl Fn() -> Server) {
     let kills = env::var("EVERFOLD_KILLS").map_or(kills, |kills| kills.parse().expect("EVERFOLD_KILLS is a number"));
-    let seed = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64 | 1;
+    let mut dice = Dice::thrown();
+    let seed = dice.0;
     println!("{kills} kills, seed {seed}");
-    let mut dice = Dice(seed);
 
     let mut server = start();
     let hooks: Vec<Hook> = (0..HOOKS).map(|_| Hook::running(&server, CODE)).collect();
@@ -133,6 +139,127 @@ fn killed_at_any_moment(name: &str, kills: u32, start: impl Fn() -> Server) {
 
 fn at(writer: u64) -> usize {
     writer as usize % HOOKS
+}
+
+/// Three servers of two databases, each of which ends, is killed or stands still, again and again.
+#[test]
+fn a_storm_over_servers_and_their_databases_loses_nothing_and_applies_nothing_twice() {
+    const NODES: u64 = 3;
+    const MASTER_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
+    let seconds = env::var("EVERFOLD_STORM_SECONDS").map_or(20, |text| text.parse().expect("it is a number"));
+    let mut dice = Dice::thrown();
+    let seed = dice.0;
+    println!("{seconds} s, seed {seed}");
+    let mut databases = [(); 2].map(|()| postgres::Server::start());
+    let database = databases.each_ref().map(postgres::Server::address).join(" ");
+    let data: Vec<_> = (0..NODES).map(|_| tempfile::tempdir().expect("a folder")).collect();
+    let start = |node: usize| {
+        let mut command = everfold();
+        command.env("EVERFOLD_DATABASE", &database).env("EVERFOLD_MASTER_KEY", MASTER_KEY);
+        Server::start_by(command, data[node].path())
+    };
+    let mut nodes: Vec<Server> = (0..NODES as usize).map(start).collect();
+    let owner = Owner::guest(&nodes[0]);
+    let hooks: Vec<Hook> = (0..WRITERS).map(|_| owner.hook()).collect();
+    hooks.iter().for_each(|hook| hook.publish(CODE));
+
+    let addresses: Vec<Mutex<String>> = nodes.iter().map(|node| Mutex::new(node.address.clone())).collect();
+    let (is_over, mut blows) = (AtomicBool::new(false), 0);
+    let receipts: Vec<Vec<(u64, Receipt)>> = thread::scope(|scope| {
+        let (addresses, is_over) = (&addresses, &is_over);
+        let write = |(hook, writer)| move || write_in_a_storm(hook, writer, addresses, is_over);
+        let writers: Vec<_> = hooks.iter().zip(0..).map(|of| scope.spawn(write(of))).collect();
+        let over = Over(is_over);
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(seconds) {
+            thread::sleep(Duration::from_millis(dice.below(1_500)));
+            let at = dice.below(NODES) as usize;
+            let node = &mut nodes[at];
+            let stop = |seconds| {
+                signal(node, "-STOP");
+                thread::sleep(Duration::from_secs(seconds));
+                signal(node, "-CONT");
+                thread::sleep(Duration::from_secs(1));
+            };
+            match dice.below(8) {
+                0..3 => drop(node.terminate()),
+                3..5 => node.kill(),
+                5 => stop(1),
+                // Longer than its lease.
+                6 => stop(12),
+                _ => {
+                    let database = &mut databases[dice.below(2) as usize];
+                    database.kill();
+                    thread::sleep(Duration::from_millis(dice.below(1_000)));
+                    database.start_again();
+                }
+            }
+            // A head that was succeeded ends by itself.
+            if node.ended().is_some() {
+                *node = start(at);
+                addresses[at].lock().expect("nobody panics").clone_from(&node.address);
+            }
+            blows += 1;
+        }
+        drop(over);
+        writers.into_iter().map(|writer| writer.join().expect("a writer ends")).collect()
+    });
+    let mut applied = 0;
+    for ((hook, receipts), writer) in hooks.iter().zip(&receipts).zip(0..) {
+        let mut known = Known::default();
+        let receipts: Vec<_> = receipts.iter().map(|(n, receipt)| (writer, *n, receipt)).collect();
+        check(&hook.at(&nodes[0]), &mut known, &receipts, blows);
+        applied += known.seq;
+    }
+    let acknowledged: usize = receipts.iter().map(Vec::len).sum();
+    let value = format!("{acknowledged} acknowledged, {applied} in the logs: lost 0, twice 0, gaps 0");
+    let how = format!("{WRITERS} hooks, 3 servers of 2 databases: {blows} ends, kills and freezes, seed {seed}");
+    figure("storm", &how, &value, true);
+    assert!(acknowledged > 0, "somebody was acknowledged");
+}
+
+/// Each `n` once, to whichever server it hits. Every second says which one it is, and is sent until it is acknowledged;
+/// of the others only what was surely not kept is sent again.
+fn write_in_a_storm(
+    hook: &Hook,
+    writer: u64,
+    addresses: &[Mutex<String>],
+    is_over: &AtomicBool,
+) -> Vec<(u64, Receipt)> {
+    let mut receipts = vec![];
+    let mut dice = Dice(writer + 1);
+    for n in 0.. {
+        let has_key = n % 2 == 0;
+        let mut ask = Ask::new("POST", hook.write_path()).json(&json!({"writer": writer, "n": n}));
+        if has_key {
+            ask = ask.header("idempotency-key", format!("{writer} {n}"));
+        }
+        loop {
+            let address = addresses[dice.below(addresses.len() as u64) as usize].lock().expect("nobody panics").clone();
+            let reply = ask.try_send(&address);
+            match reply {
+                Ok(reply) if reply.status == 202 => {
+                    receipts.push((n, Receipt::of(&reply)));
+                    break;
+                }
+                Ok(reply) if has_key || reply.json()["code"] == "owner_missing" => {}
+                Err(_) if has_key => {}
+                _ => break,
+            }
+            thread::sleep(Duration::from_millis(50));
+        }
+        if is_over.load(Ordering::Relaxed) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    receipts
+}
+
+fn signal(server: &Server, signal: &str) {
+    let sent = std::process::Command::new("kill").args([signal, &server.id().to_string()]).status();
+    // It may have ended by itself.
+    sent.expect("kill starts");
 }
 
 /// Every `n` is sent once: one that was not acknowledged may be in the log or not, and is never repeated.
@@ -240,6 +367,10 @@ fn a_worker_killed_in_the_middle_of_a_fold_is_replaced_and_its_requests_are_fold
 struct Dice(u64);
 
 impl Dice {
+    fn thrown() -> Dice {
+        Dice(SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970").as_nanos() as u64 | 1)
+    }
+
     fn below(&mut self, bound: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
