@@ -38,6 +38,8 @@ const GRACE: Duration = Duration::from_secs(15);
 const MASTER_KEY: &str = "0f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 const OTHER_KEY: &str = "1f1e2d3c4b5a69788796a5b4c3d2e1f00f1e2d3c4b5a69788796a5b4c3d2e1f0";
 const WRITERS: usize = 4;
+/// How long a server stands still: three of its leases.
+const STANDSTILL: Duration = Duration::from_secs(30);
 
 /// Everything that was written, in order.
 const CODE: &str = "export const reducer = (state, request) => [...(state ?? []), request.body];";
@@ -429,10 +431,12 @@ fn a_node_that_stood_still_while_another_took_over_keeps_nothing_more_and_ends()
     let next = &cluster.nodes[0];
     hook.write(&json!(1)).expect(202);
     signal(&frozen, "-STOP");
+    let stopped = Instant::now();
     let there = hook.at(next);
     // It is with the frozen one when another node takes over.
     let waiting = Ask::new("POST", hook.write_path()).header("idempotency-key", "two").json(&json!(2));
     waiting.send(&next.address).expect(202);
+    thread::sleep(STANDSTILL.saturating_sub(stopped.elapsed()));
     signal(&frozen, "-CONT");
     // It may be gone already; what it says is never that it kept something, nor how things were.
     for path in [hook.write_path(), format!("/read/{}", hook.read_key)] {
