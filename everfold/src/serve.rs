@@ -235,15 +235,13 @@ impl Server {
         let mut present = front.open(http::router(site));
         tokio::select! {
             () = &mut stop => {}
-            over = keeping.keep(&engine, begin) => return match over {
-                over => {
-                    keeping.leave(&engine).await;
-                    Err(match over {
-                        Over::Superseded => Ended::Superseded,
-                        Over::Unservable(error) => error.into(),
-                    })
-                }
-            },
+            over = keeping.keep(&engine, begin) => {
+                keeping.leave(&engine).await;
+                return Err(match over {
+                    Over::Superseded => Ended::Superseded,
+                    Over::Unservable(error) => error.into(),
+                });
+            }
         }
         tracing::info!("draining");
         if has_others {
