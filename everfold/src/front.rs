@@ -30,7 +30,7 @@ use hyper::{
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use metrics_exporter_prometheus::PrometheusHandle;
-use rules::{access::Door, record::LaneId, refusal::Refusal, row};
+use rules::{access::Door, limits, record::LaneId, refusal::Refusal, row};
 use store::{Store, postgres::NodeId};
 use tokio::{
     sync::{Semaphore, mpsc, watch},
@@ -38,7 +38,7 @@ use tokio::{
 };
 
 use crate::{
-    http::{NotHere, Problem, idempotency_key, slug_of_host, visitor::Peer, wire::lane_of},
+    http::{NotHere, Problem, discard, idempotency_key, slug_of_host, visitor::Peer, wire::lane_of},
     places::{Elsewhere, Map, Place, Places, Spot},
 };
 
@@ -526,6 +526,12 @@ impl Passed {
         let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
         let (head, body) = request.into_parts();
         let size = body.size_hint().exact();
+        let is_write = matches!(place, Place::Lane(_)) && is_write(&head);
+        // Whoever refuses a body ends the connection that it still comes through, and may not be heard.
+        if is_write && size.is_some_and(|bytes| bytes > limits::BODY_BYTES_MAX as u64) {
+            discard(body);
+            return Err(Refusal::BODY_TOO_LARGE);
+        }
         let permit = match size {
             Some(0) => Some(None),
             Some(bytes) if bytes <= PASSED_BODY_BYTES_MAX as u64 => {
@@ -538,9 +544,7 @@ impl Passed {
             None => Kept::Stream(Some(body)),
         };
         let is_code = is_code(&head, &many.origin);
-        let has_key = head.uri.path().starts_with("/write/")
-            && matches!(place, Place::Lane(_))
-            && matches!(idempotency_key(&head.headers), Ok(Some(_)));
+        let has_key = is_write && matches!(idempotency_key(&head.headers), Ok(Some(_)));
         let is_whole = matches!(body, Kept::Whole(..));
         let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_code;
         Ok(Passed {
@@ -588,11 +592,16 @@ fn request_of(head: &Parts, body: Body) -> Request<Body> {
     request
 }
 
+fn is_write(head: &Parts) -> bool {
+    let path = head.uri.path();
+    path.strip_prefix("/api").unwrap_or(path).starts_with("/write/")
+}
+
 /// A write, whatever its method, or a call of code that may do anything.
 fn is_code(head: &Parts, origin: &str) -> bool {
     let path = head.uri.path();
     let path = path.strip_prefix("/api").unwrap_or(path);
-    path.starts_with("/write/") || path.starts_with("/f/") || slug_of_host(origin, &head.headers).is_some()
+    is_write(head) || path.starts_with("/f/") || slug_of_host(origin, &head.headers).is_some()
 }
 
 async fn whole(body: Body) -> io::Result<Bytes> {

@@ -65,7 +65,7 @@ mod write;
 
 use admission::Admission;
 pub use invoke::slug_of_host;
-pub use request::idempotency_key;
+pub use request::{discard, idempotency_key};
 pub use socket::{FRAME_BYTES_MAX, READ_BYTES};
 pub use worker::{WORKER_FRAME_BYTES_MAX, WORKER_READ_BYTES};
 
