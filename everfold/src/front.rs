@@ -5,13 +5,7 @@
 //! nobody has it, requests wait. One is passed on again only if it cannot have been kept, or may be kept twice: who asks
 //! is otherwise told that nobody knows.
 
-use std::{
-    collections::HashMap,
-    io,
-    net::IpAddr,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use axum::{
     Router,
@@ -19,70 +13,51 @@ use axum::{
     response::IntoResponse,
 };
 use engine::world::{Asked, Told};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::BodyExt;
 use hyper::{
-    HeaderMap, Method, Request, Response, StatusCode, Uri,
-    body::{Body as _, Incoming},
-    header::{self, HeaderName, HeaderValue},
-    http::request::Parts,
+    Request, Response, StatusCode,
+    body::Incoming,
+    header::{self, HeaderValue},
     service::Service,
     upgrade::OnUpgrade,
 };
 use hyper_util::{rt::TokioIo, service::TowerToHyperService};
 use metrics_exporter_prometheus::PrometheusHandle;
-use rules::{access::Door, limits, record::LaneId, refusal::Refusal, row};
-use store::{Store, postgres::NodeId};
+use rules::{record::LaneId, refusal::Refusal};
+use store::Store;
 use tokio::{
-    sync::{Semaphore, mpsc, watch},
-    time::{Instant, sleep, timeout, timeout_at},
+    sync::{mpsc, watch},
+    time::{Instant, sleep, timeout_at},
 };
 
 use crate::{
-    http::{NotHere, Problem, discard, idempotency_key, slug_of_host, visitor::Peer, wire::lane_of},
-    places::{Elsewhere, Map, Place, Places, Spot},
+    http::{NotHere, Problem, visitor::Peer},
+    places::{Elsewhere, Place, Places, Spot},
 };
 
+mod doors;
 mod follow;
 mod line;
+mod many;
+mod passed;
+mod proof;
 
 use follow::Followed;
-pub use line::Line;
-use line::Lost;
+use line::{Line, Lost};
+use many::Many;
+use passed::{Kept, Passed, without_connection};
+pub use passed::{PASSED_BODIES_MAX, PASSED_BODY_BYTES_MAX};
+use proof::NODE;
+pub use proof::{OfNode, Proof};
 
-/// How long a request waits for somebody to own the database: a lease, and what it takes to go on.
+/// How long a request waits for somebody to have what it is about: a lease, and what it takes to go on.
 pub const OWNER_WAIT: Duration = Duration::from_secs(20);
 /// How long to wait before an owner is asked again that could not be reached.
 const RETRY_PAUSE: Duration = Duration::from_millis(50);
-/// How long who had the database may take to answer what it was asked, when another is known to have it.
-const LAST_WORDS_WAIT: Duration = Duration::from_millis(500);
-/// A body of at most this is held while it is passed on, so that it can be passed on again.
-pub const PASSED_BODY_BYTES_MAX: usize = 64 << 10;
-/// Bodies that are held at once; further ones are passed on as they come.
-pub const PASSED_BODIES_MAX: usize = 1_024;
-/// The longest that such a body may take to arrive.
-const BODY_TIMEOUT: Duration = Duration::from_secs(30);
-/// Nodes to which a way is kept.
-const LINES_MAX: usize = 1_024;
 
-/// From one node to another: that it is one, and for whom it asks. In an answer: that it must be asked of another.
-const NODE: HeaderName = HeaderName::from_static("everfold-node");
-/// In place of a client.
-const ITSELF: &str = "itself";
 const ELSEWHERE: HeaderValue = HeaderValue::from_static("elsewhere");
 /// A WebSocket that may be opened again at the next owner: what it tells is how things are, not what happened.
 const FOLLOWED: &str = "/state-events";
-/// What concerns one connection alone.
-const OF_A_CONNECTION: [HeaderName; 8] = [
-    header::CONNECTION,
-    header::TRANSFER_ENCODING,
-    header::UPGRADE,
-    header::TE,
-    header::TRAILER,
-    header::EXPECT,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-];
-
 /// This node's own answers.
 #[derive(Clone)]
 struct Here {
@@ -105,14 +80,6 @@ impl Here {
     }
 }
 
-/// By which the nodes of one database know each other: what only who has its key can say.
-#[derive(Clone)]
-pub struct Proof(pub blake3::Hash);
-
-/// A request that another node makes of its own, for none of its clients.
-#[derive(Clone, Copy)]
-pub struct OfNode;
-
 #[derive(Clone)]
 pub struct Front(Arc<Inner>);
 
@@ -122,19 +89,6 @@ struct Inner {
     /// `None` where there are no other nodes.
     many: Option<Many>,
     metrics: PrometheusHandle,
-}
-
-/// What a node knows of the others.
-struct Many {
-    places: Arc<Places>,
-    doors: Doors,
-    proof: Proof,
-    lines: Mutex<HashMap<NodeId, Arc<Line>>>,
-    /// From this node to itself, for what outlives the node it was asked of.
-    own: Elsewhere,
-    held: Arc<Semaphore>,
-    /// How people reach it.
-    origin: String,
 }
 
 impl Front {
@@ -151,8 +105,7 @@ impl Front {
         origin: String,
         metrics: PrometheusHandle,
     ) -> Front {
-        let held = Arc::new(Semaphore::new(PASSED_BODIES_MAX));
-        let many = Many { places, doors: Doors::of(store), proof, lines: Mutex::default(), own, held, origin };
+        let many = Many::of(places, store, proof, own, origin);
         Front(Arc::new(Inner { here: watch::Sender::default(), many: Some(many), metrics }))
     }
 
@@ -230,7 +183,7 @@ impl Front {
         let mut map = many.follow();
         let until = Instant::now() + OWNER_WAIT;
         loop {
-            let turn = many.places.turn();
+            let turn = many.places.turn(place);
             let known = map.wait_for(|map| map.spot(place, turn) != Spot::Nobody);
             let Ok(Ok(spot)) = timeout_at(until, known).await.map(|map| map.map(|map| map.spot(place, turn))) else {
                 return Problem(Refusal::OWNER_MISSING).into_response();
@@ -330,131 +283,6 @@ impl Front {
     }
 }
 
-impl Many {
-    fn map(&self) -> Arc<Map> {
-        self.follow().borrow().clone()
-    }
-
-    fn follow(&self) -> watch::Receiver<Arc<Map>> {
-        self.places.follow().expect("a node of many knows where things are")
-    }
-
-    /// Where a request says that it is answered.
-    async fn place_of(&self, uri: &Uri, method: &Method, headers: &HeaderMap) -> Result<Place, Refusal> {
-        if slug_of_host(&self.origin, headers).is_some() {
-            return Ok(Place::Head);
-        }
-        let path = uri.path();
-        let query = uri.query().unwrap_or_default();
-        let named = |name: &str| {
-            let found = form_urlencoded::parse(query.as_bytes()).find(|(key, _)| key == name);
-            found.map(|(_, value)| value.into_owned())
-        };
-        let (is_api, path) =
-            path.strip_prefix("/api/").map_or((false, path.trim_start_matches('/')), |path| (true, path));
-        let mut parts = path.split('/');
-        let (first, second) = (parts.next().unwrap_or_default(), parts.next());
-        let key = match (first, second) {
-            ("write" | "read", Some(key)) => Some(key.to_owned()),
-            ("state-events", None) if !is_api => named("readKey"),
-            _ => None,
-        };
-        if let Some(key) = key {
-            return Ok(self.doors.lane(&key).await?.map_or(Place::Head, Place::Lane));
-        }
-        let lane = match (first, second) {
-            ("hooks", None) if is_api && method == Method::POST => return Ok(Place::New),
-            ("hooks" | "secrets", Some(id)) if is_api => lane_of(id),
-            ("hook-events", None) if !is_api => named("hookId").and_then(|id| lane_of(&id)),
-            ("node", Some(lane)) if !is_api => u128::from_str_radix(lane, 16).ok().map(LaneId),
-            _ => None,
-        };
-        Ok(lane.map_or(Place::Head, Place::Lane))
-    }
-
-    /// The way to a node; one for all that is asked of it.
-    fn line(&self, elsewhere: &Elsewhere) -> Arc<Line> {
-        let mut lines = self.lines.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(line) = lines.get(&elsewhere.0).filter(|line| line.leads_to(elsewhere)) {
-            return line.clone();
-        }
-        // Nodes come and go.
-        if lines.len() >= LINES_MAX {
-            lines.clear();
-        }
-        let line = Arc::new(Line::to(elsewhere.clone()));
-        lines.insert(elsewhere.0, line.clone());
-        line
-    }
-
-    fn is_at(&self, spot: &Spot, line: &Line) -> bool {
-        match spot {
-            Spot::Here => line.leads_to(&self.own),
-            Spot::There(elsewhere) => line.leads_to(elsewhere),
-            Spot::Nobody => false,
-        }
-    }
-
-    /// Whether a node that was asked for a place has it no more, and another has: while nobody has, it may still be at it.
-    fn is_followed(&self, map: &Map, place: Place, line: &Line) -> bool {
-        let spots = map.spots(place);
-        let has_any = spots.iter().any(|spot| *spot != Spot::Nobody);
-        has_any && !spots.iter().any(|spot| self.is_at(spot, line))
-    }
-
-    async fn changed(&self, map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Line) {
-        if map.wait_for(|map| self.is_followed(map, place, line)).await.is_err() {
-            std::future::pending().await
-        }
-    }
-
-    /// Resolves when one that has been followed by another has had time to say what became of a request.
-    async fn given_up(&self, map: &mut watch::Receiver<Arc<Map>>, place: Place, line: &Line) {
-        self.changed(map, place, line).await;
-        sleep(LAST_WORDS_WAIT).await;
-    }
-
-    /// As it is sent to another node, for a client or of this node's own.
-    fn named(&self, mut request: Request<Body>, is_upgrade: bool, asker: Option<IpAddr>) -> Request<Body> {
-        without_connection(request.headers_mut(), is_upgrade);
-        request.headers_mut().insert(NODE, self.proof.of(asker));
-        request
-    }
-}
-
-/// Which lanes keys lead to. A key never leads to another lane than it did.
-struct Doors {
-    store: Arc<dyn Store>,
-    known: Mutex<HashMap<String, LaneId>>,
-}
-
-impl Doors {
-    fn of(store: Arc<dyn Store>) -> Doors {
-        Doors { store, known: Mutex::default() }
-    }
-
-    async fn lane(&self, key: &str) -> Result<Option<LaneId>, Refusal> {
-        if let Some(lane) = self.known().get(key) {
-            return Ok(Some(*lane));
-        }
-        let found = self.store.row(row::door(key)).await.map_err(|fault| {
-            tracing::error!(%fault, "it is not known where a key leads");
-            Refusal::OWNER_MISSING
-        })?;
-        let Some(Door { hook, .. }) = found.and_then(|found| row::decode(&found)) else { return Ok(None) };
-        let mut known = self.known();
-        if known.len() >= engine::DOORS_MAX {
-            known.clear();
-        }
-        known.insert(key.to_owned(), hook);
-        Ok(Some(hook))
-    }
-
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<String, LaneId>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
 /// An answer of another node that has not what was asked for.
 fn is_elsewhere(response: &Response<Body>) -> bool {
     response.headers().get(NODE) == Some(&ELSEWHERE)
@@ -465,158 +293,18 @@ fn is_not_here(response: &Response<Body>) -> bool {
     response.extensions().get::<NotHere>().is_some()
 }
 
-fn without_connection(headers: &mut hyper::HeaderMap, is_upgrade: bool) {
-    let upgrade = is_upgrade.then(|| headers.get(header::UPGRADE).cloned()).flatten();
-    OF_A_CONNECTION.iter().for_each(|name| {
-        headers.remove(name);
-    });
-    if let Some(upgrade) = upgrade {
-        headers.insert(header::UPGRADE, upgrade);
-        headers.insert(header::CONNECTION, HeaderValue::from_static("upgrade"));
-    }
-}
-
-impl Proof {
-    fn of(&self, asker: Option<IpAddr>) -> HeaderValue {
-        let asker = asker.map_or(ITSELF.to_owned(), |peer| peer.to_string());
-        let value = format!("{} {asker}", self.0.to_hex());
-        let mut value = HeaderValue::try_from(value).expect("an address and digits are a header");
-        value.set_sensitive(true);
-        value
-    }
-
-    /// For which client another node asks, or for none; then nothing of it is left in the request.
-    fn asker(&self, request: &mut Request<Body>) -> Option<Option<IpAddr>> {
-        let (proof, asker) = request.headers().get(NODE)?.to_str().ok()?.split_once(' ')?;
-        // `blake3::Hash` compares in constant time.
-        let is_proven = blake3::Hash::from_hex(proof).is_ok_and(|proof| proof == self.0);
-        let asker = if asker == ITSELF { None } else { Some(asker.parse().ok()?) };
-        if is_proven {
-            request.headers_mut().remove(NODE);
-        }
-        is_proven.then_some(asker)
-    }
-}
-
-/// A request on its way to whoever answers it.
-struct Passed {
-    head: Parts,
-    body: Kept,
-    upgrade: Option<OnUpgrade>,
-    place: Place,
-    is_of_node: bool,
-    /// It changes nothing, or says by its key that it is the same one.
-    may_be_kept_twice: bool,
-}
-
-enum Kept {
-    /// All of it, as often as it takes.
-    Whole(
-        Bytes,
-        #[allow(dead_code, reason = "held for as long as the bytes are")] Option<tokio::sync::OwnedSemaphorePermit>,
-    ),
-    /// Once.
-    Stream(Option<Body>),
-}
-
-impl Passed {
-    async fn of(mut request: Request<Body>, many: &Many) -> Result<Passed, Refusal> {
-        let place = many.place_of(request.uri(), request.method(), request.headers()).await?;
-        let is_upgrade = request.headers().contains_key(header::UPGRADE);
-        let upgrade = is_upgrade.then(|| hyper::upgrade::on(&mut request));
-        let (head, body) = request.into_parts();
-        let size = body.size_hint().exact();
-        let is_write = matches!(place, Place::Lane(_)) && is_write(&head);
-        // Whoever refuses a body ends the connection that it still comes through, and may not be heard.
-        if is_write && size.is_some_and(|bytes| bytes > limits::BODY_BYTES_MAX as u64) {
-            discard(body);
-            return Err(Refusal::BODY_TOO_LARGE);
-        }
-        let permit = match size {
-            Some(0) => Some(None),
-            Some(bytes) if bytes <= PASSED_BODY_BYTES_MAX as u64 => {
-                many.held.clone().try_acquire_owned().ok().map(Some)
-            }
-            _ => None,
-        };
-        let body = match permit {
-            Some(permit) => Kept::Whole(whole(body).await.map_err(|_| Refusal::BODY_UNREADABLE)?, permit),
-            None => Kept::Stream(Some(body)),
-        };
-        let is_code = is_code(&head, &many.origin);
-        let has_key = is_write && matches!(idempotency_key(&head.headers), Ok(Some(_)));
-        let is_whole = matches!(body, Kept::Whole(..));
-        let is_safe = matches!(head.method, Method::GET | Method::HEAD | Method::OPTIONS) && !is_code;
-        Ok(Passed {
-            head,
-            body,
-            upgrade,
-            place,
-            is_of_node: false,
-            may_be_kept_twice: is_whole && (is_safe || has_key),
-        })
-    }
-
-    /// `None` when its body has been sent once and was too large to be held.
-    fn request(&mut self) -> Option<Request<Body>> {
-        let body = match &mut self.body {
-            Kept::Whole(bytes, _) => Body::new(Full::new(bytes.clone())),
-            Kept::Stream(body) => body.take()?,
-        };
-        Some(request_of(&self.head, body))
-    }
-
-    fn put_back(&mut self, unsent: Request<Body>) {
-        if let Kept::Stream(body) = &mut self.body {
-            *body = Some(unsent.into_body());
-        }
-    }
-
-    /// As if it had come in just now.
-    fn here(&self, mut request: Request<Body>) -> Request<Body> {
-        if let Some(upgrade) = self.upgrade.clone() {
-            request.extensions_mut().insert(upgrade);
-        }
-        if self.is_of_node {
-            request.extensions_mut().insert(OfNode);
-        }
-        request
-    }
-}
-
-fn request_of(head: &Parts, body: Body) -> Request<Body> {
-    let mut request = Request::new(body);
-    *request.method_mut() = head.method.clone();
-    *request.uri_mut() = head.uri.clone();
-    *request.headers_mut() = head.headers.clone();
-    request
-}
-
-fn is_write(head: &Parts) -> bool {
-    let path = head.uri.path();
-    path.strip_prefix("/api").unwrap_or(path).starts_with("/write/")
-}
-
-/// A write, whatever its method, or a call of code that may do anything.
-fn is_code(head: &Parts, origin: &str) -> bool {
-    let path = head.uri.path();
-    let path = path.strip_prefix("/api").unwrap_or(path);
-    is_write(head) || path.starts_with("/f/") || slug_of_host(origin, &head.headers).is_some()
-}
-
-async fn whole(body: Body) -> io::Result<Bytes> {
-    let collected = timeout(BODY_TIMEOUT, Limited::new(body, PASSED_BODY_BYTES_MAX).collect()).await;
-    Ok(collected.map_err(io::Error::other)?.map_err(io::Error::other)?.to_bytes())
-}
-
 #[cfg(test)]
 mod tests {
     use metrics_exporter_prometheus::PrometheusBuilder;
-    use rules::{access::KeyKind, record::Position};
+    use rules::{
+        access::{Door, KeyKind},
+        record::Position,
+        row,
+    };
     use store::{
         Batch, Commit,
         memory::Memory,
-        postgres::{Owned, Shard},
+        postgres::{NodeId, Owned, Shard},
     };
     use tokio::{
         io::{AsyncReadExt, AsyncWriteExt},
@@ -624,7 +312,7 @@ mod tests {
         sync::oneshot,
     };
 
-    use super::*;
+    use super::{many::LAST_WORDS_WAIT, *};
 
     fn front(store: Arc<dyn Store>, places: Arc<Places>) -> Front {
         let metrics = PrometheusBuilder::new().build_recorder().handle();

@@ -59,6 +59,19 @@ pub enum Over {
     Unservable(StartError),
 }
 
+/// Why a look at a database came to nothing.
+enum Missed {
+    /// The next may see more.
+    Fault(Fault),
+    Over(Over),
+}
+
+impl From<Fault> for Missed {
+    fn from(fault: Fault) -> Missed {
+        Missed::Fault(fault)
+    }
+}
+
 impl Keeping {
     /// Opens the store of a directory, or a database, of which nothing is this node's yet, and the bucket that its files
     /// lie in.
@@ -215,19 +228,19 @@ impl Share<'_> {
             let looked = self.look(&mut begin).await;
             keeping.places.looked(database, looked.is_ok());
             match looked {
-                Ok(None) => {}
-                Ok(Some(over)) => return over,
-                Err(fault) if complained.is_none_or(|at| at.elapsed() > LEASE) => {
+                Ok(()) => {}
+                Err(Missed::Over(over)) => return over,
+                Err(Missed::Fault(fault)) if complained.is_none_or(|at| at.elapsed() > LEASE) => {
                     tracing::error!(%fault, database, "it does not say who owns what; the lease is not renewed");
                     complained = Some(Instant::now());
                 }
-                Err(_) => {}
+                Err(Missed::Fault(_)) => {}
             }
             sleep(LOOK_PAUSE).await;
         }
     }
 
-    async fn look(&mut self, begin: &mut impl AsyncFnMut()) -> Result<Option<Over>, Fault> {
+    async fn look(&mut self, begin: &mut impl AsyncFnMut()) -> Result<(), Missed> {
         let places = &self.keeping.places;
         if self.renewed.is_none_or(|at| at.elapsed() > RENEW_PAUSE) {
             let asked = places.now();
@@ -238,7 +251,7 @@ impl Share<'_> {
             let lost: Vec<Shard> = self.held().filter(|shard| !held.contains(shard)).collect();
             if lost.iter().any(|shard| shard.is_of_head()) {
                 places.lose(&Shard::all().collect::<Vec<_>>());
-                return Ok(Some(Over::Superseded));
+                return Err(Missed::Over(Over::Superseded));
             }
             self.lose(&lost).await;
             places.renewed(self.database, asked + LEASE.as_millis() as u64);
@@ -248,58 +261,52 @@ impl Share<'_> {
         }
         let pulse = self.leases.pulse().await?;
         if pulse == self.seen && self.is_fair(&pulse) {
-            return Ok(None);
+            return Ok(());
         }
         let owners = self.leases.owners().await?;
         places.know(self.leases.shards(), &owners, self.leases.node());
         let taken: HashSet<Shard> = owners.iter().flat_map(|owned| owned.shards.iter().copied()).collect();
-        let mut over = self.head(&taken, begin).await?;
-        if over.is_none() {
-            over = self.balance(&taken, &pulse).await?;
-        }
+        self.head(&taken, begin).await?;
+        self.balance(&taken, &pulse).await?;
         self.seen = pulse;
-        Ok(over)
+        Ok(())
     }
 
     /// Becomes the head, if nobody is.
-    async fn head(&mut self, taken: &HashSet<Shard>, begin: &mut impl AsyncFnMut()) -> Result<Option<Over>, Fault> {
+    async fn head(&mut self, taken: &HashSet<Shard>, begin: &mut impl AsyncFnMut()) -> Result<(), Missed> {
         let places = &self.keeping.places;
         let head: Vec<Shard> = self.leases.shards().filter(|shard| shard.is_of_head()).collect();
         if head.is_empty() || places.has(head[0]) || taken.contains(&head[0]) && !self.holds(&head[..1]).await? {
-            return Ok(None);
+            return Ok(());
         }
         // Who has the first has the others to itself: of two that would be the head, one is.
         self.leases.claim(&head[..1]).await?;
         if !self.holds(&head[..1]).await? {
-            return Ok(None);
+            return Ok(());
         }
         self.leases.claim(&head).await?;
         // The answer to a claim may have been lost: what is committed before this is known would be fenced.
         let held = self.leases.renew(LEASE).await?;
         if !head.iter().all(|shard| held.iter().any(|(held, _)| held == shard)) {
-            return Ok(None);
-        }
-        if let Some(over) = self.unservable().await? {
-            return Ok(Some(over));
+            return Ok(());
         }
         if !self.has_begun {
+            self.servable().await?;
             let mut begun = std::pin::pin!(begin());
             while timeout(RENEW_PAUSE, &mut begun).await.is_err() {
                 self.leases.renew(LEASE).await?;
             }
             self.has_begun = true;
         }
-        self.gain(&head).await?;
-        Ok(None)
+        self.gain(&head).await
     }
 
-    /// While nothing was this node's, everything may have moved to another store, or files to a bucket.
-    async fn unservable(&self) -> Result<Option<Over>, Fault> {
-        match self.keeping.servable().await {
-            Ok(()) => Ok(None),
-            Err(StartError::Unread(fault)) => Err(fault),
-            Err(error) => Ok(Some(Over::Unservable(error))),
-        }
+    /// While something was not this node's, everything may have moved to another store, or files to a bucket.
+    async fn servable(&self) -> Result<(), Missed> {
+        self.keeping.servable().await.map_err(|error| match error {
+            StartError::Unread(fault) => Missed::Fault(fault),
+            error => Missed::Over(Over::Unservable(error)),
+        })
     }
 
     /// Whether the database has them as this node's.
@@ -330,7 +337,7 @@ impl Share<'_> {
         self.held().filter(|shard| !shard.is_of_head())
     }
 
-    async fn balance(&self, taken: &HashSet<Shard>, pulse: &Pulse) -> Result<Option<Over>, Fault> {
+    async fn balance(&self, taken: &HashSet<Shard>, pulse: &Pulse) -> Result<(), Missed> {
         let apart: Vec<Shard> = self.apart().collect();
         let (mine, fair) = (self.held_apart().count(), self.fair(pulse));
         if mine < fair {
@@ -341,9 +348,6 @@ impl Share<'_> {
             let free: Vec<Shard> = free.take(fair - mine).collect();
             if !free.is_empty() {
                 let claimed = self.leases.claim(&free).await?;
-                if let Some(over) = self.unservable().await? {
-                    return Ok(Some(over));
-                }
                 self.gain(&claimed.into_iter().map(|(shard, _)| shard).collect::<Vec<_>>()).await?;
             }
         } else if mine > fair {
@@ -351,16 +355,18 @@ impl Share<'_> {
             self.lose(&given).await;
             self.leases.release(&given).await?;
         }
-        Ok(None)
+        Ok(())
     }
 
-    /// What is in memory of them is from before somebody else had them. Until that is gone, they wait.
-    async fn gain(&self, shards: &[Shard]) -> Result<(), Fault> {
+    /// The one way in which shards become this node's. What is in memory of them is from before somebody else had them;
+    /// until that is gone, they wait.
+    async fn gain(&self, shards: &[Shard]) -> Result<(), Missed> {
         if shards.is_empty() {
             return Ok(());
         }
+        self.servable().await?;
         if timeout(LET_GO_WAIT, self.engine.let_go(of(shards))).await.is_err() {
-            return Err(Fault("lanes that another node had meanwhile have not ended yet".into()));
+            return Err(Fault("lanes that another node had meanwhile have not ended yet".into()).into());
         }
         self.keeping.places.gain(shards);
         let engine = self.engine.clone();

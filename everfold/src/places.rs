@@ -108,8 +108,9 @@ impl Places {
         self.map.as_ref().map(watch::Sender::subscribe)
     }
 
-    pub fn turn(&self) -> usize {
-        self.turns.fetch_add(1, Ordering::Relaxed)
+    /// Whose turn it is to have a new lane made; what else is asked meanwhile takes none.
+    pub fn turn(&self, place: Place) -> usize {
+        if place == Place::New { self.turns.fetch_add(1, Ordering::Relaxed) } else { 0 }
     }
 
     pub fn now(&self) -> u64 {
@@ -201,4 +202,31 @@ impl Places {
 
 fn index(shard: Shard) -> usize {
     shard.number().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn new_lanes_are_made_by_one_node_after_the_other_whatever_is_asked_between() {
+        let places = Places::of_many(1);
+        let owners = [1, 2, 3].map(|node: u16| Owned {
+            node: NodeId(node.into()),
+            address: format!("node {node}"),
+            shards: Shard::all().filter(|shard| shard.number() % 3 == node - 1).collect(),
+        });
+        places.know(Shard::all(), &owners, NodeId(4));
+        let map = places.follow().expect("there are many").borrow().clone();
+        let spot = |place| map.spot(place, places.turn(place));
+        let mut made = Vec::new();
+        for _ in 0..4 {
+            made.push(spot(Place::New));
+            for lane in 0..2 {
+                assert_eq!(spot(Place::Lane(LaneId(lane))), spot(Place::Lane(LaneId(lane))));
+            }
+        }
+        assert_eq!(made[0], made[3]);
+        assert!((0..3).all(|one| made[one] != made[one + 1]), "{made:?}");
+    }
 }

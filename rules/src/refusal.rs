@@ -73,7 +73,7 @@ refusals! {
     UNCERTAIN = 503 "uncertain" "Not known whether it was kept", "The store, or the node that has it, failed while it was being kept.", hint "Send it again with the same Idempotency-Key.", after 1;
     FULL = 507 "disk_full" "No space left", "The server's disk is full; nothing was kept. Reading goes on.", hint "Send it again later; writing resumes by itself when there is space.", after 10;
     DRAINING = 503 "draining" "Going down", "The server is shutting down; nothing was kept.", hint "Send it again.", after 1;
-    OWNER_MISSING = 503 "owner_missing" "Nobody has the database", "No node has the database just now, or none that is reached from here; nothing was kept.", hint "Send it again; 'everfold cluster' shows the nodes.", after 1;
+    OWNER_MISSING = 503 "owner_missing" "Nobody has it", "No node has what this is about just now, or none that is reached from here; nothing was kept.", hint "Send it again; 'everfold cluster' shows the nodes.", after 1;
     UNAVAILABLE = 503 "worker_unavailable" "Code cannot be run now", "No worker could run the code.", hint "Ask again; 'everfold doctor' shows what this machine offers.", after 1;
     RUN_FAILED = 500 "code_failed" "The hook's code failed", "The code threw or ran out.", hint "The error is in the hook's history.";
     FAULT = 500 "fault" "Our fault", "Something went wrong on the server; it is in its log.", hint "Ask again; nothing acknowledged is lost.";

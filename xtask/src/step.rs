@@ -19,9 +19,10 @@ pub fn headline(name: &str, step: impl FnOnce() -> Result<(), Failed>) -> Result
     done
 }
 
-/// The folder that holds the workspace's Cargo.toml.
+/// The folder that holds the workspace's Cargo.toml: of the checkout that this is run in, not of the one it was built in.
 pub fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("xtask is a folder of the workspace").to_owned()
+    let folder = env::var_os("CARGO_MANIFEST_DIR").expect("'cargo x' runs this");
+    Path::new(&folder).parent().expect("xtask is a folder of the workspace").to_owned()
 }
 
 /// The same cargo that runs this program.

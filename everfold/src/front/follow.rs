@@ -19,7 +19,11 @@ use tokio_tungstenite::{
     },
 };
 
-use super::{Front, Line, Lost, OWNER_WAIT, RETRY_PAUSE, request_of};
+use super::{
+    Front, OWNER_WAIT, RETRY_PAUSE,
+    line::{Line, Lost},
+    passed::request_of,
+};
 use crate::{
     http::{FRAME_BYTES_MAX, READ_BYTES},
     places::{Map, Place, Spot},
