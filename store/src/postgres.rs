@@ -30,14 +30,14 @@ pub use open::OpenError;
 pub use shard::{Epoch, HEAD_SHARDS, Node, NodeId, PARTS_MAX, Part, SHARDS, Shard};
 
 use crate::{Batch, Commit, Extent, Fault, LaneEnd, Order, Pending, Row, Store, queue::Queue};
-use writer::{COMMITS_WAITING_MAX, WRITERS, Waiting, Writer};
+use writer::{COMMITS_WAITING_MAX, Waiting, Writer};
 
 /// A store in a database, or a part of one. Belongs to the runtime in which it was opened.
 pub struct Postgres {
     pool: Pool,
     part: Part,
-    commits: [Arc<Queue<Waiting>>; WRITERS],
-    writers: Vec<JoinHandle<()>>,
+    commits: Arc<Queue<Waiting>>,
+    writer: Option<JoinHandle<()>>,
     held: Arc<RwLock<Held>>,
 }
 
@@ -62,10 +62,9 @@ impl Postgres {
     }
 
     fn over((pool, part): (Pool, Part)) -> Postgres {
-        let commits = [(); WRITERS].map(|()| Queue::new(COMMITS_WAITING_MAX));
-        let writer = |commits: &Arc<Queue<Waiting>>| Writer::new(pool.clone(), commits.clone());
-        let writers = commits.iter().map(|commits| tokio::spawn(writer(commits).run())).collect();
-        Postgres { pool, part, commits, writers, held: Arc::new(RwLock::new(Held::All)) }
+        let commits = Queue::new(COMMITS_WAITING_MAX);
+        let writer = Some(tokio::spawn(Writer::new(pool.clone(), commits.clone()).run()));
+        Postgres { pool, part, commits, writer, held: Arc::new(RwLock::new(Held::All)) }
     }
 
     /// Makes this store one of many nodes: from now on it writes only to lanes of shards that are leased to `node`, which
@@ -107,9 +106,9 @@ impl Postgres {
 
     /// Commits what is waiting. Dropping does the same, without waiting for it.
     pub async fn close(mut self) {
-        let writers = std::mem::take(&mut self.writers);
+        let writer = self.writer.take();
         drop(self);
-        for writer in writers {
+        if let Some(writer) = writer {
             // A task that panicked has said so already.
             let _ = writer.await;
         }
@@ -126,7 +125,7 @@ impl Postgres {
 
 impl Drop for Postgres {
     fn drop(&mut self) {
-        self.commits.iter().for_each(|commits| commits.close());
+        self.commits.close();
     }
 }
 
@@ -140,9 +139,7 @@ impl Store for Postgres {
             Err(fenced) => return Box::pin(std::future::ready(fenced)),
         };
         let (answer, answered) = oneshot::channel();
-        // One lane's commits are one writer's, in order.
-        let commits = &self.commits[batch.lane.0 as usize % WRITERS];
-        let entering = commits.enter(Waiting { batch, shard, epoch, answer });
+        let entering = self.commits.enter(Waiting { batch, shard, epoch, answer });
         Box::pin(async move {
             entering.entered().await;
             answered.await.unwrap_or_else(|_| Commit::Unknown("the store is closed".into()))

@@ -11,17 +11,14 @@ use tokio_postgres::{
 };
 use tokio_postgres_rustls::MakeRustlsConnect;
 
-use super::{
-    shard::{PARTS_MAX, Part},
-    writer::WRITERS,
-};
+use super::shard::{PARTS_MAX, Part};
 
 /// The newest format this build reads and writes; the one row of `everfold.format`.
 const FORMAT: i64 = 4;
 /// From this format on a database notes which part of a store it is; before, each was a whole one.
 const FORMAT_OF_PARTS: i64 = 4;
 const STORE_BEFORE_PARTS: i64 = 0;
-/// Connections that read, claim and erase, beside those that commit.
+/// Connections that read, claim and erase, beside the one that commits.
 const READERS: usize = 4;
 /// How long a connection may take to be made, and how long a free one may be waited for.
 const CONNECT_WAIT: Duration = Duration::from_secs(5);
@@ -230,7 +227,7 @@ fn pool(config: Config) -> Result<Pool, String> {
     let session =
         Hook::async_fn(|client, _| Box::pin(async { client.batch_execute(SESSION).await.map_err(HookError::Backend) }));
     Pool::builder(manager)
-        .max_size(WRITERS + READERS)
+        .max_size(1 + READERS)
         .runtime(Runtime::Tokio1)
         .wait_timeout(Some(CONNECTION_WAIT))
         .create_timeout(Some(CONNECT_WAIT))
