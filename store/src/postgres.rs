@@ -48,6 +48,12 @@ enum Held {
     These(HashMap<Shard, Epoch>),
 }
 
+impl Held {
+    fn is_less_than(&self, shards: usize) -> bool {
+        matches!(self, Held::These(held) if held.len() < shards)
+    }
+}
+
 impl Postgres {
     /// Opens the store at `postgres://user:password@host/database`, making its tables where there are none yet. They
     /// stand in a schema of their own, `everfold`.
@@ -63,8 +69,13 @@ impl Postgres {
 
     fn over((pool, part): (Pool, Part)) -> Postgres {
         let commits = Queue::new(COMMITS_WAITING_MAX);
-        let writer = Some(tokio::spawn(Writer::new(pool.clone(), commits.clone()).run()));
-        Postgres { pool, part, commits, writer, held: Arc::new(RwLock::new(Held::All)) }
+        let (held, shards) = (Arc::new(RwLock::new(Held::All)), part.shards().count());
+        let are_others = {
+            let held = held.clone();
+            move || held.read().unwrap_or_else(PoisonError::into_inner).is_less_than(shards)
+        };
+        let writer = Some(tokio::spawn(Writer::new(pool.clone(), commits.clone()).run(are_others)));
+        Postgres { pool, part, commits, writer, held }
     }
 
     /// Makes this store one of many nodes: from now on it writes only to lanes of shards that are leased to `node`, which

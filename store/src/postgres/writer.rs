@@ -34,13 +34,11 @@ const TRY_PAUSE: Duration = Duration::from_millis(2);
 /// How long commits wait for a database that went away before they are refused.
 const PATIENCE: Duration = Duration::from_secs(5);
 const RECONNECT_PAUSE: Duration = Duration::from_millis(100);
-/// How long a transaction waits for company. What a transaction costs the database is mostly the same for few batches as
-/// for many, and other nodes have some, too.
+/// How long a transaction waits for company where other nodes commit, too. What it costs the database is mostly the same
+/// for few batches as for many; a node that has all batches gathers enough while the one before is under way.
 const COMPANY_WAIT: Duration = Duration::from_millis(1);
-/// With so many batches it has enough.
+/// It does not wait if the one before had so many.
 const COMPANY_ENOUGH: usize = 16;
-/// It does not wait if the one before took less: the database has nothing else to do.
-const BUSY_AT: Duration = Duration::from_millis(2);
 
 const ERASE: &str = "
     DELETE FROM everfold.record WHERE lane = $1 AND position = ANY (ARRAY(
@@ -72,17 +70,16 @@ impl Writer {
     }
 
     /// Serves commits until the queue is closed and empty.
-    pub(super) async fn run(mut self) {
+    pub(super) async fn run(mut self, are_others: impl Fn() -> bool) {
         let _abandon = self.commits.abandon_when_dropped();
-        let mut is_company_wanted = false;
+        let mut batches_before = 0;
         while let Some(first) = self.commits.next().await {
-            if is_company_wanted {
+            if (2..COMPANY_ENOUGH).contains(&batches_before) && are_others() {
                 tokio::time::sleep(COMPANY_WAIT).await;
             }
             let group = gather(&self.commits, first);
-            let (batches, begun) = (group.len(), Instant::now());
+            batches_before = group.len();
             self.keep_all(group).await;
-            is_company_wanted = (2..COMPANY_ENOUGH).contains(&batches) && begun.elapsed() >= BUSY_AT;
         }
     }
 
