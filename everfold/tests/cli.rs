@@ -238,6 +238,26 @@ fn a_directory_is_deployed_with_its_secrets() {
 }
 
 #[test]
+fn who_deploys_a_first_hook_is_told_that_it_is_live() {
+    let server = Server::start();
+    let dir = tempfile::tempdir().expect("a folder");
+    fs::create_dir(dir.path().join("hooks")).expect("a folder");
+    fs::write(dir.path().join("hooks/till.ts"), COUNTER).expect("a file is written");
+    let credentials = dir.path().join("credentials.json");
+    let mut session = Session::new(&[
+        ("EVERFOLD_URL", format!("http://{}", server.address).as_str()),
+        ("EVERFOLD_CREDENTIALS", credentials.to_str().expect("the path is text")),
+    ]);
+    let mut said = || {
+        let output = session.run(&["deploy", dir.path().to_str().expect("the path is text")]);
+        String::from_utf8_lossy(&output.stdout).into_owned()
+    };
+    let first = said();
+    assert!(first.starts_with("till: new, from ") && first.contains("published"), "{first}");
+    assert_eq!(said(), "till: unchanged\n");
+}
+
+#[test]
 fn a_folder_becomes_a_function_that_is_called_and_rolled_back() {
     let (server, mut session, _hook, home) = session();
     let dir = home.path().join("shop");

@@ -37,11 +37,11 @@ impl Deploy {
         let secrets = project.secrets()?;
         for (name, path) in project.hooks()? {
             let source = fs::read_to_string(&path)?;
-            let hook = hook_of(&client, &name, &source)?;
+            let (hook, is_new) = hook_of(&client, &name, &source)?;
             for secret in set_secrets(&client, &hook, &secrets)? {
                 say(format_args!("{name}: secret {secret} is set"))?;
             }
-            self.deploy(&client, &hook, &path.display().to_string(), &source)?;
+            self.deploy(&client, &hook, is_new, &path.display().to_string(), &source)?;
         }
         for (name, folder) in project.functions()? {
             function::deploy(&client, &name, &folder, self.publish)?;
@@ -49,11 +49,14 @@ impl Deploy {
         Ok(())
     }
 
-    fn deploy(&self, client: &Client, hook: &Hook, shown: &str, source: &str) -> Result<(), Failure> {
+    fn deploy(&self, client: &Client, hook: &Hook, is_new: bool, shown: &str, source: &str) -> Result<(), Failure> {
         let name = &hook.name;
         let live = hook.published.as_ref().map(|published| published.code.as_str());
         if live == Some(source) {
-            return say(format_args!("{name}: unchanged"));
+            return match is_new {
+                true => say(format_args!("{name}: new, from {shown}; published, as a guest's first hook is")),
+                false => say(format_args!("{name}: unchanged")),
+            };
         }
         client.put(&format!("/api/hooks/{}", hook.id), json!({"code": source}))?;
         match live {

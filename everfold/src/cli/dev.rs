@@ -178,7 +178,7 @@ fn deploy(
     secrets: &BTreeMap<String, String>,
     is_first: bool,
 ) -> Result<(), Failure> {
-    let hook = hook_of(client, name, source)?;
+    let (hook, _) = hook_of(client, name, source)?;
     if is_first {
         introduce(client, &hook, shown)?;
     }

@@ -92,11 +92,11 @@ impl Project {
     }
 }
 
-/// The hook of a name, made where there is none.
-pub fn hook_of(client: &Client, name: &str, source: &str) -> Result<Hook, Failure> {
+/// The hook of a name, made where there is none; and whether it was.
+pub fn hook_of(client: &Client, name: &str, source: &str) -> Result<(Hook, bool), Failure> {
     match client.hooks()?.into_iter().find(|hook| hook.name == name) {
-        Some(hook) => Ok(hook),
-        None => client.post("/api/hooks", json!({"name": name, "code": source})),
+        Some(hook) => Ok((hook, false)),
+        None => Ok((client.post("/api/hooks", json!({"name": name, "code": source}))?, true)),
     }
 }
 

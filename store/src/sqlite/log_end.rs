@@ -92,6 +92,10 @@ impl LogEnd {
     /// cannot be written is the old one.
     pub(super) fn note(&mut self, frames: u32, record: Option<u64>) {
         self.record = record.unwrap_or(self.record);
+        if frames == 0 {
+            // It changed nothing, and the log is not begun.
+            return;
+        }
         if let Err(error) = self.try_note(frames) {
             tracing::warn!(%error, "the end of the log could not be noted");
         }
