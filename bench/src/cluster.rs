@@ -17,15 +17,15 @@ use crate::{
 };
 
 pub const NODES: usize = 3;
-const CONNECTIONS: usize = 64;
+/// All together, however many servers there are: of three servers each has a third of them.
+const CONNECTIONS: [usize; 2] = [64, 192];
 /// Between two writes that look how long nobody answers.
 const PAUSE: Duration = Duration::from_millis(5);
 
-#[derive(Default, Clone, Copy)]
+#[derive(Default)]
 pub struct Cluster {
-    /// One hook, and many: a directory, one server of a database, three of them asked alike.
-    pub hot: [Folded; 3],
-    pub many: [Folded; 3],
+    /// Of a directory, one server of a database, three of them asked alike.
+    pub folded: [Vec<Folded>; 3],
     /// How long a write at another node took while the owner was told to end, and was killed.
     pub ended_ms: f64,
     pub killed_ms: f64,
@@ -33,10 +33,11 @@ pub struct Cluster {
 }
 
 /// Requests a second until all of them were folded.
-#[derive(Default, Clone, Copy)]
 pub struct Folded {
+    pub hooks: usize,
+    pub connections: usize,
     pub per_s: f64,
-    pub load: Load,
+    failed: f64,
 }
 
 pub fn measure(load_seconds: u64, folder: &Path, say: impl Fn(&str)) -> Cluster {
@@ -45,18 +46,18 @@ pub fn measure(load_seconds: u64, folder: &Path, say: impl Fn(&str)) -> Cluster 
 
     say("cluster: a directory");
     let single = [Process::start_everfold(&folder.join("directory"))];
-    [run.hot[0], run.many[0]] = both(&single, folder, seconds);
+    run.folded[0] = all(&single, folder, seconds);
     drop(single);
 
     say("cluster: one server of a database");
     let database = Server::start();
     let node = |number: usize| Process::start_everfold_of(&database.address(), &folder.join(format!("node-{number}")));
     let mut nodes = vec![node(0)];
-    [run.hot[1], run.many[1]] = both(&nodes, folder, seconds);
+    run.folded[1] = all(&nodes, folder, seconds);
 
     say("cluster: three servers of it");
     nodes.extend((1..NODES).map(node));
-    [run.hot[2], run.many[2]] = both(&nodes, folder, seconds);
+    run.folded[2] = all(&nodes, folder, seconds);
 
     say("cluster: the owner ends, then the next is killed");
     let owner = Owner::guest(&nodes[0]);
@@ -65,28 +66,34 @@ pub fn measure(load_seconds: u64, folder: &Path, say: impl Fn(&str)) -> Cluster 
     let (mut ended, mut killed, survivor) = (nodes.remove(0), nodes.remove(0), nodes.remove(0));
     run.ended_ms = longest(&hooks, &survivor, "ended", || ended.terminate());
     run.killed_ms = longest(&hooks, &survivor, "killed", || killed.kill());
-    run.failed = run.hot.iter().chain(&run.many).map(|folded| folded.load.failed).sum();
+    run.failed = run.folded.iter().flatten().map(|folded| folded.failed).sum();
     run
 }
 
-fn both(nodes: &[Process], folder: &Path, seconds: Duration) -> [Folded; 2] {
+/// One hot hook and many, each with few connections and with many.
+fn all(nodes: &[Process], folder: &Path, seconds: Duration) -> Vec<Folded> {
     let owner = Owner::guest(&nodes[0]);
     let hot = Hook::running(&nodes[0], &owner, REDUCER);
     let many: Vec<Hook> = (0..MANY).map(|_| Hook::running(&nodes[0], &owner, REDUCER)).collect();
-    [std::slice::from_ref(&hot), &many].map(|hooks| {
-        let paths: Vec<String> = hooks.iter().map(Hook::write_path).collect();
-        written(nodes, folder, &paths, seconds / 3);
-        let folded = || folded(nodes, hooks);
-        for hook in hooks {
-            hook.all_folded(&nodes[0]);
-        }
-        let (before, started) = (folded(), Instant::now());
-        let load = written(nodes, folder, &paths, seconds);
-        while folded() < before + load.ok as u64 {
-            thread::sleep(Duration::from_millis(20));
-        }
-        Folded { per_s: load.ok / started.elapsed().as_secs_f64(), load }
-    })
+    [std::slice::from_ref(&hot), &many]
+        .into_iter()
+        .flat_map(|hooks| CONNECTIONS.map(|connections| (hooks, connections)))
+        .map(|(hooks, connections)| {
+            let paths: Vec<String> = hooks.iter().map(Hook::write_path).collect();
+            written(nodes, folder, &paths, connections, seconds / 3);
+            let folded = || folded(nodes, hooks);
+            for hook in hooks {
+                hook.all_folded(&nodes[0]);
+            }
+            let (before, started) = (folded(), Instant::now());
+            let load = written(nodes, folder, &paths, connections, seconds);
+            while folded() < before + load.ok as u64 {
+                thread::sleep(Duration::from_millis(20));
+            }
+            let per_s = load.ok / started.elapsed().as_secs_f64();
+            Folded { hooks: hooks.len(), connections, per_s, failed: load.failed }
+        })
+        .collect()
 }
 
 /// All together. To ask takes time, in which nothing is folded any more: so it is asked at several servers at once.
@@ -100,9 +107,9 @@ fn folded(nodes: &[Process], hooks: &[Hook]) -> u64 {
     })
 }
 
-/// Through all of them at once, with as many connections together as one alone would have.
-fn written(nodes: &[Process], folder: &Path, paths: &[String], seconds: Duration) -> Load {
-    let connections = CONNECTIONS / nodes.len();
+/// Through all of them at once.
+fn written(nodes: &[Process], folder: &Path, paths: &[String], connections: usize, seconds: Duration) -> Load {
+    let connections = connections / nodes.len();
     let loads: Vec<Load> = thread::scope(|scope| {
         let running: Vec<_> = nodes
             .iter()

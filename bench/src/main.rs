@@ -402,16 +402,19 @@ impl ClusterTable {
             plan.runs, plan.load_seconds
         );
         println!(
-            "| folded/s, 64 connections | a directory | one server of a database | {} servers of it | |",
+            "| folded/s | connections | a directory | one server of a database | {} servers of it | |",
             cluster::NODES
         );
-        println!("|---|---|---|---|---|");
-        let row = |what: &str, number: &dyn Fn(&cluster::Cluster, usize) -> f64| {
-            let [directory, one, many] = [0, 1, 2].map(|which| self.get(|run| number(run, which)));
-            println!("| {what} | {directory:.0} | {one:.0} | {many:.0} | {:.2} of one |", many / one);
-        };
-        row("one hot hook", &|run, which| run.hot[which].per_s);
-        row("1,000 hooks", &|run, which| run.many[which].per_s);
+        println!("|---|---|---|---|---|---|");
+        for (row, folded) in self.0[0].folded[0].iter().enumerate() {
+            let [directory, one, many] = [0, 1, 2].map(|which| self.get(|run| run.folded[which][row].per_s));
+            let what = if folded.hooks == 1 { "one hot hook".to_owned() } else { format!("{} hooks", folded.hooks) };
+            println!(
+                "| {what} | {} | {directory:.0} | {one:.0} | {many:.0} | {:.2} of one |",
+                folded.connections,
+                many / one
+            );
+        }
         println!("\n| a write at another node, ms | the longest |\n|---|---|");
         println!("| while the owner ends in order | {:.0} |", self.get(|run| run.ended_ms));
         println!("| while the owner is killed | {:.0} |", self.get(|run| run.killed_ms));
