@@ -314,6 +314,25 @@ fn a_detail_shows_the_draft_and_what_is_published() {
 }
 
 #[test]
+fn a_list_of_hooks_is_answered_while_some_of_them_are_deleted() {
+    let server = Server::start();
+    let owner = Owner::guest(&server);
+    let hooks: Vec<Hook> = (0..60).map(|_| owner.hook()).collect();
+    let listed = || owner.get("/api/hooks").expect(200).json()["objects"].as_array().expect("hooks").len();
+    thread::scope(|scope| {
+        let deleting = scope.spawn(|| {
+            for hook in &hooks[1..] {
+                owner.ask(Ask::new("DELETE", hook.api(""))).expect(202);
+            }
+        });
+        while !deleting.is_finished() {
+            listed();
+        }
+    });
+    assert_eq!(listed(), 1);
+}
+
+#[test]
 fn a_paused_hook_keeps_what_comes_and_folds_it_in_order_when_live_again() {
     let server = Server::start();
     let hook = Hook::running(&server, "export const reducer = (state, request) => [...(state ?? []), request.body.n];");

@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use engine::{follow::View, log::Damage};
+use futures_util::{StreamExt, stream};
 use rules::{
     hook::{Change, Edit},
     limits,
@@ -27,12 +28,21 @@ use super::{
 pub const SAMPLE: &str = include_str!("../../../examples/hooks/counter.ts");
 /// The hooks that one listing shows.
 pub const HOOKS_MAX: usize = 1000;
+/// The hooks that one listing looks at together: what another node has is read from the store, piece by piece.
+const HOOKS_AT_ONCE: usize = 16;
 
 /// `GET /api/hooks`
 pub async fn list(State(site): State<Site>, identity: Identity) -> Result<Response, Problem> {
+    let hooks = site.engine.hooks_of_account(&identity.account, HOOKS_MAX).await?;
+    let mut views = stream::iter(hooks).map(|hook| site.engine.seen(hook)).buffered(HOOKS_AT_ONCE);
     let mut objects = Vec::new();
-    for hook in site.engine.hooks_of_account(&identity.account, HOOKS_MAX).await? {
-        objects.push(wire::HookDetail::of(&*site.engine.seen(hook).await?));
+    while let Some(view) = views.next().await {
+        match view {
+            Ok(view) => objects.push(wire::HookDetail::of(&view)),
+            // It was deleted meanwhile.
+            Err(refusal) if refusal == Refusal::HOOK_UNKNOWN => {}
+            Err(refusal) => return Err(refusal.into()),
+        }
     }
     Ok(Json(wire::Page { objects, next_token: None }).into_response())
 }
