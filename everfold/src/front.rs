@@ -46,7 +46,7 @@ use follow::Followed;
 use line::{Line, Lost};
 use many::Many;
 use passed::{Kept, Passed, without_connection};
-pub use passed::{PASSED_BODIES_MAX, PASSED_BODY_BYTES_MAX};
+pub use passed::{PASSED_BODIES_MAX, PASSED_BODY_BYTES_MAX, PASSED_LARGE_BODIES_MAX};
 use proof::NODE;
 pub use proof::{OfNode, Proof};
 

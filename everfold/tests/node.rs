@@ -139,6 +139,18 @@ struct Wrote {
     longest: Vec<Duration>,
 }
 
+/// A number as small as it is, larger than what is held of just any body, or of a length that is not said.
+fn write_of(hook: &Hook, number: u64) -> Ask {
+    let ask = Ask::new("POST", hook.write_path());
+    match number % 8 {
+        3 => ask.body("application/json", format!("{}{number}", " ".repeat(100_000))),
+        7 => ask
+            .header("transfer-encoding", "chunked")
+            .body("application/json", format!("14\r\n{number:>20}\r\n0\r\n\r\n")),
+        _ => ask.json(&json!(number)),
+    }
+}
+
 /// Writes until it is over, through one server, each number once, to each hook in turn; with keys if each write says
 /// which one it is.
 fn write_on(hooks: &[Hook], server: &Server, has_keys: bool, is_over: &AtomicBool) -> Wrote {
@@ -148,7 +160,7 @@ fn write_on(hooks: &[Hook], server: &Server, has_keys: bool, is_over: &AtomicBoo
     loop {
         let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
         let hook = number as usize % hooks.len();
-        let mut ask = Ask::new("POST", hooks[hook].write_path()).json(&json!(number));
+        let mut ask = write_of(&hooks[hook], number);
         if has_keys {
             ask = ask.header("idempotency-key", format!("n{number}"));
         }

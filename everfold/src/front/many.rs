@@ -19,7 +19,7 @@ use tokio::{
 use super::{
     doors::Doors,
     line::Line,
-    passed::{PASSED_BODIES_MAX, without_connection},
+    passed::{PASSED_BODIES_MAX, PASSED_LARGE_BODIES_MAX, without_connection},
     proof::{NODE, Proof},
 };
 use crate::{
@@ -40,8 +40,9 @@ pub struct Many {
     lines: Mutex<HashMap<NodeId, Arc<Line>>>,
     /// From this node to itself, for what outlives the node it was asked of.
     pub own: Elsewhere,
-    /// How many more bodies may be held.
+    /// How many more bodies may be held, and large ones.
     pub held: Arc<Semaphore>,
+    pub held_large: Arc<Semaphore>,
     /// How people reach it.
     pub origin: String,
 }
@@ -50,7 +51,8 @@ impl Many {
     /// Of the node that reaches itself as `own`.
     pub fn of(places: Arc<Places>, store: Arc<dyn Store>, proof: Proof, own: Elsewhere, origin: String) -> Many {
         let held = Arc::new(Semaphore::new(PASSED_BODIES_MAX));
-        Many { places, doors: Doors::of(store), proof, lines: Mutex::default(), own, held, origin }
+        let held_large = Arc::new(Semaphore::new(PASSED_LARGE_BODIES_MAX));
+        Many { places, doors: Doors::of(store), proof, lines: Mutex::default(), own, held, held_large, origin }
     }
 
     pub fn map(&self) -> Arc<Map> {

@@ -1,9 +1,9 @@
 //! A request on its way, and what of it is held so that it can be sent again.
 
-use std::{io, time::Duration};
+use std::time::Duration;
 
 use axum::body::{Body, Bytes};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
 use hyper::{
     Method, Request,
     body::Body as _,
@@ -24,6 +24,8 @@ use crate::{
 pub const PASSED_BODY_BYTES_MAX: usize = 64 << 10;
 /// Bodies that are held at once; further ones are passed on as they come.
 pub const PASSED_BODIES_MAX: usize = 1_024;
+/// The same of those larger ones that are writes, up to the largest, and of writes that do not say how large they are.
+pub const PASSED_LARGE_BODIES_MAX: usize = 64;
 /// The longest that such a body may take to arrive.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// What concerns one connection alone.
@@ -72,15 +74,15 @@ impl Passed {
             discard(body);
             return Err(Refusal::BODY_TOO_LARGE);
         }
-        let permit = match size {
-            Some(0) => Some(None),
-            Some(bytes) if bytes <= PASSED_BODY_BYTES_MAX as u64 => {
-                many.held.clone().try_acquire_owned().ok().map(Some)
-            }
+        let room = match size {
+            Some(bytes) if bytes <= PASSED_BODY_BYTES_MAX as u64 => Some((&many.held, PASSED_BODY_BYTES_MAX)),
+            _ if is_write => Some((&many.held_large, limits::BODY_BYTES_MAX)),
             _ => None,
         };
-        let body = match permit {
-            Some(permit) => Kept::Whole(whole(body).await.map_err(|_| Refusal::BODY_UNREADABLE)?, permit),
+        let taken = room.and_then(|(places, bytes_max)| Some((places.clone().try_acquire_owned().ok()?, bytes_max)));
+        let body = match taken {
+            _ if size == Some(0) => Kept::Whole(Bytes::new(), None),
+            Some((place, bytes_max)) => Kept::Whole(whole(body, bytes_max).await?, Some(place)),
             None => Kept::Stream(Some(body)),
         };
         let is_code = is_code(&head, &many.origin);
@@ -144,9 +146,14 @@ fn is_code(head: &Parts, origin: &str) -> bool {
     is_write(head) || path.starts_with("/f/") || slug_of_host(origin, &head.headers).is_some()
 }
 
-async fn whole(body: Body) -> io::Result<Bytes> {
-    let collected = timeout(BODY_TIMEOUT, Limited::new(body, PASSED_BODY_BYTES_MAX).collect()).await;
-    Ok(collected.map_err(io::Error::other)?.map_err(io::Error::other)?.to_bytes())
+async fn whole(mut body: Body, bytes_max: usize) -> Result<Bytes, Refusal> {
+    let refusal = match timeout(BODY_TIMEOUT, Limited::new(&mut body, bytes_max).collect()).await {
+        Ok(Ok(collected)) => return Ok(collected.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Refusal::BODY_TOO_LARGE,
+        _ => Refusal::BODY_UNREADABLE,
+    };
+    discard(body);
+    Err(refusal)
 }
 
 pub fn without_connection(headers: &mut hyper::HeaderMap, is_upgrade: bool) {

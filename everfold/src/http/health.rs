@@ -175,7 +175,7 @@ pub async fn limits(State(site): State<Site>) -> Json<BTreeMap<String, u64>> {
         admission { WRITES_MAX, WRITE_BYTES_MAX }
         egress { FETCHES_MAX, FETCHES_WAITING_MAX }
         serve { CONNECTIONS_MAX, HEADERS_MAX }
-        front { PASSED_BODY_BYTES_MAX, PASSED_BODIES_MAX }
+        front { PASSED_BODY_BYTES_MAX, PASSED_BODIES_MAX, PASSED_LARGE_BODIES_MAX }
         hook { HOOKS_MAX }
         http { PREVIEWS_MAX }
         transfer { IMPORT_BYTES_MAX }
