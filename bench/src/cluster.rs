@@ -49,14 +49,20 @@ pub fn measure(load_seconds: u64, folder: &Path, say: impl Fn(&str)) -> Cluster 
     run.folded[0] = all(&single, folder, seconds);
     drop(single);
 
+    // Each number of servers has a database of its own: none finds it filled by another.
+    let of = |database: &Server, count: usize| -> Vec<Process> {
+        let home = |number| folder.join(format!("{count}-{number}"));
+        (0..count).map(|number| Process::start_everfold_of(&database.address(), &home(number))).collect()
+    };
     say("cluster: one server of a database");
     let database = Server::start();
-    let node = |number: usize| Process::start_everfold_of(&database.address(), &folder.join(format!("node-{number}")));
-    let mut nodes = vec![node(0)];
-    run.folded[1] = all(&nodes, folder, seconds);
+    let single = of(&database, 1);
+    run.folded[1] = all(&single, folder, seconds);
+    drop((single, database));
 
-    say("cluster: three servers of it");
-    nodes.extend((1..NODES).map(node));
+    say("cluster: three servers of one");
+    let database = Server::start();
+    let mut nodes = of(&database, NODES);
     run.folded[2] = all(&nodes, folder, seconds);
 
     say("cluster: the owner ends, then the next is killed");
